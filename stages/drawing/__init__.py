@@ -1,0 +1,1 @@
+"""Figures and tables as functions of tidy rows; one style, one palette."""

@@ -1,0 +1,56 @@
+"""One look for every figure: fonts, sizes, the palette, and a way to save that repeats byte for byte."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from cycler import cycler
+from matplotlib.figure import Figure
+
+# Okabe and Ito 2008: told apart with every common colour blindness.
+BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#B8A800"
+GREY, INK = "#7A7A7A", "#222222"
+PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
+DIRECTION_COLOURS = {"above": GREEN, "below": VERMILION, "not distinguishable from": GREY}
+
+WIDTH = 6.3  # inches: the text's width on the printed page
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the report. Call it before any figure is made."""
+    plt.rcdefaults()
+    plt.rcParams.update(
+        {
+            "figure.figsize": (WIDTH, 3.2),
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "font.family": "DejaVu Sans",  # matplotlib ships it
+            "font.size": 8,
+            "axes.titlesize": 9,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.edgecolor": INK,
+            "axes.linewidth": 0.6,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": cycler(color=PALETTE),
+            "axes.grid": False,
+            "grid.color": "#E4E4E4",
+            "grid.linewidth": 0.6,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "legend.frameon": False,
+            "lines.linewidth": 1.4,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "figures",
+        }
+    )
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write an SVG whose bytes depend on the drawing alone, and close the figure."""
+    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)

@@ -1,0 +1,70 @@
+"""Where every file of the pipeline is, and how a file or folder is put there whole."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(os.environ.get("PIPELINE_ROOT", Path(__file__).parents[1]))
+
+PARAMS = ROOT / "params.yaml"
+REPORT_SOURCES = ROOT / "report"
+LOCK = ROOT / "requirements.lock"
+
+DATA = ROOT / "data"
+USER = DATA / "user"
+CHECKED = DATA / "checked.json"
+DOWNLOADS = DATA / "downloads"
+RAW = DATA / "raw"
+PREPARED = DATA / "prepared"
+EDA = DATA / "eda"
+RUNS = DATA / "runs"
+PROBES = DATA / "probes"
+RESULTS = DATA / "results"
+FIGURES = DATA / "figures"
+REPORT = DATA / "report"
+TIMINGS = DATA / "timings"
+PARTIAL = DATA / "partial"
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that replaces `path` when the block ends, and vanishes when it fails."""
+    PARTIAL.mkdir(parents=True, exist_ok=True)
+    partial = PARTIAL / "-".join(path.relative_to(DATA).parts)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if path.exists():
+        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(partial, path)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that takes its place when the block ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write with sorted keys and a last newline, so that equal content gives equal bytes."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
