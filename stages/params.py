@@ -124,6 +124,7 @@ class Recipe(Block):
     weight_decay: Annotated[float, Field(ge=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     schedule: Literal["one_cycle", "cosine", "constant"]
+    warm_up: Fraction
     batch_size: Positive
 
 

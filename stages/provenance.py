@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from stages import params, paths
@@ -25,6 +26,12 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (StageError, params.ParamsError) as error:
         sys.exit(f"{error}")
+
+
+def need(path: Path, stage: str) -> None:
+    """Raises StageError if what an earlier stage writes is not there."""
+    if not path.exists():
+        raise StageError(f"{path.relative_to(paths.ROOT)} is missing; `dvc repro {stage}` makes it")
 
 
 @contextmanager
@@ -82,3 +89,15 @@ def _git(*arguments: str) -> str:
     except FileNotFoundError:
         return ""
     return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def print_times() -> None:
+    """Print what each stage took when it last ran on this machine, the longest first."""
+    records = sorted((paths.read_json(file) for file in paths.TIMINGS.glob("*.json")), key=lambda record: -record["seconds"])
+    for record in records:
+        print(f"{record['seconds']:9.1f} s  {record['stage']}")
+    print(f"{sum(record['seconds'] for record in records):9.1f} s  in {len(records)} stages, each when it last ran")
+
+
+if __name__ == "__main__":
+    print_times()

@@ -1,0 +1,63 @@
+# make repro · make test · make check; each makes the virtual environment first, if need be.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+# The address of an index of CPU builds of torch; empty: the usual build, with CUDA on Linux.
+TORCH_INDEX ?=
+TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help venv repro quick test test-fast check check-params times lock
+
+help: ## Say what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+venv: $(READY) ## Make the virtual environment .venv with the pinned packages
+
+$(READY): requirements.lock requirements-cuda.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or later is needed, and $(PYTHON) is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+ifeq ($(TORCH_INDEX),)
+	$(BIN)/python -m pip install --quiet --progress-bar off --disable-pip-version-check -r requirements.lock -r requirements-cuda.lock
+else
+	$(BIN)/python -m pip install --quiet --progress-bar off --disable-pip-version-check --index-url $(TORCH_INDEX) $(TORCH)
+	$(BIN)/python -m pip install --quiet --progress-bar off --disable-pip-version-check -r requirements.lock
+endif
+	@touch $@
+
+repro: $(READY) check-params ## Make everything that is not up to date, to the report in data/report/
+	dvc repro
+	@python -m stages.provenance
+	@echo "The report: data/report/index.html and data/report/report.pdf"
+
+quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol` in params.yaml
+	sed -i.old -E 's/^protocol: [a-z_]+/protocol: quick/' params.yaml && rm params.yaml.old
+	@$(MAKE) --no-print-directory repro
+
+test: $(READY) ## Run every test
+	python -m pytest
+
+test-fast: $(READY) ## Run the tests that take seconds
+	python -m pytest -m "not slow"
+
+check: $(READY) ## Lint, formats, types, dead links, then every test
+	ruff check .
+	ruff format --check .
+	mypy
+	python tests/links.py
+	python -m pytest
+
+check-params: $(READY) ## Say what is wrong with params.yaml, or nothing
+	@python -m stages.params
+
+times: $(READY) ## What each stage took when it last ran here
+	@python -m stages.provenance
+
+lock: ## Pin every version again from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file lock.tmp
+	(echo "# The CUDA side of torch on Linux. \`make lock\` writes this file."; grep -E '^(nvidia|cuda|triton)' lock.tmp) > requirements-cuda.lock
+	(echo "# Every version that the project runs on. \`make lock\` writes this file from pyproject.toml."; grep -vE '^(nvidia|cuda|triton)' lock.tmp) > requirements.lock
+	rm lock.tmp

@@ -1,0 +1,1 @@
+"""Specification → module, and what the specification costs and sees in closed form."""

@@ -1,0 +1,47 @@
+"""Does a prediction survive a shift of the image? Source: Zhang 2019, arXiv:1904.11486, section 4."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from stages.architectures.build import logits_of
+
+
+def shifts_within(margin: tuple[int, int]) -> list[tuple[int, int]]:
+    """All (dy, dx) that move an image inside its margin (pixels above and beside it), so that nothing is cropped."""
+    return [(dy, dx) for dy in range(-margin[0], margin[0] + 1) for dx in range(-margin[1], margin[1] + 1)]
+
+
+def shifted(images: Tensor, dy: int, dx: int) -> Tensor:
+    """(N, C, H, W) moved down by dy and right by dx pixels. What leaves on one side enters on the other: the empty margin."""
+    return torch.roll(images, (dy, dx), dims=(2, 3))
+
+
+def permuted(images: Tensor, permutation: Tensor) -> Tensor:
+    """(N, C, H, W) with pixel i of every channel taken from pixel permutation[i]; permutation: (H·W,)."""
+    return images.flatten(2)[:, :, permutation].view_as(images)
+
+
+def predictions_under_shifts(model: nn.Module, images: Tensor, shifts: list[tuple[int, int]], permutation: Tensor | None) -> npt.NDArray[np.int64]:
+    """Predicted classes, (shifts, N), of images (N, C, H, W) that are shifted first and permuted, if at all, after."""
+    rows = []
+    with torch.inference_mode():
+        for dy, dx in shifts:
+            moved = shifted(images, dy, dx)
+            moved = moved if permutation is None else permuted(moved, permutation)
+            rows.append(logits_of(model, moved).argmax(1).numpy())
+    return np.stack(rows)
+
+
+def shift_consistency(predicted: npt.NDArray[np.int64]) -> float:
+    """Share of the pairs of different shifts on which a prediction agrees, P[f(T_δ x) = f(T_δ' x)], over all images.
+
+    predicted: (shifts, N), with at least two shifts. 1 is a model that no shift moves.
+    """
+    count = len(predicted)
+    if count < 2:
+        raise ValueError("shift consistency needs at least two shifts")
+    votes = np.stack([(predicted == k).sum(0) for k in np.unique(predicted)])  # class, image
+    agreeing = (votes * (votes - 1)).sum(0)
+    return float(agreeing.mean() / (count * (count - 1)))

@@ -1,0 +1,1 @@
+"""Train every seed of one variant."""

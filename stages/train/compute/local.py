@@ -1,0 +1,24 @@
+"""Train on this machine: the seeds of a variant spread over the cores, one process and one thread each."""
+
+from functools import partial
+from pathlib import Path
+
+from stages.cores import Report, spread
+from stages.params import Run
+from stages.provenance import StageError
+from stages.train.run import Diverged, train_run
+
+
+def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> None:
+    """Train every seed into out/seed_<seed>/. Raises StageError if a run diverges or its process is killed."""
+    task = partial(_train_seed, variant, run, epochs, prepared, out)
+    spread(task, seeds, reports=epochs, title=f"train {variant}", unit="epoch")
+
+
+def _train_seed(variant: str, run: Run, epochs: int, prepared: Path, out: Path, seed: int, report: Report) -> None:
+    folder = out / f"seed_{seed}"
+    folder.mkdir()
+    try:
+        train_run(run, epochs, seed, prepared, folder, report)
+    except Diverged as error:
+        raise StageError(f"variant {variant!r}, seed {seed}: {error}; lower recipe.lr in params.yaml, or in that variant's run") from None

@@ -1,0 +1,85 @@
+"""One run: one variant, one seed, from first weights to a scored test set."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stages import paths
+from stages.architectures.build import build, logits_of, save_weights
+from stages.params import Recipe, Run
+from stages.seeds import stream
+from stages.train.data import Split, load_constants, load_splits
+from stages.train.evaluate import accuracy, evaluate
+from stages.train.recipe import optimiser, schedule
+
+class Diverged(Exception):
+    """The loss is no longer finite."""
+
+
+def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, report: Callable[[str], None]) -> None:
+    """Train one seed and write its files into the folder `out`.
+
+    report: called after each epoch with how far the run is.
+    Writes weights.safetensors, curves.json (a row an epoch), metrics.json, predicted.npy (N_test,).
+    The bits depend on `run`, `epochs`, `seed` and the prepared data alone: one thread, random streams of its own.
+    Raises Diverged, naming the epoch.
+    """
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    constants = load_constants(prepared)
+    splits = load_splits(prepared, run.layout)
+    init = torch.Generator().manual_seed(int(stream("init", seed).integers(2**62)))
+    model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), constants["mean"], constants["std"], init)
+    curves = []
+    for row in _epochs(model, run.recipe, splits["train"], epochs, stream("order", seed)):
+        val_loss, val_predicted = evaluate(model, splits["val"])
+        row |= {"val_loss": val_loss, "val_accuracy": accuracy(val_predicted, splits["val"].labels)}
+        curves.append({"seed": seed, **row})
+        report(f"seed {seed}, epoch {row['epoch']} of {epochs}: val accuracy {row['val_accuracy']:.4f}")
+    save_weights(model, out / "weights.safetensors")
+    paths.write_json(out / "curves.json", curves)
+    _score(model, splits, seed, out)
+
+
+def _epochs(model: nn.Module, recipe: Recipe, train: Split, epochs: int, order: np.random.Generator) -> Any:
+    """Train, and yield {epoch, train_loss, train_accuracy} after each; both are means over the epoch's own steps."""
+    count = len(train.labels)
+    steps_per_epoch = -(-count // recipe.batch_size)
+    optimise = optimiser(recipe, model.parameters())
+    lr_at = schedule(recipe, epochs * steps_per_epoch)
+    for epoch in range(1, epochs + 1):
+        loss_sum, right = 0.0, 0
+        batches = torch.from_numpy(order.permutation(count)).split(recipe.batch_size)
+        for step, batch in enumerate(batches, (epoch - 1) * steps_per_epoch):
+            for group in optimise.param_groups:
+                group["lr"] = lr_at(step)
+            loss, logits = _step(model, optimise, train.images[batch], train.labels[batch])
+            loss_sum += loss * len(batch)
+            right += int((logits.argmax(1) == train.labels[batch]).sum())
+        if not np.isfinite(loss_sum):
+            raise Diverged(f"the loss is {loss_sum / count} in epoch {epoch}")
+        yield {"epoch": epoch, "train_loss": loss_sum / count, "train_accuracy": right / count}
+
+
+def _step(model: nn.Module, optimise: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+    logits = logits_of(model, images)
+    loss = F.cross_entropy(logits, labels)
+    optimise.zero_grad(set_to_none=True)
+    loss.backward()
+    optimise.step()
+    return loss.item(), logits.detach()
+
+
+def _score(model: nn.Module, splits: dict[str, Split], seed: int, out: Path) -> None:
+    """Score all three splits with the final weights; the test set is seen here for the first time."""
+    metrics: dict[str, Any] = {"seed": seed}
+    for name, split in splits.items():
+        loss, predicted = evaluate(model, split)
+        metrics |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy(predicted, split.labels)}
+    np.save(out / "predicted.npy", predicted.numpy().astype(np.int16))
+    paths.write_json(out / "metrics.json", metrics)
