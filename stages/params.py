@@ -7,10 +7,11 @@
 import difflib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -20,7 +21,22 @@ from stages import paths
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Pair = Positive | tuple[Positive, Positive]
+
+
+def _or_else(allowed: str) -> WrapValidator:
+    """One sentence in place of an error for each branch of a union."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("value", "should be {allowed}", {"allowed": allowed}) from None
+
+    return WrapValidator(check)
+
+
+Pair = Annotated[Positive | tuple[Positive, Positive], _or_else("a whole number from 1 up, or [height, width] of two such")]
+Size = Annotated[Positive | Literal["all"], _or_else("a whole number from 1 up, or all")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -46,7 +62,7 @@ class Block(BaseModel):
 
 
 class Protocol(Block):
-    train_size: Positive | Literal["all"]
+    train_size: Size
     val_size: Positive
     epochs: Positive
     seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
@@ -200,26 +216,32 @@ class Params(Block):
                 _must_be_one_of(f"variants.{key}.families", family, self.families)
             for protocol in variant.run.protocols or ():
                 _must_be_one_of(f"variants.{key}.run.protocols", protocol, self.protocols)
-        _must_be_one_of("baseline", self.baseline, self.active_variants)
+        self._must_run("baseline", self.baseline)
         for key, family in self.families.items():
-            _must_be_one_of(f"families.{key}.reference", family.reference, self.active_variants)
+            self._must_run(f"families.{key}.reference", family.reference)
             if key not in self.variants[family.reference].families and self.levels(key):
                 raise _mistake(f"families.{key}.reference is {family.reference!r}, which has no level in that family")
         for key, contrast in self.contrasts.items():
-            _must_be_one_of(f"contrasts.{key}.variant", contrast.variant, self.active_variants)
-            _must_be_one_of(f"contrasts.{key}.reference", contrast.reference, self.active_variants)
+            self._must_run(f"contrasts.{key}.variant", contrast.variant)
+            self._must_run(f"contrasts.{key}.reference", contrast.reference)
         return self
+
+    def _must_run(self, where: str, variant: str) -> None:
+        _must_be_one_of(where, variant, self.variants)
+        if variant not in self.active_variants:
+            raise _mistake(f"{where}: protocol {self.protocol!r} leaves {variant!r} out (see its `protocols`); it runs {', '.join(self.active_variants)}")
 
 
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check params.yaml. Raises ParamsError with one message that lists every mistake."""
     raw = _read(path)
+    own = raw.get("variants")
     try:
         params = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
     except ValidationError as error:
-        mistakes = [_sentence(detail) for detail in error.errors() if not _is_inherited(detail, raw)]
+        mistakes = [_sentence(detail) for detail in error.errors() if not _is_inherited(detail, own)]
         raise ParamsError(_message(path, mistakes)) from None
-    mistakes = [*_changes_without_effect(raw, params), *_vanishing_layers(params)]
+    mistakes = [*_changes_without_effect(own, params), *_vanishing_layers(params)]
     if mistakes:
         raise ParamsError(_message(path, mistakes))
     return params
@@ -285,7 +307,21 @@ def _read(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path.name} is not valid YAML: {reason[:300]}") from None
     if not isinstance(raw, dict):
         raise ParamsError(f"{path.name} must be a mapping with the keys {', '.join(Params.model_fields)}")
+    try:
+        odd = [key for key in _keys(raw) if not isinstance(key, str)]
+    except RecursionError:
+        raise ParamsError(f"{path.name} refers to itself through an alias (*); write the block out") from None
+    if odd:
+        raise ParamsError(_message(path, [f"the key {key!r} must be text; write it in quotes or with a letter" for key in odd]))
     return raw
+
+
+def _keys(block: Any) -> Iterator[Any]:
+    """Every key of every mapping inside."""
+    if isinstance(block, dict):
+        yield from block
+    for inner in block.values() if isinstance(block, dict) else block if isinstance(block, list) else ():
+        yield from _keys(inner)
 
 
 def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
@@ -307,20 +343,20 @@ def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "variants": variants}
 
 
-def _is_inherited(detail: ErrorDetails, raw: dict[str, Any]) -> bool:
+def _is_inherited(detail: ErrorDetails, own_blocks: dict[str, Any]) -> bool:
     """Whether a variant only repeats a mistake of the base block, which is reported there."""
     location = detail["loc"]
     if len(location) < 4 or location[0] != "variants" or location[2] != "run" or location[3] not in ("architecture", "recipe"):
         return False
-    own = raw["variants"][location[1]]["run"].get(location[3], {})
+    own = own_blocks[location[1]]["run"].get(location[3], {})
     return isinstance(own, dict) and (location[4] not in own if len(location) > 4 else not own)
 
 
-def _changes_without_effect(raw: dict[str, Any], params: Params) -> list[str]:
+def _changes_without_effect(own_blocks: dict[str, Any], params: Params) -> list[str]:
     mistakes = []
     for key, variant in params.variants.items():
         connectivity = variant.run.architecture.connectivity
-        own = raw["variants"][key]["run"].get("architecture", {})
+        own = own_blocks[key]["run"].get("architecture", {})
         for name in sorted(set(own) & UNREAD[connectivity]):
             mistakes.append(f"variants.{key}.run.architecture.{name}: has no effect where connectivity is {connectivity}; leave it out")
     return mistakes
@@ -374,24 +410,40 @@ def _guess(value: str, allowed: Any) -> str:
 
 def _sentence(detail: ErrorDetails) -> str:
     """One line: the key, its value, and what is allowed."""
-    location = [str(part) for part in detail["loc"] if part not in _UNION_TAGS]
+    location = [str(part) for part in detail["loc"] if part != "[key]"]
     key = ".".join(location) or "params.yaml"
     if detail["type"] == "mistake":
         return f"{key}: {detail['msg']}" if location else detail["msg"]
     if detail["type"] == "extra_forbidden":
         allowed = _fields_at(location[:-1])
-        return f"{key} = {detail['input']!r}: unknown key{_guess(location[-1], allowed)}; allowed here: {', '.join(allowed)}"
+        return f"{key} = {_shown(detail['input'])}: unknown key{_guess(location[-1], allowed)}; allowed here: {', '.join(allowed)}"
     if detail["type"] == "missing":
         return f"{key}: missing"
-    hint = ""
-    if isinstance(detail["input"], str) and detail["type"] in ("float_type", "int_type"):
-        hint = " (a number stands without quotes)"
-    message = detail["msg"].replace("Input should be", "should be").replace("Tuple", "a list").replace("tuple", "list")
-    return f"{key} = {detail['input']!r}: {message}{hint}"
+    message = detail["msg"]
+    for ours, theirs in WORDS:
+        message = message.replace(theirs, ours)
+    quoted = isinstance(detail["input"], str) and detail["type"] in ("float_type", "int_type")
+    return f"{key} = {_shown(detail['input'])}: {message}{' (a number stands without quotes)' if quoted else ''}"
 
 
-# Names that pydantic puts into an error's location for the branch of a union that it tried.
-_UNION_TAGS = {"int", "constrained-int", "function-after", "tuple[constrained-int, constrained-int]", "literal['all']", "[key]"}
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+# Ours for pydantic's.
+WORDS = (
+    ("should be", "Input should be"),
+    ("a whole number", "a valid integer"),
+    ("text", "a valid string"),
+    ("a mapping", "an object"),
+    ("a mapping", "a valid dictionary"),
+    ("a list", "a valid array"),
+    ("should be lower-case words joined by _, such as kernel_5", "String should match pattern '^[a-z0-9]+(_[a-z0-9]+)*$'"),
+    ("should not be empty", "Tuple should have at least 1 item after validation, not 0"),
+    ("should not be empty", "Dictionary should have at least 1 item after validation, not 0"),
+    ("should not be empty", "String should have at least 1 character"),
+)
 
 
 def _fields_at(location: list[str]) -> list[str]:

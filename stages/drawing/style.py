@@ -8,6 +8,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from cycler import cycler
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 # Okabe and Ito 2008: told apart with every common colour blindness.
@@ -48,6 +49,39 @@ def use_style() -> None:
             "svg.hashsalt": "figures",
         }
     )
+
+
+def plain(text: str) -> str:
+    """Text of a user as it stands: matplotlib would read what is between two $ as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def shades(colour: str, number: int) -> list[str]:
+    """`number` tones of one colour from dark to light, told apart in print and by the colour-blind."""
+    if number == 1:
+        return [colour]
+    rgb = to_rgb(colour)
+    tones = []
+    for place in range(number):
+        towards = -0.3 + 0.7 * place / (number - 1)  # below zero: black; above: white
+        target, share = (0.0, -towards) if towards < 0 else (1.0, towards)
+        tones.append(to_hex(tuple((1 - share) * part + share * target for part in rgb)))
+    return tones
+
+
+def readable(colour: str) -> str:
+    """The colour, darkened where small text in it would be too faint on white."""
+    rgb = to_rgb(colour)
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), rgb, strict=True))
+    return to_hex(tuple(part * min(1.0, 0.42 / luminance) for part in rgb)) if luminance > 0 else colour
+
+
+def note(text: str, path: Path) -> None:
+    """A figure that says why there is nothing to draw, so that what includes it still finds it."""
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.7))
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, plain(text), ha="center", va="center", color=GREY, transform=axes.transAxes)
+    save(figure, path)
 
 
 def save(figure: Figure, path: Path) -> None:

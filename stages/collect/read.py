@@ -1,0 +1,88 @@
+"""Read one variant's files and refuse what does not fit together."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+
+from stages import paths
+from stages.provenance import StageError
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one variant's training and probe left, checked."""
+
+    key: str
+    metrics: dict[str, Any]
+    probes: dict[int, dict[str, Any]]  # by seed
+    curves: pd.DataFrame
+    predicted: np.ndarray  # (seeds, test images), in the order of metrics["runs"]
+
+
+def test_labels() -> np.ndarray:
+    """Labels of the test images, (N,); they are the same in every layout."""
+    return _tensors(paths.PREPARED / "original" / "test.safetensors", "labels", "prepare")["labels"]
+
+
+def variant(key: str, seeds: tuple[int, ...], labels: np.ndarray) -> Variant:
+    """Raises StageError, naming the variant, if a file is missing or two of them contradict each other."""
+    runs, probes = paths.RUNS / key, paths.PROBES / key
+    metrics = _record(runs / "metrics.json", key, f"train@{key}")
+    probe = _record(probes / "probe.json", key, f"probe@{key}")
+    for what, record in (("runs", metrics), ("probes", probe)):
+        found = [run["seed"] for run in record["runs"]]
+        if sorted(found) != sorted(seeds):
+            raise StageError(f"variant {key!r}: its {what} have seeds {found}, but the protocol asks for {list(seeds)}")
+    tensors = _tensors(runs / "predictions.safetensors", "predicted correct", f"train@{key}")
+    _check_accuracy(key, metrics["runs"], tensors["predicted"], tensors["correct"], labels)
+    try:
+        curves = pd.read_csv(runs / "curves.csv")
+    except FileNotFoundError:
+        raise _missing(runs / "curves.csv", f"train@{key}") from None
+    return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"])
+
+
+def _check_accuracy(key: str, runs: list[dict[str, Any]], predicted: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> None:
+    expected = (len(runs), len(labels))
+    for name, array in (("predicted", predicted), ("correct", correct)):
+        if array.shape != expected:
+            raise StageError(f"variant {key!r}: {name} has shape {array.shape}, but {expected[0]} seeds × {expected[1]} test images make {expected}")
+    if not np.array_equal(predicted == labels, correct.astype(bool)):
+        raise StageError(f"variant {key!r}: `correct` is not what its predictions and the test labels give; train it again")
+    for run, row in zip(runs, correct, strict=True):
+        accuracy = int(row.sum(dtype=np.int64)) / len(labels)
+        if abs(accuracy - run["test_accuracy"]) > 1e-6:  # six digits are stored
+            raise StageError(
+                f"variant {key!r}, seed {run['seed']}: metrics.json says test_accuracy {run['test_accuracy']}, "
+                f"but {accuracy:.6f} of the test images are correct"
+            )
+
+
+def _record(path: Path, key: str, stage: str) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _missing(path, stage) from None
+    if record.get("skipped"):
+        raise StageError(f"variant {key!r}: {path.relative_to(paths.ROOT)} says that it was left out; run `dvc repro {stage}`")
+    return record
+
+
+def _tensors(path: Path, names: str, stage: str) -> dict[str, np.ndarray]:
+    """The named arrays alone: a test set's images stay on the disk."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in names.split()}
+    except (FileNotFoundError, SafetensorError) as error:
+        if path.exists():
+            raise StageError(f"{path.relative_to(paths.ROOT)} cannot be read ({error}); run `dvc repro {stage}`") from None
+        raise _missing(path, stage) from None
+
+
+def _missing(path: Path, stage: str) -> StageError:
+    return StageError(f"{path.relative_to(paths.ROOT)} is missing; run `dvc repro {stage}`")

@@ -1,0 +1,98 @@
+"""The tidy tables: one row a run, and what is computed from those rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.collect.read import Variant
+from stages.inference import intervals
+from stages.params import Params
+
+RUN_COLUMNS = ["variant", "seed", "test_accuracy", "test_loss", "train_accuracy", "val_accuracy"]
+RUN_COLUMNS += ["shift_consistency", "shifted_accuracy", "parameters", "macs", "receptive_field_height", "receptive_field_width"]
+MEASURES = {"accuracy": "test_accuracy", "shift_consistency": "shift_consistency", "shifted_accuracy": "shifted_accuracy"}
+COSTS = ["parameters", "macs", "receptive_field_height", "receptive_field_width"]
+DIFFERENCE = ["difference", "low", "high", "direction"]
+SHIFT_DIFFERENCE = [f"shift_consistency_{name}" for name in DIFFERENCE]
+
+
+def runs(variants: Sequence[Variant]) -> pd.DataFrame:
+    """One row for each variant and seed."""
+    rows = []
+    for variant in variants:
+        height, width = variant.metrics["receptive_field"] or (None, None)
+        for run in variant.metrics["runs"]:
+            measured = {**run, **variant.probes[run["seed"]]}
+            cost = {"parameters": variant.metrics["parameters"], "macs": variant.metrics["macs"]}
+            field = {"receptive_field_height": height, "receptive_field_width": width}
+            rows.append({"variant": variant.key, **measured, **cost, **field})
+    table = pd.DataFrame(rows).reindex(columns=RUN_COLUMNS)
+    whole = ["parameters", "macs", "receptive_field_height", "receptive_field_width"]
+    measures = [name for name in RUN_COLUMNS[2:] if name not in whole]
+    return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(measures, float))
+
+
+def variants(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each variant: every measure with its interval, costs, and the paired difference from the baseline."""
+    rows = []
+    for key, own in runs.groupby("variant", sort=False):
+        row: dict[str, Any] = {"variant": key, "n_seeds": len(own)}
+        for name, column in MEASURES.items():
+            made = intervals.estimate(own[column], settings.inference.confidence)
+            row |= {f"{name}_mean": made.mean, f"{name}_sd": made.sd, f"{name}_low": made.low, f"{name}_high": made.high}
+        against = _difference(settings, runs, str(key), settings.baseline) if key != settings.baseline else {}
+        rows.append(row | {name: own[name].iloc[0] for name in COSTS} | {name: against.get(name) for name in DIFFERENCE})
+    table = pd.DataFrame(rows)
+    return table.astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(DIFFERENCE[:3], float))
+
+
+def effects(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each level of a family but its reference: the difference from the reference, paired by seed."""
+    rows = []
+    for family, about in settings.families.items():
+        for key, level in settings.levels(family).items():
+            if key != about.reference:
+                place = {"family": family, "variant": key, "level": level, "reference": about.reference}
+                rows.append(place | _difference(settings, runs, key, about.reference))
+    return pd.DataFrame(rows, columns=["family", "variant", "level", "reference", "n_seeds", *DIFFERENCE, *SHIFT_DIFFERENCE])
+
+
+def contrasts(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each contrast of params.yaml."""
+    rows = []
+    for key, about in settings.contrasts.items():
+        place = {"contrast": key, "title": about.title, "variant": about.variant, "reference": about.reference}
+        rows.append(place | _difference(settings, runs, about.variant, about.reference))
+    return pd.DataFrame(rows, columns=["contrast", "title", "variant", "reference", "n_seeds", *DIFFERENCE, *SHIFT_DIFFERENCE])
+
+
+def curves(variants: Sequence[Variant]) -> pd.DataFrame:
+    """Loss and accuracy of every variant, seed and epoch."""
+    tables = [variant.curves.assign(variant=variant.key) for variant in variants]
+    table = pd.concat(tables, ignore_index=True)
+    return table[["variant", *(name for name in table.columns if name != "variant")]]
+
+
+def confusion(variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
+    """How often class `true` was called `predicted`, summed over seeds; pairs that never occur have no row."""
+    tables = []
+    for variant in variants:
+        n_classes = 1 + int(max(labels.max(), variant.predicted.max()))
+        counts = np.bincount((labels * n_classes + variant.predicted).ravel())
+        seen = np.flatnonzero(counts)
+        pairs = {"true": seen // n_classes, "predicted": seen % n_classes}
+        tables.append(pd.DataFrame({"variant": variant.key, **pairs, "count": counts[seen]}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: str) -> dict[str, Any]:
+    """Test accuracy and shift consistency of a variant minus those of a reference, paired by seed."""
+    row: dict[str, Any] = {}
+    for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_consistency_")):
+        one, other = (dict(zip(own["seed"], own[column], strict=True)) for own in (runs[runs["variant"] == key] for key in (variant, reference)))
+        made = intervals.estimate(intervals.paired_differences(one, other).values(), settings.inference.confidence)
+        said = intervals.direction(made.low, made.high, made.n, settings.inference.min_seeds)
+        row |= {"n_seeds": made.n, f"{prefix}difference": made.mean, f"{prefix}low": made.low, f"{prefix}high": made.high, f"{prefix}direction": said}
+    return row

@@ -1,0 +1,30 @@
+"""Get the dataset that params.yaml names and write data/raw/: `python -m stages.download`."""
+
+import argparse
+
+from stages import params, paths, provenance
+from stages.download.datasets import load
+from stages.download.raw import write_raw
+
+ABOUT = """
+Get the dataset that data.dataset in params.yaml names, verify its digests, and write data/raw/.
+
+The sources are tried in order: torchvision's mirrors; for Fashion-MNIST, Debian's package (apt-get download, no root);
+the folder data/user/. A folder that the environment variable DATASET_FOLDER names is tried before all of them.
+What has been fetched is kept in data/downloads/: whole files are used again, and a broken-off download is resumed.
+"""
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m stages.download", description=ABOUT, formatter_class=argparse.RawTextHelpFormatter).parse_args()
+    data = params.load().data
+    with provenance.timed("download", dataset=data.dataset) as record:
+        raw, record["source"] = load(data)
+        with paths.whole_folder(paths.RAW) as out:
+            write_raw(out, data.dataset, raw)
+    counts = {split: len(raw.arrays[f"{split}_labels"]) for split in ("train", "test") if f"{split}_labels" in raw.arrays}
+    print(f"download: {raw.title} from {record['source']}: {', '.join(f'{count} {split} images' for split, count in counts.items())}")
+
+
+if __name__ == "__main__":
+    provenance.run(main)

@@ -1,0 +1,71 @@
+"""Numbers as a reader sees them; what is not known is a dash."""
+
+import math
+
+DASH, MINUS, NBSP = "–", "−", "\u00a0"
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """0.9162 → "91.62"; the sign % stands in the heading, or is added by the sentence."""
+    return DASH if math.isnan(fraction) else _minus(f"{100 * fraction:.{digits}f}")
+
+
+def percent_sign(fraction: float, digits: int = 2) -> str:
+    return f"{percent(fraction, digits)}{NBSP}%"
+
+
+def points(difference: float, digits: int = 2) -> str:
+    """0.0042 → "+0.42" percentage points; what rounds to zero has no sign."""
+    if math.isnan(difference):
+        return DASH
+    text = f"{100 * difference:+.{digits}f}"
+    return text[1:] if float(text) == 0 else _minus(text)
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """A pair of fractions → "[0.10, 0.74]" in percent or percentage points."""
+    return f"[{_end(low, digits)}, {_end(high, digits)}]"
+
+
+def points_interval(difference: float, low: float, high: float) -> str:
+    """"+0.42 [0.10, 0.74]"; one seed has no interval: "+0.42 [–, –]"."""
+    return DASH if math.isnan(difference) else f"{points(difference)} {interval(low, high)}"
+
+
+def mean_sd(mean: float, sd: float) -> str:
+    return DASH if math.isnan(mean) else f"{percent(mean)} ± {percent(sd)}"
+
+
+def count(number: float) -> str:
+    """421642 → "421,642"."""
+    return DASH if math.isnan(number) else f"{int(number):,}"
+
+
+def short_count(number: float) -> str:
+    """Three significant digits and a unit: 421642 → "422k", 1234567 → "1.23M"."""
+    if math.isnan(number):
+        return DASH
+    value, unit = float(f"{number:.3g}"), ""
+    for unit_size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit_size:
+            value, unit = value / unit_size, name
+            break
+    return f"{value:.3g}{unit}"
+
+
+def size(height: float, width: float) -> str:
+    """"14×14"; a dash where a net has no receptive field."""
+    return DASH if math.isnan(height) or math.isnan(width) else f"{int(height)}×{int(width)}"
+
+
+def plural(number: int, singular: str) -> str:
+    return f"{number:,} {singular}" + ("" if number == 1 else "s")
+
+
+def _end(value: float, digits: int) -> str:
+    text = percent(value, digits)
+    return text.lstrip(MINUS) if text.strip(MINUS + "0.") == "" and text != DASH else text
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", MINUS)

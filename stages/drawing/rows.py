@@ -1,0 +1,56 @@
+"""A row for each thing that is compared: its seeds as dots, their mean, and the interval."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.drawing import style
+
+ROW = 0.205  # inches a row takes
+
+
+@dataclass(frozen=True)
+class Row:
+    """values: one for each seed, in the unit of the axis. low and high are NaN where there is no interval."""
+
+    label: str
+    values: Sequence[float]
+    mean: float
+    low: float
+    high: float
+    colour: str
+
+
+def height(n_rows: int, rest: float = 0.62) -> float:
+    """Inches of a figure of so many rows; `rest` is what axis and margins take."""
+    return rest + ROW * max(n_rows, 1)
+
+
+def draw(axes: Axes, rows: Sequence[Row], labelled: bool = True) -> None:
+    """The first row stands on top."""
+    for place, row in enumerate(rows):
+        spread = np.linspace(-0.24, 0.24, len(row.values)) if len(row.values) > 1 else [0.0]
+        axes.scatter(row.values, place + np.asarray(spread), s=7, color=row.colour, alpha=0.45, linewidths=0, zorder=2)
+        if not math.isnan(row.low):
+            axes.errorbar(
+                row.mean, place, xerr=[[row.mean - row.low], [row.high - row.mean]],
+                color=row.colour, elinewidth=1.4, capsize=2.4, capthick=1.1, zorder=3,
+            )  # fmt: skip
+        axes.scatter([row.mean], [place], s=22, color=row.colour, edgecolors="white", linewidths=0.5, zorder=4)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [style.plain(row.label) for row in rows] if labelled else [""] * len(rows))
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.margins(x=0.04)
+
+
+def figure(n_rows: int, columns: int = 1, rest: float = 0.62, **options: object) -> tuple[Figure, list[Axes]]:
+    """A figure as high as its rows need, with `columns` axes that share them."""
+    made, axes = style.plt.subplots(1, columns, figsize=(style.WIDTH, height(n_rows, rest)), squeeze=False, **options)  # type: ignore[arg-type]
+    return made, list(axes[0])

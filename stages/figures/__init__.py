@@ -1,0 +1,1 @@
+"""Result tables → the report's figures, tables, generated chapter and facts."""

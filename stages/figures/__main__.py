@@ -1,0 +1,22 @@
+"""Draw and write everything that the report includes: data/figures/."""
+
+from stages import params, paths, provenance
+
+
+def main() -> None:
+    from stages.drawing import style
+    from stages.figures import chapter, draw, facts, results, tables
+
+    with provenance.timed("figures"), paths.whole_folder(paths.FIGURES) as folder:
+        found = results.load(params.load())
+        style.use_style()
+        draw.write(found, folder / "figures")
+        tables.write(found, folder / "tables")
+        (folder / "families.md").write_text(chapter.families(found), encoding="utf-8")
+        (folder / "facts.yml").write_text(facts.as_yaml(facts.facts(found)), encoding="utf-8")
+        drawn = len(list((folder / "figures").iterdir()))
+        print(f"{drawn} figures, {len(list((folder / 'tables').glob('*.md')))} tables → {paths.FIGURES.relative_to(paths.ROOT)}")
+
+
+if __name__ == "__main__":
+    provenance.run(main)

@@ -1,0 +1,22 @@
+"""The two orders of the pixels, and the margin around each image."""
+
+import numpy as np
+
+from stages import params
+
+
+def on_canvas(images: np.ndarray, margin: int) -> np.ndarray:
+    """Images uint8 (N, H, W, C) as (N, C, H', W') with `margin` zero pixels on each side; none along an axis of one pixel."""
+    n, height, width, channels = images.shape
+    canvas_height, canvas_width = params.canvas(height, width, margin)
+    top, left = (canvas_height - height) // 2, (canvas_width - width) // 2
+    canvas = np.zeros((n, channels, canvas_height, canvas_width), dtype=np.uint8)
+    canvas[:, :, top : top + height, left : left + width] = images.transpose(0, 3, 1, 2)
+    return canvas
+
+
+def permuted(images: np.ndarray, permutation: np.ndarray) -> np.ndarray:
+    """Pixel i of each channel is pixel permutation[i] of the original, in the order of rows. images: (N, C, H, W)."""
+    n, channels, height, width = images.shape
+    flat = images.reshape(n, channels, height * width)
+    return np.take(flat, permutation, axis=2).reshape(images.shape)

@@ -1,0 +1,137 @@
+"""Who may call whom, and that DVC knows of everything a stage imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages import paths
+
+STAGES = paths.ROOT / "stages"
+ROOMS = {"params", "paths", "seeds", "provenance", "cores", "architectures", "inference", "drawing"}
+WITHOUT_TORCH = ("inference", "drawing", "collect", "figures", "render", "download", "prepare", "eda")
+# Not deps of any stage, each for its reason.
+EXEMPT = {
+    "stages/__init__.py": "empty but for its docstring",
+    "stages/params.py": "DVC tracks the values themselves, so a new knob for the report must not retrain a model",
+    "stages/paths.py": "names where results lie, not what they are",
+    "stages/provenance.py": "times and records, in files that no hash depends on",
+    "stages/cores.py": "decides where work runs, not what it is",
+    "stages/train/compute": "decides where work runs, not what it is",
+}
+PIPELINE = YAML(typ="safe", pure=True).load((paths.ROOT / "dvc.yaml").read_text())
+
+
+def sources(folder):
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder]
+
+
+def imports(file):
+    """Full names of the modules of ours that a file imports anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively; write stages.…"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return {name for name in names if name.split(".")[0] == "stages"}
+
+
+def file_of(module):
+    """The file, relative to the repository, that a module's name belongs to; None for a name inside a module."""
+    path = Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if (paths.ROOT / candidate).exists():
+            return candidate.as_posix()
+    return None
+
+
+def reached(start):
+    """Every file of ours that is loaded when the files of `start` are."""
+    seen, todo = set(), [file.relative_to(paths.ROOT).as_posix() for file in start]
+    while todo:
+        file = todo.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        todo += [found for name in imports(paths.ROOT / file) if (found := file_of(name))]
+        package = Path(file).parent / "__init__.py"
+        if (paths.ROOT / package).exists():
+            todo.append(package.as_posix())
+    return seen
+
+
+STAGE_FOLDERS = sorted(folder.name for folder in STAGES.iterdir() if (folder / "__main__.py").exists())
+
+
+def test_every_stage_of_the_pipeline_has_a_folder_and_every_folder_a_stage():
+    in_pipeline = {name for name, stage in PIPELINE["stages"].items() if name != "check"}
+    assert in_pipeline == set(STAGE_FOLDERS)
+    assert set(ROOMS) & in_pipeline == set()
+
+
+@pytest.mark.parametrize("stage", STAGE_FOLDERS)
+def test_a_stage_imports_only_its_own_folder_and_the_shared_rooms(stage):
+    for file in sources(STAGES / stage):
+        rooms = {name.split(".")[1] for name in imports(file) if "." in name}
+        assert rooms <= ROOMS | {stage}, f"{file} imports {sorted(rooms - ROOMS - {stage})}"
+
+
+@pytest.mark.parametrize("stage", STAGE_FOLDERS)
+def test_everything_a_stage_imports_is_among_its_deps(stage):
+    block = PIPELINE["stages"][stage]
+    deps = [dep for dep in block.get("do", block)["deps"] if dep.startswith("stages/")]
+    for file in reached(sources(STAGES / stage)):
+        covered = any(file == dep or file.startswith(f"{dep}/") for dep in [*deps, *EXEMPT])
+        assert covered or file == f"stages/{stage}/__init__.py", f"{file} is imported by {stage}, but it is not among its deps in dvc.yaml"
+    for dep in deps:
+        assert (paths.ROOT / dep).exists(), f"dvc.yaml names {dep}, which is not there"
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS - {"params", "paths"}))
+def test_a_shared_room_has_at_least_two_users(room):
+    users = {
+        file.relative_to(STAGES).parts[0]
+        for file in STAGES.rglob("*.py")
+        if any(name.split(".")[1:2] == [room] for name in imports(file)) and file.relative_to(STAGES).parts[0].removesuffix(".py") != room
+    }
+    assert len(users) >= 2, f"{room} is used by {sorted(users)} alone"
+
+
+def test_imports_go_one_way():
+    assert reached([STAGES / "paths.py"]) <= {"stages/__init__.py", "stages/paths.py"}
+    assert reached([STAGES / "params.py"]) <= {"stages/__init__.py", "stages/paths.py", "stages/params.py"}
+
+
+@pytest.mark.parametrize("folder", WITHOUT_TORCH)
+def test_this_folder_never_imports_torch(folder):
+    for file in reached(sources(STAGES / folder)):
+        for node in ast.walk(ast.parse((paths.ROOT / file).read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert not any(str(name).split(".")[0] == "torch" for name in names), f"{folder} loads torch through {file}"
+
+
+def test_only_paths_holds_path_strings():
+    for file in sources(STAGES):
+        if file == STAGES / "paths.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Path" and node.args:
+                assert not isinstance(node.args[0], ast.Constant), f"{file}:{node.lineno} spells out a path"
+
+
+@pytest.mark.parametrize("file", sources(STAGES), ids=lambda file: file.relative_to(STAGES).as_posix())
+def test_every_module_says_what_it_is_and_stays_short(file):
+    text = file.read_text()
+    assert ast.get_docstring(ast.parse(text)), f"{file} has no docstring"
+    assert len(text.splitlines()) <= 450
+
+
+def test_nothing_unpickles():
+    for file in sources(STAGES):
+        text = file.read_text()
+        assert "import pickle" not in text
+        assert "torch.load(" not in text
+        assert "allow_pickle=True" not in text

@@ -1,0 +1,167 @@
+"""params.yaml: what is accepted, and the one message for each kind of mistake."""
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from stages import params, paths
+
+TEXT = paths.PARAMS.read_text()
+
+
+def raw():
+    return YAML(typ="safe", pure=True).load(TEXT)
+
+
+def load(content, folder):
+    path = folder / "params.yaml"
+    if not isinstance(content, str):
+        buffer = io.StringIO()
+        YAML(typ="safe", pure=True).dump(content, buffer)
+        content = buffer.getvalue()
+    path.write_text(content)
+    return params.load(path)
+
+
+def edited(old, new):
+    assert TEXT.count(old) >= 1, old
+    return TEXT.replace(old, new, 1)
+
+
+def test_the_repositorys_own_params_are_valid_under_every_protocol(tmp_path):
+    for protocol in raw()["protocols"]:
+        loaded = load(edited("protocol: default", f"protocol: {protocol}"), tmp_path)
+        assert loaded.active_protocol == loaded.protocols[protocol]
+        assert loaded.baseline in loaded.active_variants
+
+
+def test_a_variant_is_the_base_with_its_own_changes(tmp_path):
+    loaded = load(TEXT, tmp_path)
+    base, five = loaded.architecture, loaded.variants["kernel_5"].run.architecture
+    assert five.kernel == 5
+    assert five.model_copy(update={"kernel": base.kernel}) == base
+
+
+def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
+    assert load(edited("lr: 0.003", "lr: 1e-3"), tmp_path).recipe.lr == 0.001
+
+
+MISTAKES = {
+    "typo in a key": (("{kernel: 5}", "{kernal: 5}"), ["variants.kernel_5.run.architecture.kernal = 5", "did you mean 'kernel'?", "allowed here: connectivity"]),
+    "typo in a block": (("recipe:\n", "recipes:\n"), ["recipe: missing", "did you mean 'recipe'?"]),
+    "kernel of zero": (("{kernel: 5}", "{kernel: 0}"), ["kernel_5.run.architecture.kernel = 0", "a whole number from 1 up, or [height, width]"]),
+    "kernel of three": (("{kernel: 5}", "{kernel: [1, 2, 3]}"), ["kernel = [1, 2, 3]", "[height, width]"]),
+    "number in quotes": (("lr: 0.003", "lr: '1e-3'"), ["recipe.lr = '1e-3'", "without quotes"]),
+    "negative lr": (("lr: 0.003", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
+    "lr that is not finite": (("lr: 0.003", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
+    "unknown choice": (("pooling: max", "pooling: median"), ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"]),
+    "unknown protocol": (("protocol: default", "protocol: fast"), ["protocol: 'fast' is not one of quick, default, full"]),
+    "unknown baseline": (("baseline: cnn", "baseline: cmn"), ["baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"]),
+    "baseline that is left out": (("baseline: cnn", "baseline: resnet18"), ["protocol 'default' leaves 'resnet18' out"]),
+    "unknown family": (("{kernel: 1×1}", "{kernels: 1×1}"), ["variants.kernel_1.families: 'kernels' is not one of connectivity"]),
+    "reference of another family": (("reference: cnn", "reference: kernel_5"), ["families.connectivity.reference is 'kernel_5'"]),
+    "empty seeds": (("seeds: [0, 1, 2, 3, 4]\n", "seeds: []\n"), ["protocols.default.seeds = []: should not be empty"]),
+    "duplicate seed": (("seeds: [0, 1, 2, 3, 4]\n", "seeds: [0, 3, 3]\n"), ["seeds [0, 3, 3] name [3] more than once"]),
+    "no variants": (("variants:\n", "variants: {}\nmore:\n"), ["variants = {}: should not be empty"]),
+    "variant without a run": (("run: {}", "run:"), ["variants.cnn.run = None: should be a mapping"]),
+    "badly named variant": (("  kernel_1:", "  Kernel 1:"), ["should be lower-case words joined by _"]),
+    "key that is a number": (("  kernel_1:", "  3:"), ["the key 3 must be text"]),
+    "change that has no effect": (("channels: [256, 128]", "channels: [256], kernel: 3"), ["kernel: has no effect where connectivity is fully_connected"]),
+    "pooling at a layer that is not there": (("channels: [16, 32, 32]}", "channels: [16, 32, 32], reduce_at: [1, 4]}"), ["names layer 4, but channels has 3"]),
+    "a feature map that vanishes": (
+        ("channels: [16, 32, 32, 32]", "channels: [8, 8, 8, 8, 8, 8], reduce_at: [1, 2, 3, 4, 5, 6]"),
+        ["variants.depth_4: layer 6: the feature map vanishes (1×1 → 0×0)"],
+    ),
+    "reflection wider than the map": (("{padding: reflect}", "{padding: reflect, kernel: 65}"), ["variants.padding_reflect: layer 1: reflect padding of 32 pixels"]),
+    "file without npz": (("file: null", "file: mine.npz"), ["'mine.npz' is only for dataset npz"]),
+    "npz without file": (("dataset: fashion_mnist", "dataset: npz"), ["dataset npz needs `file`"]),
+    "path out of the folder": (("dataset: fashion_mnist # mnist, kmnist, cifar10, cifar100, digits (offline), npz (your own)\n  file: null", "dataset: npz\n  file: ../x.npz"), ["must be the name of an .npz file"]),
+    "key written twice": (("data:\n", "data:\n  dataset: mnist\n"), ["duplicate key", "line 27"]),
+    "not yaml": (("data:\n", "data: [\n"), ["not valid YAML"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_ends_in_one_message_that_names_key_value_and_what_is_allowed(name, tmp_path):
+    (old, new), expected = MISTAKES[name]
+    with pytest.raises(params.ParamsError) as error:
+        load(edited(old, new), tmp_path)
+    for part in expected:
+        assert part in str(error.value)
+
+
+def test_a_mistake_in_the_base_is_reported_once_and_not_for_every_variant(tmp_path):
+    with pytest.raises(params.ParamsError) as error:
+        load(edited("kernel: 3 #", "kernel: 0 #"), tmp_path)
+    assert str(error.value).count("kernel = 0") == 1
+
+
+def test_several_mistakes_are_listed_together(tmp_path):
+    with pytest.raises(params.ParamsError, match="2 mistakes"):
+        load(edited("lr: 0.003", "lr: -1").replace("batch_size: 64", "batch_size: 0"), tmp_path)
+
+
+def test_the_command_exits_with_one_message_and_no_traceback(tmp_path):
+    (tmp_path / "params.yaml").write_text(edited("baseline: cnn", "baseline: nobody"))
+    command = [sys.executable, "-m", "stages.params"]
+    environment = os.environ | {"PIPELINE_ROOT": str(tmp_path)}
+    result = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "baseline: 'nobody' is not one of cnn" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((5, 6, 7), (1, 10, 11)), ((5, 6, 7, 3), (3, 10, 11)), ((5, 1, 40), (1, 1, 44))])
+def test_the_canvas_of_a_users_file_is_told_from_its_header(shape, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "USER", tmp_path)
+    np.savez(tmp_path / "mine.npz", images=np.zeros(shape, np.uint8), labels=np.zeros(5, int))
+    data = params.Data(dataset="npz", file="mine.npz", test_fraction=0.2, margin=2, seed=0)
+    assert params.image_shape(data) == expected
+
+
+def test_map_sizes_by_hand():
+    base = params.load()
+    spec = base.architecture.model_copy(update={"padding": "valid", "kernel": (3, 5), "stride": 2, "pooling": "none", "reduce_at": (2,)})
+    # 20×21: valid (3, 5) → 18×17; again → 16×13, of which every second → 8×7
+    assert params.map_sizes(spec, 20, 21) == [(18, 17), (8, 7)]
+
+
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.lists(st.integers(), max_size=3), st.just({}))
+
+
+@st.composite
+def mutations(draw):
+    """The repository's params with one value, anywhere, replaced, removed or joined by another."""
+    tree = raw()
+    block, trail = tree, []
+    while isinstance(block, dict) and block and (not trail or draw(st.integers(0, 3)) > 0):
+        trail.append((block, draw(st.sampled_from(sorted(block)))))
+        block = trail[-1][0][trail[-1][1]]
+    parent, key = trail[-1]
+    action = draw(st.sampled_from(["replace", "remove", "add"]))
+    if action == "remove":
+        del parent[key]
+    elif action == "replace":
+        parent[key] = draw(scalars)
+    else:
+        parent[draw(st.text(min_size=1, max_size=6))] = draw(scalars)
+    return tree
+
+
+@settings(max_examples=150, deadline=None)
+@given(tree=mutations())
+def test_any_mutation_is_either_valid_or_refused_in_one_message(tree, tmp_path_factory):
+    try:
+        loaded = load(tree, tmp_path_factory.mktemp("mutated"))
+    except params.ParamsError as error:
+        assert "params.yaml" in str(error)  # noqa: PT017
+    else:
+        assert loaded.active_variants
