@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -35,7 +35,8 @@ def _or_else(allowed: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-Pair = Annotated[Positive | tuple[Positive, Positive], _or_else("a whole number from 1 up, or [height, width] of two such")]
+# Strict(False): what a WrapValidator hands on is Python's list, which a strict tuple refuses.
+Pair = Annotated[Positive | Annotated[tuple[Positive, Positive], Strict(False)], _or_else("a whole number from 1 up, or [height, width] of two such")]
 Size = Annotated[Positive | Literal["all"], _or_else("a whole number from 1 up, or all")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
 Text = Annotated[str, Field(min_length=1)]
@@ -212,8 +213,8 @@ class Params(Block):
     def _names_resolve(self) -> Self:
         _must_be_one_of("protocol", self.protocol, self.protocols)
         for key, variant in self.variants.items():
-            for family in variant.families:
-                _must_be_one_of(f"variants.{key}.families", family, self.families)
+            for named in variant.families:
+                _must_be_one_of(f"variants.{key}.families", named, self.families)
             for protocol in variant.run.protocols or ():
                 _must_be_one_of(f"variants.{key}.run.protocols", protocol, self.protocols)
         self._must_run("baseline", self.baseline)
@@ -235,7 +236,7 @@ class Params(Block):
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check params.yaml. Raises ParamsError with one message that lists every mistake."""
     raw = _read(path)
-    own = raw.get("variants")
+    own = raw.get("variants", {})
     try:
         params = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
     except ValidationError as error:
@@ -348,7 +349,7 @@ def _is_inherited(detail: ErrorDetails, own_blocks: dict[str, Any]) -> bool:
     location = detail["loc"]
     if len(location) < 4 or location[0] != "variants" or location[2] != "run" or location[3] not in ("architecture", "recipe"):
         return False
-    own = own_blocks[location[1]]["run"].get(location[3], {})
+    own = own_blocks[str(location[1])]["run"].get(location[3], {})
     return isinstance(own, dict) and (location[4] not in own if len(location) > 4 else not own)
 
 
@@ -448,7 +449,7 @@ WORDS = (
 
 def _fields_at(location: list[str]) -> list[str]:
     """The keys allowed at a location such as ["variants", "k5", "run"]."""
-    named = {
+    named: dict[str, type[Block]] = {
         "protocols": Protocol, "data": Data, "eda": Eda, "architecture": Architecture, "recipe": Recipe,
         "run": Run, "variants": Variant, "families": Family, "contrasts": Contrast, "inference": Inference,
     }  # fmt: skip

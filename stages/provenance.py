@@ -69,7 +69,7 @@ def has_local_changes() -> bool:
 
 def cpu_name() -> str:
     try:
-        lines = open("/proc/cpuinfo", encoding="utf-8").read().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -409,9 +409,7 @@ class TestPackage:
             debian.take(package, FILES, tmp_path / "kept")
         assert names_in(tmp_path / "kept") == []
 
-    @pytest.mark.parametrize(
-        "spoil", [lambda b: b[: len(b) // 2], lambda b: b"<html>", lambda b: b[:-400] + bytes(400)], ids=["cut", "page", "damaged"]
-    )
+    @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"<html>", lambda b: b[:-400] + bytes(400)], ids=["cut", "page", "damaged"])
     def test_that_is_not_whole_is_refused(self, tmp_path, spoil):
         package = deb(tmp_path / "small.deb", IN_PACKAGE)
         package.write_bytes(spoil(package.read_bytes()))

@@ -54,7 +54,10 @@ def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
 
 
 MISTAKES = {
-    "typo in a key": (("{kernel: 5}", "{kernal: 5}"), ["variants.kernel_5.run.architecture.kernal = 5", "did you mean 'kernel'?", "allowed here: connectivity"]),
+    "typo in a key": (
+        ("{kernel: 5}", "{kernal: 5}"),
+        ["variants.kernel_5.run.architecture.kernal = 5", "did you mean 'kernel'?", "allowed here: connectivity"],
+    ),
     "typo in a block": (("recipe:\n", "recipes:\n"), ["recipe: missing", "did you mean 'recipe'?"]),
     "kernel of zero": (("{kernel: 5}", "{kernel: 0}"), ["kernel_5.run.architecture.kernel = 0", "a whole number from 1 up, or [height, width]"]),
     "kernel of three": (("{kernel: 5}", "{kernel: [1, 2, 3]}"), ["kernel = [1, 2, 3]", "[height, width]"]),
@@ -79,10 +82,16 @@ MISTAKES = {
         ("channels: [16, 32, 32, 32]", "channels: [8, 8, 8, 8, 8, 8], reduce_at: [1, 2, 3, 4, 5, 6]"),
         ["variants.depth_4: layer 6: the feature map vanishes (1×1 → 0×0)"],
     ),
-    "reflection wider than the map": (("{padding: reflect}", "{padding: reflect, kernel: 65}"), ["variants.padding_reflect: layer 1: reflect padding of 32 pixels"]),
+    "reflection wider than the map": (
+        ("architecture: {padding: reflect}", "architecture: {padding: reflect, kernel: 65}"),
+        ["variants.padding_reflect: layer 1: reflect padding of 32 pixels"],
+    ),
     "file without npz": (("file: null", "file: mine.npz"), ["'mine.npz' is only for dataset npz"]),
     "npz without file": (("dataset: fashion_mnist", "dataset: npz"), ["dataset npz needs `file`"]),
-    "path out of the folder": (("dataset: fashion_mnist # mnist, kmnist, cifar10, cifar100, digits (offline), npz (your own)\n  file: null", "dataset: npz\n  file: ../x.npz"), ["must be the name of an .npz file"]),
+    "path out of the folder": (
+        ("dataset: fashion_mnist # mnist, kmnist, cifar10, cifar100, digits (offline), npz (your own)\n  file: null", "dataset: npz\n  file: ../x.npz"),
+        ["must be the name of an .npz file"],
+    ),
     "key written twice": (("data:\n", "data:\n  dataset: mnist\n"), ["duplicate key", "line 27"]),
     "not yaml": (("data:\n", "data: [\n"), ["not valid YAML"]),
 }  # fmt: skip

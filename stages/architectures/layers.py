@@ -11,6 +11,9 @@ from stages.params import pair
 class Normalise(nn.Module):
     """Pixels in [0, 255] to zero mean and unit variance, by constants of the train split that travel with the weights."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: list[float], std: list[float]) -> None:
         super().__init__()
         self.register_buffer("mean", 255 * torch.tensor(mean).view(-1, 1, 1))
@@ -38,9 +41,7 @@ class LocallyConnected2d(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
-        self.out_size = tuple(
-            (size - d * (k - 1) - 1) // s + 1 for size, k, s, d in zip(in_size, kernel_size, stride, dilation, strict=True)
-        )
+        self.out_size = tuple((size - d * (k - 1) - 1) // s + 1 for size, k, s, d in zip(in_size, kernel_size, stride, dilation, strict=True))
         positions = self.out_size[0] * self.out_size[1]
         self.fan_in = kernel_size[0] * kernel_size[1] * in_channels
         self.weight = nn.Parameter(torch.empty(positions, self.fan_in, out_channels))
@@ -66,6 +67,8 @@ class BlurPool2d(nn.Module):
 
     Gives the map size of max pooling: floor(size / pool_size). Source: Zhang 2019, arXiv:1904.11486.
     """
+
+    filter: Tensor
 
     def __init__(self, channels: int, pool_size: int | tuple[int, int]) -> None:
         super().__init__()

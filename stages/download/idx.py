@@ -39,9 +39,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         content = stream.read()
     expected = bytes([0, 0, UBYTE, dimensions])
     if content[:4] != expected:
-        raise provenance.StageError(
-            f"{path.name} is no IDX file of {dimensions} dimensions: it starts with {content[:4].hex()}, not {expected.hex()}"
-        )
+        raise provenance.StageError(f"{path.name} is no IDX file of {dimensions} dimensions: it starts with {content[:4].hex()}, not {expected.hex()}")
     body = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, body, 4))
     size = int(np.prod(shape, dtype=object))

@@ -58,8 +58,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         if "pickle" not in str(error):
             raise StageError(f"not a whole .npz ({error})") from None
         raise StageError(
-            "holds Python objects, or is no .npz at all; write plain arrays with numpy.savez "
-            "(names of classes as numpy.array(names, dtype=str))"
+            "holds Python objects, or is no .npz at all; write plain arrays with numpy.savez (names of classes as numpy.array(names, dtype=str))"
         ) from None
 
 

@@ -28,7 +28,7 @@ def interval(low: float, high: float, digits: int = 2) -> str:
 
 
 def points_interval(difference: float, low: float, high: float) -> str:
-    """"+0.42 [0.10, 0.74]"; one seed has no interval: "+0.42 [–, –]"."""
+    """ "+0.42 [0.10, 0.74]"; one seed has no interval: "+0.42 [–, –]"."""
     return DASH if math.isnan(difference) else f"{points(difference)} {interval(low, high)}"
 
 
@@ -54,7 +54,7 @@ def short_count(number: float) -> str:
 
 
 def size(height: float, width: float) -> str:
-    """"14×14"; a dash where a net has no receptive field."""
+    """ "14×14"; a dash where a net has no receptive field."""
     return DASH if math.isnan(height) or math.isnan(width) else f"{int(height)}×{int(width)}"
 
 

@@ -92,7 +92,9 @@ def best(results: Results) -> str:
     if accuracies.max() == accuracies.min():
         return f"On {_title(results)}, all {len(accuracies)} variants have the same mean test accuracy, {numbers.percent_sign(accuracies.max())}."
     key = accuracies.idxmax()
-    return f"On {_title(results)}, the highest mean test accuracy of {len(accuracies)} variants is that of {_named(results, key)}: {sentences.mean(results, key)}."
+    return (
+        f"On {_title(results)}, the highest mean test accuracy of {len(accuracies)} variants is that of {_named(results, key)}: {sentences.mean(results, key)}."
+    )
 
 
 def _named(results: Results, key: str) -> str:
@@ -100,7 +102,7 @@ def _named(results: Results, key: str) -> str:
 
 
 def _nets(results: Results, variant: str, reference: str) -> tuple[str, str]:
-    """"the CNN" and "the MLP"; their labels, where both are the same kind of net."""
+    """ "the CNN" and "the MLP"; their labels, where both are the same kind of net."""
     kinds = [results.names.net(key) for key in (variant, reference)]
     if kinds[0] == kinds[1]:
         return _named(results, variant), _named(results, reference)

@@ -58,7 +58,9 @@ def _alt(results: Results, key: str) -> str:
     if means[high] == means[low]:
         text = f"{shown}; all have {numbers.percent(means[high])} percent."
     else:
-        text = f"{shown}; highest: {levels[high]} with {numbers.percent(means[high])} percent, lowest: {levels[low]} with {numbers.percent(means[low])} percent."
+        text = (
+            f"{shown}; highest: {levels[high]} with {numbers.percent(means[high])} percent, lowest: {levels[low]} with {numbers.percent(means[low])} percent."
+        )
     return text.replace("\\", "").replace('"', "”")
 
 

@@ -66,7 +66,14 @@ def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, st
         colour = results.names.colour(key)
         marker = "o" if len(own) == 1 else None
         axes.plot(
-            own["epoch"], unit * own["mean"], color=colour, linestyle=dash, linewidth=1.5 if base else 1.2, marker=marker, markersize=3, label=style.plain(label)
+            own["epoch"],
+            unit * own["mean"],
+            color=colour,
+            linestyle=dash,
+            linewidth=1.5 if base else 1.2,
+            marker=marker,
+            markersize=3,
+            label=style.plain(label),
         )
         axes.fill_between(own["epoch"], unit * own["low"], unit * own["high"], color=colour, alpha=0.18, linewidth=0)
 

@@ -100,7 +100,7 @@ def _against_baseline(results: Results, best: str) -> str:
 
 
 def _directions_count(results: Results) -> str:
-    """"Of 16 variants, 3 are above …": a summary of the forest figure."""
+    """ "Of 16 variants, 3 are above …": a summary of the forest figure."""
     others = results.variants.drop(index=results.settings.baseline)
     if others.empty:
         return "Only the baseline ran."

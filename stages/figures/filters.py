@@ -16,9 +16,7 @@ def filters(results: Results) -> Figure:
     strips = [_strip(results.filters[key]) for key in keys]
     inch = (style.WIDTH - 1.5) / max(strip.shape[1] for strip in strips)
     heights = [strip.shape[0] * inch for strip in strips]
-    figure, panels = style.plt.subplots(
-        len(keys), 1, figsize=(style.WIDTH, sum(heights) + 0.14 * len(keys) + 0.3), squeeze=False, height_ratios=heights
-    )
+    figure, panels = style.plt.subplots(len(keys), 1, figsize=(style.WIDTH, sum(heights) + 0.14 * len(keys) + 0.3), squeeze=False, height_ratios=heights)
     for axes, key, strip in zip(panels[:, 0], keys, strips, strict=True):
         axes.imshow(strip, interpolation="none", aspect="equal", extent=(0, strip.shape[1], strip.shape[0], 0))
         axes.set_xlim(0, max(strip.shape[1] for strip in strips))

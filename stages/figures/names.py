@@ -17,7 +17,7 @@ class Names:
         self._colours = self._all_colours()
 
     def label(self, variant: str) -> str:
-        """"Kernel size: 5×5"; the baseline has the name of its net."""
+        """ "Kernel size: 5×5"; the baseline has the name of its net."""
         return self._labels[variant]
 
     def level(self, variant: str, family: str) -> str:
@@ -29,7 +29,7 @@ class Names:
         return "baseline" if variant == self._settings.baseline else self.level(variant, home) if home else self._labels[variant]
 
     def net(self, variant: str) -> str:
-        """"CNN", "MLP"…: what kind of net it is."""
+        """ "CNN", "MLP"…: what kind of net it is."""
         return NETS[self._settings.variants[variant].run.architecture.connectivity]
 
     def home(self, variant: str) -> str | None:

@@ -7,7 +7,7 @@ from stages.inference import intervals
 
 
 def confidence(results: Results) -> str:
-    """"95 %"."""
+    """ "95 %"."""
     return f"{100 * results.settings.inference.confidence:g}{numbers.NBSP}%"
 
 
@@ -25,18 +25,18 @@ def label(results: Results, variant: str) -> str:
 
 
 def mean(results: Results, variant: str, measure: str = "accuracy") -> str:
-    """"91.62 % [91.40, 91.84]"; one seed has no interval."""
+    """ "91.62 % [91.40, 91.84]"; one seed has no interval."""
     made = results.mean(variant, measure)
     return numbers.percent_sign(made.mean) + (f" {numbers.interval(made.low, made.high)}" if made.n > 1 else "")
 
 
 def points(made: intervals.Estimate) -> str:
-    """"+0.42 points [0.10, 0.74]"; one seed has no interval."""
+    """ "+0.42 points [0.10, 0.74]"; one seed has no interval."""
     return f"{numbers.points(made.mean)}{numbers.NBSP}points" + (f" {numbers.interval(made.low, made.high)}" if made.n > 1 else "")
 
 
 def verdict(results: Results, subject: str, reference: str, made: intervals.Estimate, measure: str = "in test accuracy") -> str:
-    """"5×5 is above 3×3 in test accuracy: +0.42 points [0.10, 0.74]"; without a direction, the difference alone. No full stop."""
+    """ "5×5 is above 3×3 in test accuracy: +0.42 points [0.10, 0.74]"; without a direction, the difference alone. No full stop."""
     direction = results.direction(made)
     if direction == intervals.NOT_STATED:
         return f"{subject} differs from {reference} {measure} by {points(made)}"
@@ -52,5 +52,5 @@ def no_direction(results: Results) -> str:
 
 
 def joined(parts: list[str]) -> str:
-    """"a", "a and b", "a, b and c"."""
+    """ "a", "a and b", "a, b and c"."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -26,6 +26,5 @@ def check_classes(train_counts: np.ndarray, classes: list[str], protocol: str) -
     absent = [name for name, count in zip(classes, train_counts, strict=True) if count == 0]
     if absent:
         raise StageError(
-            f"the train split of {train_counts.sum()} images has none of class {', '.join(absent)}; "
-            f"raise protocols.{protocol}.train_size in params.yaml"
+            f"the train split of {train_counts.sum()} images has none of class {', '.join(absent)}; raise protocols.{protocol}.train_size in params.yaml"
         )

@@ -8,6 +8,7 @@ from torch.nn import Parameter
 
 from stages.params import Recipe
 
+
 def optimiser(recipe: Recipe, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
     return OPTIMISERS[recipe.optimizer](recipe, parameters)
 

@@ -17,6 +17,7 @@ from stages.train.data import Split, load_constants, load_splits
 from stages.train.evaluate import accuracy, evaluate
 from stages.train.recipe import optimiser, schedule
 
+
 class Diverged(Exception):
     """The loss is no longer finite."""
 
