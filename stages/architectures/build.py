@@ -86,7 +86,11 @@ def _convolutional(architecture: Architecture, shape: tuple[int, int, int], clas
         if reduces:
             features.append(POOLINGS[architecture.pooling](units, pair(architecture.pool_size)))
     last = sizes[-1] if architecture.head == "flatten" else (1, 1)
-    head = nn.Sequential(HEADS[architecture.head](), nn.Flatten(), nn.Linear(architecture.channels[-1] * last[0] * last[1], classes))
+    head = nn.Sequential(HEADS[architecture.head](), nn.Flatten())
+    widths = [architecture.channels[-1] * last[0] * last[1], *architecture.hidden]
+    for fan, units in pairwise(widths):
+        head.extend([nn.Linear(fan, units), ACTIVATIONS[architecture.activation]()])
+    head.append(nn.Linear(widths[-1], classes))
     return features, head
 
 
@@ -113,9 +117,10 @@ def _padded(size: tuple[int, int], pads: tuple[int, int, int, int]) -> tuple[int
 
 def _fully_connected(architecture: Architecture, shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, nn.Module]:
     features = nn.Sequential(nn.Flatten())
-    for fan, units in pairwise([shape[0] * shape[1] * shape[2], *architecture.channels]):
+    widths = [shape[0] * shape[1] * shape[2], *architecture.channels]
+    for fan, units in pairwise(widths):
         features.extend([nn.Linear(fan, units), NORMS_OF_UNITS[architecture.norm](units), ACTIVATIONS[architecture.activation]()])
-    return features, nn.Linear(architecture.channels[-1], classes)
+    return features, nn.Linear(widths[-1], classes)
 
 
 def _resnet18(_: Architecture, shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, nn.Module]:

@@ -67,8 +67,10 @@ def _convolutional(architecture: Architecture, shape: tuple[int, int, int], clas
         parameters += (1 if shared else positions) * (area * fan + 1) * units
         parameters += 2 * units * (architecture.norm == "batch")
     last = sizes[-1][0] * sizes[-1][1] if architecture.head == "flatten" else 1
-    features = architecture.channels[-1] * last
-    return ClosedForm(parameters + (features + 1) * classes, macs + features * classes, sizes, receptive_field(architecture))
+    head = list(pairwise([architecture.channels[-1] * last, *architecture.hidden, classes]))
+    parameters += sum((fan + 1) * units for fan, units in head)
+    macs += sum(fan * units for fan, units in head)
+    return ClosedForm(parameters, macs, sizes, receptive_field(architecture))
 
 
 def _positions(architecture: Architecture, layer: int, before: tuple[int, int]) -> int:

@@ -7,18 +7,21 @@ from stages.params import Params
 from stages.provenance import StageError
 
 
-def check_variants(settings: Params, height: int, width: int) -> None:
-    """Raises StageError, naming variant and layer, if a net of the protocol has no pixels left on a canvas of this size."""
+def check_variants(settings: Params, height: int, width: int, canvas_height: int, canvas_width: int) -> None:
+    """Raises StageError, naming the variant, if a net of the protocol has no pixels left, or patches do not tile the image."""
     mistakes = []
     for key, variant in settings.active_variants.items():
+        side = params.patch_side(variant.run.sample.layout)
+        if side is not None and not params.patches_fit(side, height, width):
+            mistakes.append(f"  variants.{key}: patches of {side} do not tile images of {height}×{width}; choose another sample.layout")
         if variant.run.architecture.connectivity not in ("conv", "locally_connected"):
             continue
         try:
-            params.map_sizes(variant.run.architecture, height, width)
+            params.map_sizes(variant.run.architecture, canvas_height, canvas_width)
         except ValueError as error:
             mistakes.append(f"  variants.{key}: {error}; lessen kernel, stride, pooling or depth, or give them as [height, width]")
     if mistakes:
-        raise StageError("\n".join([f"params.yaml: these images are {height}×{width} with their margin; that is too small for", *mistakes]))
+        raise StageError("\n".join([f"params.yaml: these images are {canvas_height}×{canvas_width} with their margin; that does not do for", *mistakes]))
 
 
 def check_classes(train_counts: np.ndarray, classes: list[str], protocol: str) -> None:

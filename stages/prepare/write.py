@@ -1,4 +1,4 @@
-"""The prepared folder: original/ and permuted/ with three splits each, the constants, and which image is where."""
+"""The prepared folder: three splits on their canvas, the constants, and which image is where."""
 
 from pathlib import Path
 
@@ -7,11 +7,10 @@ from safetensors.numpy import load_file, save_file
 
 from stages import params, paths
 from stages.params import Params
+from stages.prepare.canvas import on_canvas
 from stages.prepare.check import check_classes, check_variants
 from stages.prepare.constants import mean_and_std
-from stages.prepare.layouts import on_canvas, permuted
 from stages.prepare.splits import split
-from stages.seeds import stream
 
 
 def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
@@ -20,11 +19,11 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     Beside the images, rows.safetensors says which row of the published train set (for test: of the test set, where
     there is one) each image was. Raises StageError if the settings do not fit the images.
     """
-    data = settings.data
+    data, margin = settings.data, settings.active_protocol.margin
     description = paths.read_json(raw / "dataset.json")
     classes = description["classes"]
-    shape = params.canvas(description["height"], description["width"], data.margin)
-    check_variants(settings, *shape)
+    shape = params.canvas(description["height"], description["width"], margin)
+    check_variants(settings, description["height"], description["width"], *shape)
     print(f"prepare: splitting {description['title']}", flush=True)
     arrays = load_file(raw / "images.safetensors")
     labels = arrays["train_labels"]
@@ -32,19 +31,14 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     check_classes(np.bincount(labels[splits.train], minlength=len(classes)), classes, settings.protocol)
 
     rows = {"train": splits.train, "val": splits.val, "test": splits.test}
-    permutation = stream("permutation", data.seed).permutation(shape[0] * shape[1])
-    np.save(out / "permutation.npy", permutation)
     save_file(rows, out / "rows.safetensors")
-    (out / "original").mkdir()
-    (out / "permuted").mkdir()
     counts: dict[str, list[int]] = {}
     for name, chosen in rows.items():
         published = "test" if name == "test" and splits.has_test_set else "train"
-        print(f"prepare: {len(chosen)} {name} images, original and permuted", flush=True)
-        images = on_canvas(arrays[f"{published}_images"][chosen], data.margin)
+        print(f"prepare: {len(chosen)} {name} images", flush=True)
+        images = on_canvas(arrays[f"{published}_images"][chosen], margin)
         labels = arrays[f"{published}_labels"][chosen]
-        save_file({"images": images, "labels": labels}, out / "original" / f"{name}.safetensors")
-        save_file({"images": permuted(images, permutation), "labels": labels}, out / "permuted" / f"{name}.safetensors")
+        save_file({"images": images, "labels": labels}, out / f"{name}.safetensors")
         counts[name] = np.bincount(labels, minlength=len(classes)).tolist()
         if name == "train":
             mean, std = mean_and_std(images)
@@ -57,6 +51,7 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
         "mean": mean,
         "std": std,
         "class_counts": counts,
+        "layout_seed": data.seed,
     }
     paths.write_json(out / "constants.json", constants)
     return {name: len(chosen) for name, chosen in rows.items()}

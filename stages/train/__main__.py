@@ -15,7 +15,7 @@ def main() -> None:
     key = parser.parse_args().variant
     settings = params.load()
     run = settings.variant(key).run
-    protocol = settings.active_protocol
+    protocol, chosen = settings.active_protocol, settings.seeds(key)
     provenance.need(paths.PREPARED, "prepare")
     with provenance.timed(f"train-{key}", backend="local", device="cpu") as record, paths.whole_folder(paths.RUNS / key) as out:
         if key not in settings.active_variants:
@@ -27,8 +27,8 @@ def main() -> None:
         from stages.train.variant import gather
 
         with tempfile.TemporaryDirectory(dir=paths.PARTIAL) as seeds:
-            train_seeds(key, run, protocol.epochs, protocol.seeds, paths.PREPARED, Path(seeds))
-            metrics = gather(key, run, protocol.seeds, paths.PREPARED, Path(seeds), out)
+            train_seeds(key, run, protocol.epochs, chosen, paths.PREPARED, Path(seeds))
+            metrics = gather(key, run, chosen, paths.PREPARED, Path(seeds), out)
         accuracies = [one["test_accuracy"] for one in metrics["runs"]]
         record["packages"] = provenance.packages()
         print(f"train {key}: test accuracy {np.mean(accuracies):.4f}, from {min(accuracies):.4f} to {max(accuracies):.4f} over {len(accuracies)} seeds")

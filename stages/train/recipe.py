@@ -1,9 +1,11 @@
 """Optimisers and learning-rate schedules, each chosen by its name in params.yaml."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 
 from stages.params import Recipe
@@ -19,9 +21,34 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
     return lambda step: recipe.lr * shape(recipe, step, steps)
 
 
+def length(recipe: Recipe, protocol_epochs: int, images: int) -> int:
+    """Steps of a whole training."""
+    epochs = protocol_epochs if recipe.epochs == "protocol" else recipe.epochs
+    return recipe.steps or epochs * steps_an_epoch(recipe, images)
+
+
+def steps_an_epoch(recipe: Recipe, images: int) -> int:
+    """The last batch of an epoch may be short."""
+    return -(-images // recipe.batch_size)
+
+
+def _reshuffled(order: np.random.Generator, images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
+    while True:
+        yield torch.from_numpy(order.permutation(images)).split(batch_size)
+
+
+def _fixed(order: np.random.Generator, images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
+    once = torch.from_numpy(order.permutation(images)).split(batch_size)
+    while True:
+        yield once
+
+
+# Of each epoch, the batches of row numbers.
+ORDERS: dict[str, Callable[[np.random.Generator, int, int], Iterator[tuple[Tensor, ...]]]] = {"reshuffled": _reshuffled, "fixed": _fixed}
 OPTIMISERS: dict[str, Callable[[Recipe, Iterable[Parameter]], torch.optim.Optimizer]] = {
     "adamw": lambda r, p: torch.optim.AdamW(p, lr=r.lr, weight_decay=r.weight_decay, fused=True),
     "adam": lambda r, p: torch.optim.Adam(p, lr=r.lr, weight_decay=r.weight_decay, fused=True),
+    "adadelta": lambda r, p: torch.optim.Adadelta(p, lr=r.lr, weight_decay=r.weight_decay),
     "sgd": lambda r, p: torch.optim.SGD(p, lr=r.lr, momentum=r.momentum, weight_decay=r.weight_decay, fused=True),
 }
 

@@ -1,6 +1,6 @@
 """One run: one variant, one seed, from first weights to a scored test set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from stages import paths
 from stages.architectures.build import build, logits_of, save_weights
 from stages.params import Recipe, Run
 from stages.seeds import stream
-from stages.train.data import Split, load_constants, load_splits
+from stages.train.data import Split, load_constants, load_splits, scale_of
 from stages.train.evaluate import accuracy, evaluate
-from stages.train.recipe import optimiser, schedule
+from stages.train.recipe import ORDERS, length, optimiser, schedule, steps_an_epoch
 
 
 class Diverged(Exception):
@@ -25,7 +25,7 @@ class Diverged(Exception):
 def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, report: Callable[[str], None]) -> None:
     """Train one seed and write its files into the folder `out`.
 
-    report: called after each epoch with how far the run is.
+    epochs: the protocol's, for a recipe that has no length of its own. report: called after each epoch with how far the run is.
     Writes weights.safetensors, curves.json (a row an epoch), metrics.json, predicted.npy (N_test,).
     The bits depend on `run`, `epochs`, `seed` and the prepared data alone: one thread, random streams of its own.
     Raises Diverged, naming the epoch.
@@ -33,11 +33,14 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     constants = load_constants(prepared)
-    splits = load_splits(prepared, run.layout)
-    init = torch.Generator().manual_seed(int(stream("init", seed).integers(2**62)))
-    model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), constants["mean"], constants["std"], init)
+    drawn = seed + run.sample.seed_offset
+    splits = load_splits(prepared, run.sample, drawn)
+    init = torch.Generator().manual_seed(int(stream("init", drawn).integers(2**62)))
+    model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(run.sample, constants), init)
+    steps = length(run.recipe, epochs, len(splits["train"].labels))
+    epochs = -(-steps // steps_an_epoch(run.recipe, len(splits["train"].labels)))
     curves = []
-    for row in _epochs(model, run.recipe, splits["train"], epochs, stream("order", seed)):
+    for row in _epochs(model, run.recipe, splits["train"], steps, stream("order", drawn)):
         val_loss, val_predicted = evaluate(model, splits["val"])
         row |= {"val_loss": val_loss, "val_accuracy": accuracy(val_predicted, splits["val"].labels)}
         curves.append({"seed": seed, **row})
@@ -47,24 +50,29 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     _score(model, splits, seed, out)
 
 
-def _epochs(model: nn.Module, recipe: Recipe, train: Split, epochs: int, order: np.random.Generator) -> Any:
-    """Train, and yield {epoch, train_loss, train_accuracy} after each; both are means over the epoch's own steps."""
-    count = len(train.labels)
-    steps_per_epoch = -(-count // recipe.batch_size)
+def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: np.random.Generator) -> Iterator[dict[str, float]]:
+    """Train, and yield {epoch, train_loss, train_accuracy} after each; both are means over the epoch's own steps.
+
+    The last epoch ends with the last step, which need not be the end of the images.
+    """
     optimise = optimiser(recipe, model.parameters())
-    lr_at = schedule(recipe, epochs * steps_per_epoch)
-    for epoch in range(1, epochs + 1):
-        loss_sum, right = 0.0, 0
-        batches = torch.from_numpy(order.permutation(count)).split(recipe.batch_size)
-        for step, batch in enumerate(batches, (epoch - 1) * steps_per_epoch):
+    lr_at = schedule(recipe, steps)
+    step = 0
+    for epoch, batches in enumerate(ORDERS[recipe.order](order, len(train.labels), recipe.batch_size), 1):
+        loss_sum, right, seen = 0.0, 0, 0
+        for batch in batches[: steps - step]:
             for group in optimise.param_groups:
                 group["lr"] = lr_at(step)
             loss, logits = _step(model, optimise, train.images[batch], train.labels[batch])
             loss_sum += loss * len(batch)
             right += int((logits.argmax(1) == train.labels[batch]).sum())
+            seen += len(batch)
+            step += 1
         if not np.isfinite(loss_sum):
-            raise Diverged(f"the loss is {loss_sum / count} in epoch {epoch}")
-        yield {"epoch": epoch, "train_loss": loss_sum / count, "train_accuracy": right / count}
+            raise Diverged(f"the loss is {loss_sum / seen} in epoch {epoch}")
+        yield {"epoch": epoch, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
+        if step == steps:
+            return
 
 
 def _step(model: nn.Module, optimise: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:

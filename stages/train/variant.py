@@ -22,7 +22,7 @@ def gather(variant: str, run: Run, seeds: tuple[int, ...], prepared: Path, runs:
     runs: the folder with one seed_<seed>/ for each of `seeds`. Returns the metrics.
     """
     folders = [runs / f"seed_{seed}" for seed in seeds]
-    labels = load_file(prepared / run.layout / "test.safetensors")["labels"]
+    labels = load_file(prepared / "test.safetensors")["labels"]
     predicted = np.stack([np.load(folder / "predicted.npy") for folder in folders])
     save_file({"predicted": predicted, "correct": (predicted == labels).astype(np.uint8)}, out / "predictions.safetensors")
     curves = pd.DataFrame([row for folder in folders for row in paths.read_json(folder / "curves.json")])

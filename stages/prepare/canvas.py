@@ -1,4 +1,4 @@
-"""The two orders of the pixels, and the margin around each image."""
+"""The margin around each image."""
 
 import numpy as np
 
@@ -13,10 +13,3 @@ def on_canvas(images: np.ndarray, margin: int) -> np.ndarray:
     canvas = np.zeros((n, channels, canvas_height, canvas_width), dtype=np.uint8)
     canvas[:, :, top : top + height, left : left + width] = images.transpose(0, 3, 1, 2)
     return canvas
-
-
-def permuted(images: np.ndarray, permutation: np.ndarray) -> np.ndarray:
-    """Pixel i of each channel is pixel permutation[i] of the original, in the order of rows. images: (N, C, H, W)."""
-    n, channels, height, width = images.shape
-    flat = images.reshape(n, channels, height * width)
-    return np.take(flat, permutation, axis=2).reshape(images.shape)

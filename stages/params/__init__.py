@@ -1,0 +1,54 @@
+"""params.yaml as frozen, strictly checked objects, and its only reader.
+
+`load()` refuses a mistake anywhere in the file in one message, before any stage runs.
+`python -m stages.params` does nothing else.
+"""
+
+from stages.params.blocks import (
+    Architecture,
+    Block,
+    Data,
+    Eda,
+    Fraction,
+    Natural,
+    OwnSize,
+    Params,
+    Positive,
+    Protocol,
+    Recipe,
+    Run,
+    Sample,
+    Size,
+    Variant,
+)
+from stages.params.load import load
+from stages.params.messages import ParamsError
+from stages.params.sizes import DATASETS, canvas, image_shape, map_sizes, pair, patch_side, patches_fit, raw_shape
+
+__all__ = [
+    "DATASETS",
+    "Architecture",
+    "Block",
+    "Data",
+    "Eda",
+    "Fraction",
+    "Natural",
+    "OwnSize",
+    "Params",
+    "ParamsError",
+    "Positive",
+    "Protocol",
+    "Recipe",
+    "Run",
+    "Sample",
+    "Size",
+    "Variant",
+    "canvas",
+    "image_shape",
+    "load",
+    "map_sizes",
+    "pair",
+    "patch_side",
+    "patches_fit",
+    "raw_shape",
+]

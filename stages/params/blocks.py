@@ -1,0 +1,256 @@
+"""The blocks of params.yaml as frozen, strictly checked objects."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from stages.params.messages import ParamsError, mistake, must_be_one_of
+
+Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _or_else(allowed: str) -> WrapValidator:
+    """One sentence in place of an error for each branch of a union."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("value", "should be {allowed}", {"allowed": allowed}) from None
+
+    return WrapValidator(check)
+
+
+# Strict(False): what a WrapValidator hands on is Python's list, which a strict tuple refuses.
+Pair = Annotated[Positive | Annotated[tuple[Positive, Positive], Strict(False)], _or_else("a whole number from 1 up, or [height, width] of two such")]
+Size = Annotated[Positive | Literal["all"], _or_else("a whole number from 1 up, or all")]
+OwnSize = Annotated[Positive | Literal["protocol"], _or_else("a whole number from 1 up, or protocol")]
+Layout = Annotated[
+    Annotated[str, Field(pattern=r"^(original|permuted|patches_[1-9][0-9]*)$")],
+    _or_else("original, permuted, or patches_ and the side of a patch, such as patches_4"),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Protocol(Block):
+    train_size: Size
+    val_size: Positive
+    epochs: Positive
+    seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
+    few_seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
+    margin: Natural
+    probe_images: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        for name, seeds in (("seeds", self.seeds), ("few_seeds", self.few_seeds)):
+            twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+            if twice:
+                raise mistake(f"{name} {list(seeds)} name {twice} more than once; every seed may stand once")
+        others = sorted(set(self.few_seeds) - set(self.seeds))
+        if others:
+            raise mistake(f"few_seeds {list(self.few_seeds)} have {others}, which seeds {list(self.seeds)} lack; comparisons are paired by seed")
+        return self
+
+
+class Data(Block):
+    dataset: Literal["fashion_mnist", "mnist", "kmnist", "cifar10", "cifar100", "digits", "npz"]
+    file: str | None
+    test_fraction: Fraction
+    seed: Natural
+
+    @model_validator(mode="after")
+    def _file_goes_with_npz(self) -> Self:
+        if self.dataset == "npz" and not self.file:
+            raise mistake("dataset npz needs `file`, the name of your .npz in data/user/")
+        if self.dataset != "npz" and self.file is not None:
+            raise mistake(f"file {self.file!r} is only for dataset npz (dataset is {self.dataset!r}); set it to null")
+        if self.file is not None and (Path(self.file).name != self.file or not self.file.endswith(".npz")):
+            raise mistake(f"file {self.file!r} must be the name of an .npz file that lies in data/user/")
+        return self
+
+
+class Eda(Block):
+    images: Annotated[int, Field(ge=2)]
+    max_distance: Positive
+    samples_per_class: Positive
+
+
+class Architecture(Block):
+    connectivity: Literal["conv", "locally_connected", "fully_connected", "resnet18"]
+    channels: tuple[Positive, ...]
+    kernel: Pair
+    dilation: Pair
+    padding: Literal["zero", "valid", "reflect", "circular"]
+    reduce_at: tuple[Positive, ...]
+    stride: Pair
+    pooling: Literal["max", "average", "blur", "none"]
+    pool_size: Pair
+    norm: Literal["none", "batch"]
+    activation: Literal["relu", "gelu", "tanh"]
+    head: Literal["flatten", "global_average", "global_max"]
+    hidden: tuple[Positive, ...]
+
+    @model_validator(mode="after")
+    def _layers_are_there(self) -> Self:
+        depth = len(self.channels)
+        absent = [layer for layer in self.reduce_at if layer > depth]
+        if self.connectivity in ("conv", "locally_connected"):
+            if not depth:
+                raise mistake(f"channels is empty, but a net with connectivity {self.connectivity} needs a layer")
+            if absent:
+                raise mistake(f"reduce_at {list(self.reduce_at)} names layer {absent[0]}, but channels has {depth} (1 to {depth})")
+        if len(set(self.reduce_at)) < len(self.reduce_at):
+            raise mistake(f"reduce_at {list(self.reduce_at)} names a layer twice")
+        return self
+
+
+# What these connectivities do not read; a variant that sets it would change nothing.
+UNREAD = {
+    "conv": set(),
+    "locally_connected": set(),
+    "fully_connected": set(Architecture.model_fields) - {"connectivity", "channels", "norm", "activation"},
+    "resnet18": set(Architecture.model_fields) - {"connectivity"},
+}
+
+
+class Sample(Block):
+    seeds: Literal["all", "few"]
+    seed_offset: Natural
+    layout: Layout
+    labels: Literal["published", "random"]
+    train_size: OwnSize
+    pixels: Literal["standardised", "unit"]
+
+
+class Recipe(Block):
+    optimizer: Literal["adamw", "adam", "sgd", "adadelta"]
+    lr: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    schedule: Literal["one_cycle", "cosine", "constant"]
+    warm_up: Fraction
+    batch_size: Positive
+    order: Literal["reshuffled", "fixed"]
+    epochs: OwnSize
+    steps: Positive | None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.steps is not None and self.epochs != "protocol":
+            raise mistake(f"steps {self.steps} and epochs {self.epochs} both say how long to train; set one (steps: null, or epochs: protocol)")
+        return self
+
+
+class Run(Block):
+    """What one variant trains: the base with the variant's own changes merged in."""
+
+    protocols: tuple[str, ...] | None = None  # None: all
+    sample: Sample
+    architecture: Architecture
+    recipe: Recipe
+
+
+class Variant(Block):
+    """matched: the quantity that this variant is meant to share with another one; it is asserted and trains nothing."""
+
+    families: dict[Name, Text]
+    matched: dict[Literal["parameters", "macs", "receptive_field"], str] = {}
+    run: Run
+
+
+class Family(Block):
+    title: Text
+    reference: str
+    question: Text
+    held: Text
+
+
+class Contrast(Block):
+    title: Text
+    variant: str
+    reference: str
+
+
+class Inference(Block):
+    confidence: Fraction
+    min_seeds: Annotated[int, Field(ge=2)]
+
+
+class Params(Block):
+    protocol: str
+    protocols: Annotated[dict[Name, Protocol], Field(min_length=1)]
+    data: Data
+    eda: Eda
+    sample: Sample
+    architecture: Architecture
+    recipe: Recipe
+    variants: Annotated[dict[Name, Variant], Field(min_length=1)]
+    baseline: str
+    families: dict[Name, Family]
+    contrasts: dict[Name, Contrast]
+    inference: Inference
+
+    @property
+    def active_protocol(self) -> Protocol:
+        return self.protocols[self.protocol]
+
+    @property
+    def active_variants(self) -> dict[str, Variant]:
+        """The variants that the chosen protocol runs, in the order of params.yaml."""
+        return {key: variant for key, variant in self.variants.items() if _runs_in(variant, self.protocol)}
+
+    def levels(self, family: str) -> dict[str, str]:
+        """Variant → name of its level, for the variants of one family that the protocol runs."""
+        return {key: v.families[family] for key, v in self.active_variants.items() if family in v.families}
+
+    def variant(self, key: str) -> Variant:
+        """Raises ParamsError, naming those that exist, if there is no variant `key`."""
+        if key not in self.variants:
+            raise ParamsError(f"variant {key!r} is not in params.yaml (have: {', '.join(self.variants)})")
+        return self.variants[key]
+
+    def seeds(self, key: str) -> tuple[int, ...]:
+        """The protocol's seeds that the variant runs under."""
+        protocol = self.active_protocol
+        return protocol.seeds if self.variants[key].run.sample.seeds == "all" else protocol.few_seeds
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Self:
+        must_be_one_of("protocol", self.protocol, self.protocols)
+        for key, variant in self.variants.items():
+            for named in variant.families:
+                must_be_one_of(f"variants.{key}.families", named, self.families)
+            for protocol in variant.run.protocols or ():
+                must_be_one_of(f"variants.{key}.run.protocols", protocol, self.protocols)
+            for quantity, other in variant.matched.items():
+                must_be_one_of(f"variants.{key}.matched.{quantity}", other, self.variants)
+        self._must_run("baseline", self.baseline)
+        for key, family in self.families.items():
+            must_be_one_of(f"families.{key}.reference", family.reference, self.variants)
+            if self.levels(key):
+                self._must_run(f"families.{key}.reference", family.reference)
+                if key not in self.variants[family.reference].families:
+                    raise mistake(f"families.{key}.reference is {family.reference!r}, which has no level in that family")
+        for key, contrast in self.contrasts.items():
+            self._must_run(f"contrasts.{key}.variant", contrast.variant)
+            self._must_run(f"contrasts.{key}.reference", contrast.reference)
+        return self
+
+    def _must_run(self, where: str, variant: str) -> None:
+        must_be_one_of(where, variant, self.variants)
+        if variant not in self.active_variants:
+            raise mistake(f"{where}: protocol {self.protocol!r} leaves {variant!r} out (see its `protocols`); it runs {', '.join(self.active_variants)}")
+
+
+def _runs_in(variant: Variant, protocol: str) -> bool:
+    return variant.run.protocols is None or protocol in variant.run.protocols

@@ -1,0 +1,160 @@
+"""Read params.yaml, give each variant its whole run, and check what no single block can tell."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages import paths
+from stages.params.blocks import (
+    UNREAD,
+    Architecture,
+    Block,
+    Contrast,
+    Data,
+    Eda,
+    Family,
+    Inference,
+    Params,
+    Protocol,
+    Recipe,
+    Run,
+    Sample,
+    Variant,
+)
+from stages.params.messages import ParamsError, message, sentence
+from stages.params.sizes import image_shape, map_sizes, patch_side, patches_fit, raw_shape
+
+MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
+
+
+def load(path: Path = paths.PARAMS) -> Params:
+    """Read and check params.yaml. Raises ParamsError with one message that lists every mistake."""
+    raw = _read(path)
+    own = raw.get("variants", {})
+    try:
+        params = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
+    except ValidationError as error:
+        mistakes = [sentence(detail, _fields_at) for detail in error.errors() if not _is_inherited(detail, own)]
+        raise ParamsError(message(path, mistakes)) from None
+    mistakes = [*_changes_without_effect(own, params), *_samples_too_large(params), *_patches_that_do_not_fit(params), *_vanishing_layers(params)]
+    if mistakes:
+        raise ParamsError(message(path, mistakes))
+    return params
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file as DVC reads it (YAML 1.2, where 1e-3 is a number)."""
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; restore it with `git checkout -- params.yaml`") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ParamsError(f"{path.name} is not valid YAML: {reason[:300]}") from None
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path.name} must be a mapping with the keys {', '.join(Params.model_fields)}")
+    try:
+        odd = [key for key in _keys(raw) if not isinstance(key, str)]
+    except RecursionError:
+        raise ParamsError(f"{path.name} refers to itself through an alias (*); write the block out") from None
+    if odd:
+        raise ParamsError(message(path, [f"the key {key!r} must be text; write it in quotes or with a letter" for key in odd]))
+    return raw
+
+
+def _keys(block: Any) -> Iterator[Any]:
+    """Every key of every mapping inside."""
+    if isinstance(block, dict):
+        yield from block
+    for inner in block.values() if isinstance(block, dict) else block if isinstance(block, list) else ():
+        yield from _keys(inner)
+
+
+def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
+    """Give every variant its whole sample, architecture and recipe: the base, then its own changes.
+
+    What has the wrong type is left as it is, for the validation to name.
+    """
+    if not isinstance(raw.get("variants"), dict):
+        return raw
+    variants = {}
+    for key, variant in raw["variants"].items():
+        if isinstance(variant, dict) and isinstance(variant.get("run"), dict):
+            run = dict(variant["run"])
+            for block in MERGED:
+                base, change = raw.get(block), run.get(block, {})
+                run[block] = {**base, **change} if isinstance(base, dict) and isinstance(change, dict) else change
+            variant = {**variant, "run": run}
+        variants[key] = variant
+    return {**raw, "variants": variants}
+
+
+def _is_inherited(detail: ErrorDetails, own_blocks: dict[str, Any]) -> bool:
+    """Whether a variant only repeats a mistake of the base block, which is reported there."""
+    location = detail["loc"]
+    if len(location) < 4 or location[0] != "variants" or location[2] != "run" or location[3] not in MERGED:
+        return False
+    own = own_blocks[str(location[1])]["run"].get(location[3], {})
+    return isinstance(own, dict) and (location[4] not in own if len(location) > 4 else not own)
+
+
+def _changes_without_effect(own_blocks: dict[str, Any], params: Params) -> list[str]:
+    mistakes = []
+    for key, variant in params.variants.items():
+        connectivity = variant.run.architecture.connectivity
+        own = own_blocks[key]["run"].get("architecture", {})
+        for name in sorted(set(own) & UNREAD[connectivity]):
+            mistakes.append(f"variants.{key}.run.architecture.{name}: has no effect where connectivity is {connectivity}; leave it out")
+    return mistakes
+
+
+def _samples_too_large(params: Params) -> list[str]:
+    largest = params.active_protocol.train_size
+    sizes = {key: variant.run.sample.train_size for key, variant in params.active_variants.items()}
+    return [
+        f"variants.{key}.run.sample.train_size = {size}: protocol {params.protocol!r} prepares {largest} train images; lessen it, or name its `protocols`"
+        for key, size in sizes.items()
+        if isinstance(size, int) and isinstance(largest, int) and size > largest
+    ]
+
+
+def _patches_that_do_not_fit(params: Params) -> list[str]:
+    shape = raw_shape(params)
+    if shape is None:
+        return []
+    mistakes = []
+    for key, variant in params.active_variants.items():
+        side = patch_side(variant.run.sample.layout)
+        if side is not None and not patches_fit(side, *shape[1:]):
+            mistakes.append(f"variants.{key}.run.sample.layout = {variant.run.sample.layout!r}: patches of {side} do not tile {shape[1]}×{shape[2]} images")
+    return mistakes
+
+
+def _vanishing_layers(params: Params) -> list[str]:
+    shape = image_shape(params)
+    mistakes = []
+    for key, variant in params.variants.items():
+        architecture = variant.run.architecture
+        if shape is None or architecture.connectivity not in ("conv", "locally_connected"):
+            continue
+        try:
+            map_sizes(architecture, *shape[1:])
+        except ValueError as error:
+            mistakes.append(f"variants.{key}: {error}; lessen kernel, stride, pooling or depth")
+    return mistakes
+
+
+def _fields_at(location: list[str]) -> list[str]:
+    """The keys allowed at a location such as ["variants", "k5", "run"]."""
+    named: dict[str, type[Block]] = {
+        "protocols": Protocol, "data": Data, "eda": Eda, "sample": Sample, "architecture": Architecture, "recipe": Recipe,
+        "run": Run, "variants": Variant, "families": Family, "contrasts": Contrast, "inference": Inference,
+    }  # fmt: skip
+    block = next((named[part] for part in reversed(location) if part in named), Params)
+    return list(block.model_fields)
