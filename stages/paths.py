@@ -11,6 +11,7 @@ from typing import Any
 ROOT = Path(os.environ.get("PIPELINE_ROOT", Path(__file__).parents[1]))
 
 PARAMS = ROOT / "params.yaml"
+HYPOTHESES = ROOT / "hypotheses.yaml"
 REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
 

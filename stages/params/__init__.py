@@ -21,6 +21,7 @@ from stages.params.blocks import (
     Size,
     Variant,
 )
+from stages.params.hypotheses import Hypothesis, load_hypotheses
 from stages.params.load import load
 from stages.params.messages import ParamsError
 from stages.params.sizes import DATASETS, canvas, image_shape, map_sizes, pair, patch_side, patches_fit, raw_shape
@@ -32,6 +33,7 @@ __all__ = [
     "Data",
     "Eda",
     "Fraction",
+    "Hypothesis",
     "Natural",
     "OwnSize",
     "Params",
@@ -46,6 +48,7 @@ __all__ = [
     "canvas",
     "image_shape",
     "load",
+    "load_hypotheses",
     "map_sizes",
     "pair",
     "patch_side",

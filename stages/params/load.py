@@ -1,14 +1,11 @@
 """Read params.yaml, give each variant its whole run, and check what no single block can tell."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from stages import paths
 from stages.params.blocks import (
@@ -29,13 +26,14 @@ from stages.params.blocks import (
 )
 from stages.params.messages import ParamsError, message, sentence
 from stages.params.sizes import image_shape, map_sizes, patch_side, patches_fit, raw_shape
+from stages.params.yaml import read_yaml
 
 MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
 
 
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check params.yaml. Raises ParamsError with one message that lists every mistake."""
-    raw = _read(path)
+    raw = read_yaml(path)
     own = raw.get("variants", {})
     try:
         params = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
@@ -46,34 +44,6 @@ def load(path: Path = paths.PARAMS) -> Params:
     if mistakes:
         raise ParamsError(message(path, mistakes))
     return params
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The file as DVC reads it (YAML 1.2, where 1e-3 is a number)."""
-    try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; restore it with `git checkout -- params.yaml`") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"{path.name} is not valid YAML: {reason[:300]}") from None
-    if not isinstance(raw, dict):
-        raise ParamsError(f"{path.name} must be a mapping with the keys {', '.join(Params.model_fields)}")
-    try:
-        odd = [key for key in _keys(raw) if not isinstance(key, str)]
-    except RecursionError:
-        raise ParamsError(f"{path.name} refers to itself through an alias (*); write the block out") from None
-    if odd:
-        raise ParamsError(message(path, [f"the key {key!r} must be text; write it in quotes or with a letter" for key in odd]))
-    return raw
-
-
-def _keys(block: Any) -> Iterator[Any]:
-    """Every key of every mapping inside."""
-    if isinstance(block, dict):
-        yield from block
-    for inner in block.values() if isinstance(block, dict) else block if isinstance(block, list) else ():
-        yield from _keys(inner)
 
 
 def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
