@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from stages.provenance import StageError
+from stages.provenance import StageError, die_with_parent
 
 Item = TypeVar("Item")
 Report = Callable[[str], None]
@@ -65,6 +65,7 @@ _queue: "SimpleQueue[str]"
 
 def _share(queue: "SimpleQueue[str]") -> None:
     global _queue
+    die_with_parent()
     _queue = queue
 
 

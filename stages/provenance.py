@@ -1,8 +1,10 @@
 """Where a result came from: commit, packages, CPU, data, and how long each stage took."""
 
+import ctypes
 import importlib.metadata
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 from stages import params, paths
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PACKAGES = ("dvc", "torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "papermill", "pypandoc_binary", "typst")
 
 
@@ -22,10 +25,21 @@ class StageError(Exception):
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage. A mistake that the user can mend ends in one message and exit code 1, without a traceback."""
+    if "DVC_STAGE" in os.environ:
+        die_with_parent()
     try:
         main()
     except (StageError, params.ParamsError) as error:
         sys.exit(f"{error}")
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when the one that started it ends, however it ends. Does nothing outside Linux.
+
+    A stage whose `dvc repro` was killed would else go on, and write over what the next one makes.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def need(path: Path, stage: str) -> None:
