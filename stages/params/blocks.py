@@ -175,6 +175,18 @@ class Family(Block):
     held: Text
 
 
+class Probe(Block):
+    calibration_images: Size
+    bins: Positive
+    images: Annotated[int, Field(ge=2)]
+    field_share: Fraction
+    folds: Annotated[int, Field(ge=2)]
+    ridge_penalty: Annotated[float, Field(gt=0)]
+    drawn_images: Positive
+    drawn_channels: Positive
+    drawn_places: Positive
+
+
 class Contrast(Block):
     title: Text
     variant: str
@@ -194,6 +206,7 @@ class Params(Block):
     sample: Sample
     architecture: Architecture
     recipe: Recipe
+    probe: Probe
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
     baseline: str
     families: dict[Name, Family]

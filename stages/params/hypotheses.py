@@ -10,7 +10,7 @@ from stages.params.blocks import Block, Name, Params, Text
 from stages.params.messages import ParamsError, guess, message, mistake, sentence
 from stages.params.yaml import read_yaml
 
-METRICS = ("accuracy", "shift_consistency", "shifted_accuracy", "position_r2", "equivariance_error_last")
+METRICS = ("accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last")
 
 
 class Contrast(Block):
@@ -38,7 +38,7 @@ class Hypothesis(Block):
     statement: Text
     family: Name
     contrast: Contrast
-    metric: Literal["accuracy", "shift_consistency", "shifted_accuracy", "position_r2", "equivariance_error_last"]
+    metric: Literal["accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last"]
     direction: Literal["above", "below", "alike"]
     smallest_effect: Annotated[float, Field(gt=0, lt=1)]
     source: str

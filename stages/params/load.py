@@ -18,6 +18,7 @@ from stages.params.blocks import (
     Family,
     Inference,
     Params,
+    Probe,
     Protocol,
     Recipe,
     Run,
@@ -123,7 +124,7 @@ def _vanishing_layers(params: Params) -> list[str]:
 def _fields_at(location: list[str]) -> list[str]:
     """The keys allowed at a location such as ["variants", "k5", "run"]."""
     named: dict[str, type[Block]] = {
-        "protocols": Protocol, "data": Data, "eda": Eda, "sample": Sample, "architecture": Architecture, "recipe": Recipe,
+        "protocols": Protocol, "data": Data, "eda": Eda, "probe": Probe, "sample": Sample, "architecture": Architecture, "recipe": Recipe,
         "run": Run, "variants": Variant, "families": Family, "contrasts": Contrast, "inference": Inference,
     }  # fmt: skip
     block = next((named[part] for part in reversed(location) if part in named), Params)

@@ -1,0 +1,54 @@
+"""How much each pixel moves the unit at the centre of the last feature map. Source: Luo et al. 2016, arXiv:1701.04128."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
+
+from stages.probe.layers import BATCH, normalised
+
+Field = Float[np.ndarray, "height width"]
+
+
+def effective_receptive_field(model: nn.Sequential, images: Num[Tensor, "batch channel height width"]) -> Field:
+    """Mean over images and their channels of |∂ centre / ∂ normalised pixel|, (H, W).
+
+    centre: the unit at (h // 2, w // 2) of the last map, summed over its channels. A fully connected net's last
+    hidden units count as channels of a map of one position. images: (N, C, H, W).
+    """
+    normalise, features, _ = model
+    total = torch.zeros(images.shape[2:], dtype=torch.float64)
+    for batch in images.split(BATCH):
+        pixels = normalised(normalise, batch).requires_grad_()
+        maps = features(pixels)
+        centre = maps if maps.ndim == 2 else maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
+        (gradient,) = torch.autograd.grad(centre.sum(), pixels)
+        total += gradient.abs().mean(1).double().sum(0)
+    field: Field = (total / len(images)).numpy()
+    return field
+
+
+def effective_size(field: Field, share: float) -> float:
+    """Edge, in pixels, of a square as large as the fewest pixels that together hold `share` of the field's total.
+
+    A field that is even over an r×r square has √share · r. Along one axis (a signal) it is a length.
+    0 where no pixel moves the unit. Akin to the high-contribution area of Ding et al. 2022, arXiv:2203.06717.
+    """
+    held = np.cumsum(np.sort(field, axis=None)[::-1])
+    if held[-1] == 0:
+        return 0.0
+    fewest = int(np.searchsorted(held, share * held[-1])) + 1
+    axes = sum(size > 1 for size in field.shape)
+    return float(fewest ** (1 / max(axes, 1)))
+
+
+def support(field: Field) -> tuple[int, int]:
+    """Height and width of the bounding box of the pixels that move the unit at all.
+
+    Over enough images it is the theoretical receptive field, or what of it lies on the image.
+    """
+    return _extent(np.flatnonzero(field.any(1))), _extent(np.flatnonzero(field.any(0)))
+
+
+def _extent(moved: Int[np.ndarray, " pixel"]) -> int:
+    return int(moved[-1] - moved[0]) + 1 if len(moved) else 0

@@ -1,0 +1,59 @@
+"""Pictures of a net: its first filters, and what each layer makes of a few images. Small arrays to draw."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
+
+from stages.architectures.layers import LocallyConnected2d
+from stages.probe.layers import activations
+
+Picture = Float[np.ndarray, "..."]
+
+
+def feature_maps(model: nn.Sequential, images: Num[Tensor, "batch channel height width"], channels: int) -> dict[str, Picture]:
+    """The first `channels` channels after each layer of `stages.probe.layers`: (N, channels, h, w), or units (N, channels)."""
+    return {name: np.ascontiguousarray(maps[:, :channels].numpy()) for name, maps in activations(model, images).items()}
+
+
+def one_of_each_class(labels: Int[Tensor, " batch"], classes: int) -> Int[Tensor, " class"]:
+    """Index of the first image of each of the first `classes` classes that have one."""
+    present = labels.unique()[:classes]
+    return torch.stack([(labels == label).nonzero()[0, 0] for label in present])
+
+
+def first_filters(model: nn.Sequential, shape: tuple[int, int, int], channels: int, places: int) -> Picture:
+    """Weights of the first `channels` filters of the first layer, on the net's own pixel grid.
+
+    Convolution: (filters, C, ky, kx). Locally connected: (rows, columns, filters, C, ky, kx), at `places` evenly spaced
+    rows and columns, the first and the last among them, or at all where there are fewer.
+    Fully connected: (units, C, H, W). shape: (C, H, W) of an image.
+    """
+    first = next(module for module in model.modules() if type(module) in FILTERS)
+    filters: Picture = np.ascontiguousarray(FILTERS[type(first)](first, shape, channels, places).detach().numpy())
+    return filters
+
+
+def _convolution(layer: Any, _: tuple[int, int, int], channels: int, __: int) -> Tensor:
+    return layer.weight[:channels]
+
+
+def _local(layer: Any, shape: tuple[int, int, int], channels: int, places: int) -> Tensor:
+    rows, columns = (np.unique(np.linspace(0, size - 1, places).round().astype(int)) for size in layer.out_size)
+    at = torch.from_numpy(rows[:, None] * layer.out_size[1] + columns)
+    weight = layer.weight[at]  # row, column, offset · in, out
+    return weight.unflatten(2, (*layer.kernel_size, shape[0])).permute(0, 1, 5, 4, 2, 3)[:, :, :channels]
+
+
+def _linear(layer: Any, shape: tuple[int, int, int], channels: int, _: int) -> Tensor:
+    return layer.weight[:channels].unflatten(1, shape)
+
+
+FILTERS: dict[type[nn.Module], Callable[[Any, tuple[int, int, int], int, int], Tensor]] = {
+    nn.Conv2d: _convolution,
+    LocallyConnected2d: _local,
+    nn.Linear: _linear,
+}

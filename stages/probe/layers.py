@@ -1,0 +1,66 @@
+"""The layers of a model's `features` one by one, and what they give: no hooks, nothing left behind in the model."""
+
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+
+from stages.architectures.layers import BlurPool2d, LocallyConnected2d
+
+BATCH = 100  # images at once: bounds the memory; results do not depend on it but in the last bits
+BEFORE = (nn.Flatten, nn.ZeroPad2d, nn.ReflectionPad2d, nn.CircularPad2d)  # belong to the connection that follows
+CONNECTIONS = (nn.Conv2d, LocallyConnected2d, nn.Linear, nn.Sequential)  # a Sequential is a stage of ResNet
+POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, BlurPool2d)
+
+
+class Unmeasurable(ValueError):
+    """A probe has no meaning for this model; the text is the reason."""
+
+
+def layers(features: nn.Module) -> dict[str, nn.Sequential]:
+    """`features` cut before each connection and each pooling: layer_1, pool_1, layer_2, … run in this order give `features`.
+
+    A layer holds its padding, its connection, norm and activation.
+    """
+    parts: dict[str, nn.Sequential] = {}
+    waiting: list[nn.Module] = []
+    depth = 0
+    for module in features.children():
+        if isinstance(module, BEFORE):
+            waiting.append(module)
+        elif isinstance(module, CONNECTIONS):
+            depth += 1
+            parts[f"layer_{depth}"] = nn.Sequential(*waiting, module)
+            waiting = []
+        elif isinstance(module, POOLINGS):
+            parts[f"pool_{depth}"] = nn.Sequential(module)
+        else:
+            parts[list(parts)[-1]].append(module)
+    return parts
+
+
+def activations(model: nn.Sequential, images: Num[Tensor, "batch channel height width"]) -> dict[str, Tensor]:
+    """What each of `layers` gives for the images: maps (N, C, h, w), or units (N, K) of a fully connected layer."""
+    normalise, features, _ = model
+    given = {}
+    with torch.inference_mode():
+        maps = normalised(normalise, images)
+        for name, layer in layers(features).items():
+            maps = layer(maps)
+            given[name] = maps
+    return given
+
+
+def last_map(model: nn.Sequential, images: Num[Tensor, "batch channel height width"]) -> Tensor:
+    """The last feature map, (N, C, h, w). Raises Unmeasurable if the features are units without a place."""
+    normalise, features, _ = model
+    with torch.inference_mode():
+        maps = torch.cat([features(normalised(normalise, batch)) for batch in images.split(BATCH)])
+    if maps.ndim != 4:
+        raise Unmeasurable("a fully connected net has no feature map")
+    return maps
+
+
+def normalised(normalise: nn.Module, images: Tensor) -> Float[Tensor, "batch channel height width"]:
+    """In the memory format that the CPU convolves fastest."""
+    pixels: Tensor = normalise(images.contiguous(memory_format=torch.channels_last))
+    return pixels

@@ -1,0 +1,84 @@
+"""All probes of one trained net that need no other: calibration, receptive field, equivariance, position, pictures."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, Num, Shaped
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+from stages.probe.calibration import class_accuracy, expected_calibration_error, logits_of_all, negative_log_likelihood, reliability
+from stages.probe.effective_receptive_field import effective_receptive_field, effective_size, support
+from stages.probe.equivariance import equivariance_error, first_layer_error
+from stages.probe.feature_maps import feature_maps, first_filters, one_of_each_class
+from stages.probe.layers import Unmeasurable, last_map
+from stages.probe.position_leak import position_r2, position_share, without_position
+from stages.params import Probe
+
+Array = Shaped[np.ndarray, "..."]
+
+
+class Measures(NamedTuple):
+    """scalars: None where a probe has no meaning for the net; `reasons` then says why, under the same name."""
+
+    scalars: dict[str, float | None]
+    arrays: dict[str, Array]
+    reasons: dict[str, str]
+
+
+def measures(
+    model: nn.Sequential,
+    images: Num[Tensor, "batch channel height width"],
+    labels: Int[Tensor, " batch"],
+    generator: np.random.Generator,
+    settings: Probe,
+) -> Measures:
+    """Everything that the probes tell of one net, which is in evaluation mode.
+
+    images: the test images as the net sees them, uint8 (N, C, H, W): permuted ones where it was trained on these, for the
+    probes ask what the net makes of its own grid. labels: (N,). generator: shuffles pixels.
+    The bits do not depend on the number of cores, if torch has one thread.
+    """
+    scalars: dict[str, float | None] = {}
+    reasons: dict[str, str] = {}
+
+    def measure(name: str, probe: Callable[[], float]) -> None:
+        try:
+            scalars[name] = probe()
+        except Unmeasurable as reason:
+            scalars[name], reasons[name] = None, str(reason)
+
+    scored = len(labels) if settings.calibration_images == "all" else settings.calibration_images
+    logits, truth = logits_of_all(model, images[:scored]), labels[:scored]
+    bins = reliability(logits, truth, settings.bins)
+    measure("ece", lambda: expected_calibration_error(bins))
+    measure("nll", lambda: negative_log_likelihood(logits, truth))
+
+    few = images[: settings.images]
+    field = effective_receptive_field(model, few)
+    measure("effective_field", lambda: effective_size(field, settings.field_share))
+    measure("field_height", lambda: support(field)[0])
+    measure("field_width", lambda: support(field)[1])
+
+    measure("equivariance_error_first", lambda: first_layer_error(model, few))
+    measure("equivariance_error_last", lambda: equivariance_error(model, few))
+
+    shuffled = without_position(few, generator)
+    with threadpool_limits(1):  # more threads would add in another order
+        measure("position_r2", lambda: position_r2(last_map(model, few), settings.folds, settings.ridge_penalty))
+        measure("position_r2_shuffled", lambda: position_r2(last_map(model, shuffled), settings.folds, settings.ridge_penalty))
+    measure("position_share", lambda: position_share(last_map(model, shuffled)))
+
+    _, channels, height, width = images.shape
+    drawn = images[one_of_each_class(labels, settings.drawn_images)]
+    maps = feature_maps(model, drawn, settings.drawn_channels)
+    arrays: dict[str, Array] = {
+        "class_accuracy": class_accuracy(logits, truth),
+        "reliability": bins,
+        "effective_field": field,
+        "filters": first_filters(model, (channels, height, width), settings.drawn_channels, settings.drawn_places),
+        "drawn_images": drawn.numpy(),
+        **{f"map_{name}": array for name, array in maps.items()},
+    }
+    return Measures(scalars, arrays, reasons)

@@ -1,0 +1,73 @@
+"""How much of its own absolute position a feature map tells. Source: Islam et al. 2020, arXiv:2001.08248, for the read-out."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from stages.probe.layers import Unmeasurable
+
+Maps = Float[Tensor, "batch channel height width"]
+
+
+def without_position(images: Num[Tensor, "batch channel height width"], generator: np.random.Generator) -> Num[Tensor, "batch channel height width"]:
+    """Images (N, C, H, W), the pixels of each in a random order of its own: no place differs from another in distribution.
+
+    They keep the grey values of the images, so that what a map still tells of position, the net has put there.
+    """
+    n, _, height, width = images.shape
+    order = generator.permuted(np.tile(np.arange(height * width), (n, 1)), axis=1)
+    return torch.gather(images.flatten(2), 2, torch.from_numpy(order)[:, None].expand(-1, images.shape[1], -1)).view_as(images)
+
+
+def position_r2(maps: Maps, folds: int, penalty: float) -> float:
+    """R² of a ridge regression of a position's (y, x) on its channels, on held-out images; the mean of both axes.
+
+    maps: (N, C, h, w); channels are standardised on the fitted images. penalty: of the squared weights.
+    1: the channels at a place tell where it is; 0, or just below it: nothing that is linear in them.
+    Raises Unmeasurable where the map has one position, or there are fewer images than folds.
+    """
+    n, channels, height, width = maps.shape
+    _check(maps)
+    if n < folds:
+        raise Unmeasurable(f"{n} images are fewer than {folds} folds")
+    units = maps.double().permute(0, 2, 3, 1).reshape(n, height * width, channels).numpy()
+    places = np.stack([axis.ravel() for axis, size in zip(np.indices((height, width)), (height, width), strict=True) if size > 1], 1)
+    targets = np.tile(places.astype(float), (n, 1, 1))
+    predicted = np.empty_like(targets)
+    for fitted, held in KFold(folds).split(units):
+        model = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+        model.fit(np.concatenate(units[fitted]), np.concatenate(targets[fitted]))
+        predicted[held] = model.predict(np.concatenate(units[held])).reshape(targets[held].shape)
+    return float(r2_score(np.concatenate(targets), np.concatenate(predicted)))
+
+
+def position_share(maps: Maps) -> float:
+    """Share of the variance within maps that belongs to the position and not to the image, channels together.
+
+    maps: (N, C, h, w), N ≥ 2. Of d = map − its mean over positions, by image and channel, η² is N · Σ (mean of d over
+    images)² / Σ d². Where nothing depends on position, its expectation is 1/N however neighbours correlate, so this
+    returns (N η² − 1) / (N − 1), which is then 0 on average, and 1 where all images give one map.
+    Raises Unmeasurable where the map has one position or does not vary over positions.
+    """
+    _check(maps)
+    n = len(maps)
+    if n < 2:
+        raise Unmeasurable("the share of position in the variance needs two images")
+    within = maps.double().flatten(2).numpy()
+    within = within - within.mean(2, keepdims=True)
+    total = float((within**2).sum())
+    if total == 0:
+        raise Unmeasurable("the feature map does not vary over positions")
+    eta_squared = n * float((within.mean(0) ** 2).sum()) / total
+    return (n * eta_squared - 1) / (n - 1)
+
+
+def _check(maps: Maps) -> None:
+    if maps.shape[2] * maps.shape[3] < 2:
+        raise Unmeasurable("the last feature map has one position")
