@@ -51,7 +51,7 @@ check: $(READY) ## Lint, formats, types, dead links, then every test
 	python -m pytest
 
 check-params: $(READY) ## Say what is wrong with params.yaml, or nothing
-	@python -m stages.params
+	@python -m stages.check
 
 times: $(READY) ## What each stage took when it last ran here
 	@python -m stages.provenance

@@ -15,25 +15,76 @@ SETTINGS = params.load()
 BASE = SETTINGS.architecture
 CANVAS = (1, 32, 32)
 
-# Worked out by hand on the 32×32 canvas with ten classes.
+# Worked out by hand on the 32×32 canvas with ten classes; the head behind two poolings sees 8×8 positions.
+HEAD = (8 * 8 * 32 + 1) * 10
+CNN = (9 + 1) * 16 + (9 * 16 + 1) * 32 + HEAD
+POOLED = (9 + 1) * 16 + (9 * 16 + 1) * 32 + (32 + 1) * 10
+LOCAL = 32 * 32 * (9 + 1) * 16 + 16 * 16 * (9 * 16 + 1) * 32 + HEAD
+MLP = (1024 + 1) * 256 + (256 + 1) * 128 + (128 + 1) * 10
 PARAMETERS = {
-    "cnn": (9 + 1) * 16 + (9 * 16 + 1) * 32 + (8 * 8 * 32 + 1) * 10,
-    "locally_connected": 32 * 32 * (9 + 1) * 16 + 16 * 16 * (9 * 16 + 1) * 32 + (8 * 8 * 32 + 1) * 10,
-    "fully_connected": (1024 + 1) * 256 + (256 + 1) * 128 + (128 + 1) * 10,
-    "cnn_permuted": 25290,
-    "fully_connected_permuted": 296586,
-    "kernel_1": (1 + 1) * 16 + (16 + 1) * 32 + 20490,
-    "kernel_5": (25 + 1) * 16 + (25 * 16 + 1) * 32 + 20490,
-    "kernel_7": (49 + 1) * 16 + (49 * 16 + 1) * 32 + 20490,
-    "depth_1": (9 + 1) * 32 + 20490,
-    "depth_3": 25290 + (9 * 32 + 1) * 32,
-    "depth_4": 25290 + 2 * (9 * 32 + 1) * 32,
-    "stride_2": 25290,
-    "average_pool": 25290,
-    "padding_valid": 160 + 4640 + (6 * 6 * 32 + 1) * 10,
-    "padding_reflect": 25290,
-    "padding_circular": 25290,
-    "global_average": 160 + 4640 + (32 + 1) * 10,
+    "cnn": CNN,
+    "global_average": POOLED,
+    "locally_connected": LOCAL,
+    "fully_connected": MLP,
+    "cnn_narrow": (9 + 1) * 15 + (9 * 15 + 1) * 30 + (8 * 8 * 30 + 1) * 10,
+    "locally_connected_narrow": 32 * 32 * (9 + 1) * 1 + 16 * 16 * (9 * 1 + 1) * 4 + (8 * 8 * 4 + 1) * 10,
+    "fully_connected_narrow": (1024 + 1) * 22 + (22 + 1) * 14 + (14 + 1) * 10,
+    "fully_connected_wide": (1024 + 1) * 920 + (920 + 1) * 460 + (460 + 1) * 10,
+    "cnn_permuted": CNN,
+    "global_average_permuted": POOLED,
+    "locally_connected_permuted": LOCAL,
+    "fully_connected_permuted": MLP,
+    "cnn_patches_2": CNN,
+    "cnn_patches_4": CNN,
+    "cnn_patches_7": CNN,
+    "cnn_patches_14": CNN,
+    "kernel_1": (1 + 1) * 16 + (16 + 1) * 32 + HEAD,
+    "kernel_5": (25 + 1) * 16 + (25 * 16 + 1) * 32 + HEAD,
+    "kernel_7": (49 + 1) * 16 + (49 * 16 + 1) * 32 + HEAD,
+    "dilated_3": CNN,
+    "kernel_1_matched": (1 + 1) * 19 + (19 + 1) * 38 + (8 * 8 * 38 + 1) * 10,
+    "kernel_5_matched": (25 + 1) * 13 + (25 * 13 + 1) * 26 + (8 * 8 * 26 + 1) * 10,
+    "kernel_7_matched": (49 + 1) * 11 + (49 * 11 + 1) * 21 + (8 * 8 * 21 + 1) * 10,
+    "three_kernels_3": (9 + 1) * 11 + 2 * (9 * 11 + 1) * 11 + (9 * 11 + 1) * 22 + (9 * 22 + 1) * 22 + (9 * 22 + 1) * 20 + (8 * 8 * 20 + 1) * 10,
+    "depth_1": (9 + 1) * 32 + HEAD,
+    "depth_3": CNN + (9 * 32 + 1) * 32,
+    "depth_4": CNN + 2 * (9 * 32 + 1) * 32,
+    "depth_1_matched": (9 + 1) * 39 + (8 * 8 * 39 + 1) * 10,
+    "depth_3_matched": (9 + 1) * 13 + (9 * 13 + 1) * 26 + (9 * 26 + 1) * 25 + (8 * 8 * 25 + 1) * 10,
+    "depth_4_matched": (9 + 1) * 11 + (9 * 11 + 1) * 22 + 2 * (9 * 22 + 1) * 22 + (8 * 8 * 22 + 1) * 10,
+    "stride_2": CNN,
+    "average_pool": CNN,
+    "blur_pool": CNN,
+    "pooled_none": POOLED,
+    "pooled_stride_2": POOLED,
+    "pooled_blur": POOLED,
+    "padding_valid": (9 + 1) * 16 + (9 * 16 + 1) * 32 + (6 * 6 * 32 + 1) * 10,
+    "padding_reflect": CNN,
+    "padding_circular": CNN,
+    "pooled_valid": POOLED,
+    "pooled_circular": POOLED,
+    "global_max": POOLED,
+    "global_average_hidden": (9 + 1) * 16 + (9 * 16 + 1) * 32 + (32 + 1) * 476 + (476 + 1) * 10,
+    "cnn_300": CNN,
+    "cnn_1000": CNN,
+    "cnn_3000": CNN,
+    "locally_connected_300": LOCAL,
+    "locally_connected_1000": LOCAL,
+    "locally_connected_3000": LOCAL,
+    "fully_connected_300": MLP,
+    "fully_connected_1000": MLP,
+    "fully_connected_3000": MLP,
+    "cnn_lr_low": CNN,
+    "cnn_lr_high": CNN,
+    "global_average_lr_low": POOLED,
+    "global_average_lr_high": POOLED,
+    "locally_connected_lr_low": LOCAL,
+    "locally_connected_lr_high": LOCAL,
+    "fully_connected_lr_low": MLP,
+    "fully_connected_lr_high": MLP,
+    "cnn_again": CNN,
+    "random_labels": CNN,
+    "linear": 1024 * 10 + 10,
     # Published for three channels and ten classes; the stem has one channel here.
     "resnet18": 11_173_962 - 2 * 64 * 9,
 }
@@ -73,8 +124,11 @@ SPECS = {
     "batch norm": {"norm": "batch"},
     "four layers, one pooled": {"channels": (4, 8, 8, 8), "reduce_at": (3,)},
     "global max": {"head": "global_max"},
+    "hidden layers": {"hidden": (12, 5)},
+    "hidden layer behind a pooled head": {"head": "global_average", "hidden": (12,), "norm": "batch"},
     "resnet": {"connectivity": "resnet18"},
     "units with norm": {"connectivity": "fully_connected", "channels": (8, 4), "norm": "batch"},
+    "linear": {"connectivity": "fully_connected", "channels": (), "reduce_at": ()},
 }
 SHAPES = [(1, 32, 32), (3, 15, 22)]
 
@@ -112,6 +166,33 @@ def test_closed_forms_equal_the_built_module(name, shape, connectivity):
         assert last == costs.map_sizes[-1]
 
 
+# Channels (32, 64), a hidden layer of 128, 28×28 without a margin, two poolings to 7×7; a published lab's four nets.
+PUBLISHED = {
+    "kernel 3": ({"kernel": 3}, (9 + 1) * 32 + (9 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 421_642),
+    "kernel 5": ({"kernel": 5}, (25 + 1) * 32 + (25 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 454_922),
+    "kernel 7": ({"kernel": 7}, (49 + 1) * 32 + (49 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 504_842),
+    "MLP": ({"connectivity": "fully_connected", "channels": (256, 128)}, (784 + 1) * 256 + (256 + 1) * 128 + (128 + 1) * 10, 235_146),
+    "linear": ({"connectivity": "fully_connected", "channels": (), "reduce_at": ()}, 784 * 10 + 10, 7_850),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_nets_have_the_parameters_that_were_published(name):
+    changes, by_hand, published = PUBLISHED[name]
+    architecture = spec(**{"channels": (32, 64), "hidden": (128,)} | changes)
+    model = built(architecture, (1, 28, 28))
+    assert by_hand == published
+    assert closed_form(architecture, (1, 28, 28), 10).parameters == published
+    assert sum(p.numel() for p in model.parameters()) == published
+    assert logits_of(model, torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape == (2, 10)
+
+
+def test_a_hidden_layer_of_the_head_bends():
+    """Without an activation between them, two linear layers would be one."""
+    model = built(spec(hidden=(6,)))
+    assert [type(module).__name__ for module in model.head] == ["Identity", "Flatten", "Linear", "ReLU", "Linear"]
+
+
 def test_a_signal_of_height_one_passes_with_flat_kernels():
     architecture = spec(kernel=(1, 5), pool_size=(1, 2))
     model = built(architecture, (2, 1, 40), 3)
@@ -120,7 +201,10 @@ def test_a_signal_of_height_one_passes_with_flat_kernels():
     assert receptive_field(architecture) == (1, 16)  # (5−1) + (2−1) + (5−1)·2 + (2−1)·2 + 1
 
 
-@pytest.mark.parametrize("name", [name for name in SPECS if name not in ("units with norm", "blur", "resnet", "batch norm", "global max")])
+WITHOUT_A_FIELD = ("units with norm", "linear", "blur", "resnet", "batch norm", "global max", "hidden layer behind a pooled head")
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in WITHOUT_A_FIELD])
 def test_theoretical_receptive_field_is_the_support_of_the_gradient(name):
     """Non-negative weights on non-negative inputs: no path cancels, so the support is the whole field."""
     architecture = spec(**SPECS[name] | {"padding": "valid", "pooling": SPECS[name].get("pooling", "average").replace("max", "average")})

@@ -1,4 +1,4 @@
-"""The prepare stage on sets small enough to work out by hand: splits, leakage, layouts, constants, and what it refuses."""
+"""The prepare stage on sets small enough to work out by hand: splits, leakage, canvas, constants, and what it refuses."""
 
 import os
 import shutil
@@ -10,34 +10,32 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from stages import params, paths
 from stages.download.raw import Raw, write_raw
+from stages.prepare.canvas import on_canvas
 from stages.prepare.constants import mean_and_std
-from stages.prepare.layouts import on_canvas, permuted
 from stages.prepare.splits import split, stratified_order
 from stages.prepare.write import prepare
 from stages.provenance import StageError
 
+# What these tests need of params.yaml; the rest is the repository's.
 SETTINGS = """
 protocol: tiny
 protocols:
-  tiny: {train_size: 20, val_size: 10, epochs: 1, seeds: [0], probe_images: 5}
-data: {dataset: npz, file: mine.npz, test_fraction: 0.2, margin: 1, seed: 0}
-eda: {images: 20, max_distance: 2, samples_per_class: 1}
-architecture: {connectivity: conv, channels: [2, 2], kernel: 3, dilation: 1, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max,
-  pool_size: 2, norm: none, activation: relu, head: flatten}
-recipe: {optimizer: adamw, lr: 0.01, weight_decay: 0.01, momentum: 0.9, schedule: one_cycle, warm_up: 0.3, batch_size: 4}
+  tiny: {train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5}
+data: {dataset: npz, file: mine.npz, test_fraction: 0.2, seed: 0}
+architecture: {channels: [2, 2], kernel: 3, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max, pool_size: 2}
 variants:
   cnn: {families: {}, run: {}}
   unpadded: {families: {}, run: {architecture: {padding: valid}}}
-  mlp: {families: {}, run: {architecture: {connectivity: fully_connected, channels: [4]}}}
-  elsewhere: {families: {}, run: {protocols: [], architecture: {kernel: 99, padding: valid}}}
+  mlp: {families: {}, run: {sample: {layout: patches_3, train_size: 20}, architecture: {connectivity: fully_connected, channels: [4]}}}
+  elsewhere: {families: {}, run: {protocols: [], sample: {layout: patches_5}, architecture: {kernel: 99, padding: valid}}}
 baseline: cnn
 families: {}
 contrasts: {}
-inference: {confidence: 0.95, min_seeds: 3}
 """
 # Row i of this set is an image whose every pixel is i, so that a prepared image says where it came from.
 LABELS = np.array([0] * 50 + [1] * 30 + [2] * 20)
@@ -49,12 +47,20 @@ def settings(folder, *edits):
     for old, new in edits:
         assert old in text
         text = text.replace(old, new)
-    (folder / "params.yaml").write_text(text)
+    write_settings(folder, text)
     return params.load(folder / "params.yaml")
 
 
+def write_settings(folder, text):
+    yaml = YAML(typ="safe", pure=True)
+    whole, own = yaml.load(paths.PARAMS.read_text()), yaml.load(text)
+    own["architecture"] = whole["architecture"] | own["architecture"]
+    with (folder / "params.yaml").open("w") as file:
+        yaml.dump(whole | own, file)
+
+
 def sizes(train_size, val_size):
-    return params.Protocol(train_size=train_size, val_size=val_size, epochs=1, seeds=(0,), probe_images=1)
+    return params.Protocol(train_size=train_size, val_size=val_size, epochs=1, seeds=(0,), few_seeds=(0,), margin=1, probe_images=2)
 
 
 def raw_of(folder, images=IMAGES, labels=LABELS, test=None, classes=("a", "b", "c")):
@@ -165,7 +171,7 @@ def test_too_few_images_name_the_numbers_and_the_key():
         split(LABELS[:10], None, sizes(2, 2), "tiny", 0.01, seed=0)
 
 
-# --- layouts
+# --- canvas
 
 
 def test_the_margin_is_zero_and_the_image_in_the_middle():
@@ -180,11 +186,6 @@ def test_a_signal_gets_its_margin_along_its_length_alone():
 def test_channels_come_first_after():
     image = np.array([[[[1, 10, 100], [2, 20, 200]]]], dtype=np.uint8)  # one row of two pixels
     assert on_canvas(image, 0).tolist() == [[[[1, 2]], [[10, 20]], [[100, 200]]]]
-
-
-def test_a_permuted_pixel_is_the_one_that_the_permutation_names():
-    images = np.array([[[[1, 2], [3, 4]], [[5, 6], [7, 8]]]], dtype=np.uint8)
-    assert permuted(images, np.array([2, 0, 3, 1])).tolist() == [[[[3, 1], [4, 2]], [[7, 5], [8, 6]]]]
 
 
 # --- constants
@@ -216,7 +217,7 @@ def test_a_channel_without_contrast_is_refused():
 def test_every_prepared_image_is_the_row_it_is_said_to_be_with_its_own_label(tmp_path):
     folder = prepared(tmp_path, raw_of(tmp_path))
     for split_name, rows in rows_of(folder).items():
-        written = load_file(folder / "original" / f"{split_name}.safetensors")
+        written = load_file(folder / f"{split_name}.safetensors")
         assert written["images"].shape == (len(rows), 1, 11, 14)
         assert written["images"].dtype == np.uint8
         np.testing.assert_array_equal(written["images"][:, 0, 5, 5], rows)
@@ -226,37 +227,20 @@ def test_every_prepared_image_is_the_row_it_is_said_to_be_with_its_own_label(tmp
 def test_a_published_test_set_is_taken_from_there(tmp_path):
     test = (IMAGES[:34] + np.uint8(100), LABELS[::3])
     folder = prepared(tmp_path, raw_of(tmp_path, test=test))
-    written = load_file(folder / "original" / "test.safetensors")
+    written = load_file(folder / "test.safetensors")
     np.testing.assert_array_equal(written["images"][:, 0, 5, 5], 100 + rows_of(folder)["test"])
     np.testing.assert_array_equal(written["labels"], LABELS[::3][rows_of(folder)["test"]])
-
-
-def test_permuted_is_original_with_the_pixels_of_every_split_moved_alike(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (100, 9, 12, 3), dtype=np.uint8)
-    folder = prepared(tmp_path, raw_of(tmp_path, images))
-    permutation = np.load(folder / "permutation.npy")
-    assert sorted(permutation.tolist()) == list(range(11 * 14))
-    assert permutation.dtype == np.int64
-    for name in ("train", "val", "test"):
-        original, moved = (load_file(folder / layout / f"{name}.safetensors") for layout in ("original", "permuted"))
-        for channel in range(3):
-            np.testing.assert_array_equal(moved["images"][4, channel].flat[:], original["images"][4, channel].flat[permutation])
-        np.testing.assert_array_equal(moved["labels"], original["labels"])
 
 
 def test_constants_are_of_the_train_split_on_the_canvas(tmp_path):
     folder = prepared(tmp_path, raw_of(tmp_path))
     constants = paths.read_json(folder / "constants.json")
-    train = load_file(folder / "original" / "train.safetensors")["images"] / 255
+    train = load_file(folder / "train.safetensors")["images"] / 255
     assert constants["mean"] == pytest.approx([rows_of(folder)["train"].mean() / 255 * (9 * 12) / (11 * 14)])
     assert constants["std"] == pytest.approx([train.std()])
     assert constants["class_counts"] == {"train": [10, 6, 4], "val": [5, 3, 2], "test": [10, 6, 4]}
-    assert (constants["shape"], constants["margin"], constants["title"], constants["classes"]) == (
-        [1, 11, 14],
-        [1, 1],
-        "Mine",
-        ["a", "b", "c"],
-    )
+    told = [constants[name] for name in ("shape", "margin", "title", "classes", "layout_seed")]
+    assert told == [[1, 11, 14], [1, 1], "Mine", ["a", "b", "c"], 0]
 
 
 def test_images_outside_train_do_not_move_the_constants(tmp_path):
@@ -272,7 +256,7 @@ def test_a_second_run_gives_the_same_bytes(tmp_path):
     folders = [prepared(tmp_path, raw, out=name) for name in ("one", "two")]
     one, two = ({file.relative_to(f): file.read_bytes() for file in sorted(f.rglob("*")) if file.is_file()} for f in folders)
     assert one == two
-    assert len(one) == 9
+    assert sorted(map(str, one)) == ["constants.json", "rows.safetensors", "test.safetensors", "train.safetensors", "val.safetensors"]
 
 
 def test_signals_of_height_one_are_prepared_where_the_nets_allow_it(tmp_path):
@@ -294,13 +278,26 @@ def test_images_too_small_for_a_variant_name_it_and_only_it(tmp_path):
     assert "elsewhere" not in str(caught.value), "the protocol does not run it"
 
 
+def test_patches_that_do_not_tile_the_image_name_the_variant_and_only_it(tmp_path):
+    with pytest.raises(StageError, match=r"variants\.mlp: patches of 3 do not tile images of 9×8; choose another sample\.layout") as caught:
+        prepared(tmp_path, raw_of(tmp_path, IMAGES[:, :, :8]))
+    assert "elsewhere" not in str(caught.value), "the protocol does not run it"
+
+
+def test_a_sample_larger_than_all_that_val_leaves_names_the_variant_and_both_numbers(tmp_path):
+    everything = ("train_size: 20, val_size", "train_size: all, val_size")
+    prepared(tmp_path, raw_of(tmp_path), everything, ("train_size: 20}, arch", "train_size: 70}, arch"), out="fits")
+    with pytest.raises(StageError, match=r"protocol 'tiny' prepares 70 train images; too few for\n  variants\.mlp\.run\.sample\.train_size = 71$"):
+        prepared(tmp_path, raw_of(tmp_path), everything, ("train_size: 20}, arch", "train_size: 71}, arch"))
+
+
 def test_a_class_without_a_train_image_is_refused(tmp_path):
     with pytest.raises(StageError, match=r"train split of 2 images has none of class \w.*protocols\.tiny\.train_size"):
-        prepared(tmp_path, raw_of(tmp_path), ("train_size: 20", "train_size: 2"))
+        prepared(tmp_path, raw_of(tmp_path), ("train_size: 20, val", "train_size: 2, val"), (", train_size: 20}", "}"))
 
 
 def run_stage(root, text=SETTINGS):
-    (root / "params.yaml").write_text(text)
+    write_settings(root, text)
     command, cwd = [sys.executable, "-m", "stages.prepare"], Path(__file__).parents[1]
     return subprocess.run(command, cwd=cwd, env=os.environ | {"PIPELINE_ROOT": str(root)}, capture_output=True, text=True, check=False)
 
@@ -315,10 +312,10 @@ def test_the_stage_writes_whole_or_not_at_all(tmp_path):
     result = run_stage(tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "20 train, 10 val, 20 test images" in result.stdout
-    assert (tmp_path / "data" / "prepared" / "permuted" / "val.safetensors").exists()
+    assert (tmp_path / "data" / "prepared" / "val.safetensors").exists()
 
     shutil.rmtree(tmp_path / "data" / "prepared")
-    result = run_stage(tmp_path, SETTINGS.replace("train_size: 20", "train_size: 200"))
+    result = run_stage(tmp_path, SETTINGS.replace("train_size: 20, val", "train_size: 200, val"))
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "train_size 200 + val_size 10 = 210" in result.stderr

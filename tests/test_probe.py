@@ -13,6 +13,7 @@ from stages import params
 from stages.architectures.build import build, save_weights
 from stages.probe.shift import permuted, predictions_under_shifts, shift_consistency, shifted, shifts_within
 from stages.probe.variant import probe_variant
+from stages.train.data import load_splits
 
 SETTINGS = params.load()
 
@@ -80,21 +81,22 @@ def test_global_pool_with_circular_padding_is_consistent_under_shifts_of_its_tot
     assert shift_consistency(predictions_under_shifts(flat, images, shifts, None)) < 1.0
 
 
-@pytest.mark.parametrize("layout", ["original", "permuted"])
+@pytest.mark.parametrize("layout", ["original", "permuted", "patches_2"])
 def test_probe_of_a_variant_writes_its_files_and_the_unshifted_accuracy_is_the_models_own(layout, tmp_path):
     prepared = tmp_path / "prepared"
     write_prepared(prepared)
-    run = SETTINGS.variants["cnn"].run.model_copy(update={"layout": layout})
+    sample = SETTINGS.sample.model_copy(update={"layout": layout})
+    run = SETTINGS.variants["cnn"].run.model_copy(update={"sample": sample})
     for name in ("weights", "scratch", "out"):
         (tmp_path / name).mkdir()
     model = build(run.architecture, (1, 8, 8), 3, [0.15], [0.2], torch.Generator().manual_seed(0)).eval()
     save_weights(model, tmp_path / "weights" / "seed_4.safetensors")
     probe_variant("cnn", run, (4,), 40, prepared, tmp_path / "weights", tmp_path / "scratch", tmp_path / "out")
     shift = pd.read_csv(tmp_path / "out" / "shift.csv")
-    test = load_file(prepared / layout / "test.safetensors")
-    own = model(torch.from_numpy(test["images"][:40])).argmax(1).numpy()
+    test = load_splits(prepared, sample, seed=4)["test"]  # as the net was given it when it was trained
+    own = model(test.images[:40]).argmax(1)
     assert len(shift) == 9
-    assert shift.query("dy == 0 and dx == 0").accuracy.item() == pytest.approx((own == test["labels"][:40]).mean(), abs=1e-6)
+    assert shift.query("dy == 0 and dx == 0").accuracy.item() == pytest.approx((own == test.labels[:40]).float().mean().item(), abs=1e-6)
     (result,) = json.loads((tmp_path / "out" / "probe.json").read_text())["runs"]
     assert result["seed"] == 4
     assert result["shifted_accuracy"] == pytest.approx(shift.accuracy.mean(), abs=1e-6)

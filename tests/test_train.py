@@ -13,21 +13,27 @@ from safetensors.numpy import load_file
 from small_data import write_prepared
 
 from stages import cores, params
+from stages.layouts import permutation
 from stages.provenance import StageError
 from stages.train.compute.local import train_seeds
 from stages.train.data import Split, load_splits
 from stages.train.evaluate import accuracy, evaluate
-from stages.train.recipe import optimiser, schedule
+from stages.train.recipe import ORDERS, optimiser, schedule
 from stages.train.run import Diverged, train_run
 from stages.train.variant import gather
 
 SETTINGS = params.load()
+SAMPLE = SETTINGS.sample
 
 
-def run_spec(layout="original", **recipe):
+def run_spec(sample=None, **recipe):
     run = SETTINGS.variants["cnn"].run
     architecture = run.architecture.model_copy(update={"channels": (4, 8)})
-    return run.model_copy(update={"architecture": architecture, "recipe": run.recipe.model_copy(update=recipe), "layout": layout})
+    return run.model_copy(update={"architecture": architecture, "recipe": run.recipe.model_copy(update=recipe), "sample": sample or SAMPLE})
+
+
+def sampled(**changes):
+    return SAMPLE.model_copy(update=changes)
 
 
 @pytest.fixture
@@ -69,12 +75,151 @@ def test_metrics_agree_with_the_saved_predictions_and_curves(prepared, tmp_path)
     trained(prepared, tmp_path / "a")
     metrics = json.loads((tmp_path / "a" / "metrics.json").read_text())
     curves = json.loads((tmp_path / "a" / "curves.json").read_text())
-    labels = load_splits(prepared, "original")["test"].labels.numpy()
+    labels = load_splits(prepared, SAMPLE, seed=0)["test"].labels.numpy()
     predicted = np.load(tmp_path / "a" / "predicted.npy")
     assert metrics["test_accuracy"] == (predicted == labels).sum() / 47
     assert [row["epoch"] for row in curves] == [1, 2, 3]
     assert curves[-1]["val_loss"] == metrics["val_loss"]
     assert curves[-1]["val_accuracy"] == metrics["val_accuracy"]
+
+
+# --- what a run is given
+
+
+def test_every_split_has_its_pixels_in_the_layout_of_the_sample(prepared):
+    original, moved = (load_splits(prepared, sampled(layout=layout), seed=0) for layout in ("original", "patches_3"))
+    order = permutation("patches_3", 6, 6, (1, 1), seed=0)
+    for name, split in original.items():
+        assert torch.equal(moved[name].images.flatten(2), split.images.flatten(2)[:, :, torch.from_numpy(order)])
+        assert torch.equal(moved[name].labels, split.labels)
+
+
+def test_random_labels_are_the_train_images_own_shuffled_by_the_seed_and_val_and_test_keep_theirs(prepared):
+    published, one, same, other = (
+        load_splits(prepared, sampled(labels=labels), seed) for labels, seed in (("published", 3), ("random", 3), ("random", 3), ("random", 4))
+    )
+    train = published["train"].labels
+    for splits in (one, other):
+        assert splits["train"].labels.bincount().tolist() == train.bincount().tolist()
+        assert 0.15 < (splits["train"].labels == train).float().mean() < 0.55, "a third by chance"
+        assert torch.equal(splits["train"].images, published["train"].images)
+        for name in ("val", "test"):
+            assert torch.equal(splits[name].labels, published[name].labels)
+    assert torch.equal(one["train"].labels, same["train"].labels)
+    assert not torch.equal(one["train"].labels, other["train"].labels)
+
+
+def test_random_labels_of_a_smaller_sample_are_those_of_its_own_images(prepared):
+    published, random = (load_splits(prepared, sampled(labels=labels, train_size=10), seed=0)["train"] for labels in ("published", "random"))
+    assert random.labels.bincount().tolist() == published.labels.bincount().tolist() == [4, 3, 3]
+
+
+def test_a_smaller_sample_is_the_beginning_of_train_and_leaves_val_and_test(prepared):
+    whole, few = (load_splits(prepared, sampled(train_size=size), seed=0) for size in ("protocol", 17))
+    assert len(few["train"].labels) == len(few["train"].images) == 17
+    assert torch.equal(few["train"].images, whole["train"].images[:17])
+    assert torch.equal(few["train"].labels, whole["train"].labels[:17])
+    assert [len(few[name].labels) for name in ("val", "test")] == [31, 47]
+
+
+def test_a_sample_larger_than_train_is_refused_and_not_cut(prepared):
+    assert len(load_splits(prepared, sampled(train_size=90), seed=0)["train"].labels) == 90
+    with pytest.raises(StageError, match=r"sample\.train_size is 91, but the prepared train split has 90 images"):
+        load_splits(prepared, sampled(train_size=91), seed=0)
+
+
+def test_unit_pixels_reach_the_net_in_zero_to_one_and_standardised_ones_by_the_constants(prepared, tmp_path):
+    for pixels, mean, std in (("unit", 0.0, 1.0), ("standardised", 0.15, 0.2)):
+        trained(prepared, tmp_path / pixels, epochs=1, run=run_spec(sampled(pixels=pixels)))
+        weights = load_file(tmp_path / pixels / "weights.safetensors")
+        assert (weights["normalise.mean"].item(), weights["normalise.std"].item()) == pytest.approx((255 * mean, 255 * std))
+
+
+def test_an_offset_of_1000_makes_seed_0_the_run_of_seed_1000_under_its_own_name(prepared, tmp_path):
+    trained(prepared, tmp_path / "offset", seed=0, run=run_spec(sampled(seed_offset=1000, labels="random")))
+    trained(prepared, tmp_path / "plain", seed=1000, run=run_spec(sampled(labels="random")))
+    offset, plain = folder_bytes(tmp_path / "offset"), folder_bytes(tmp_path / "plain")
+    for name in ("weights.safetensors", "predicted.npy"):
+        assert offset[name] == plain[name]
+    ours, theirs = json.loads(offset["metrics.json"]), json.loads(plain["metrics.json"])
+    assert (ours.pop("seed"), theirs.pop("seed")) == (0, 1000)
+    assert ours == theirs
+
+
+# --- the recipe
+
+
+@pytest.fixture
+def rates(monkeypatch):
+    """A list for every training that follows: the learning rate of each step of its optimiser."""
+    lists = []
+
+    def noted(recipe, parameters):
+        optimise, steps = optimiser(recipe, parameters), []
+        optimise.register_step_pre_hook(lambda one, *_: steps.append(one.param_groups[0]["lr"]))
+        lists.append(steps)
+        return optimise
+
+    monkeypatch.setattr("stages.train.run.optimiser", noted)
+    return lists
+
+
+def test_steps_end_in_the_middle_of_an_epoch_and_the_cycle_spans_exactly_these(prepared, tmp_path, rates):
+    # 90 images in batches of 8 are 12 steps an epoch, of which the last has 2 images: 17 steps are an epoch and 5 steps.
+    recipe = {"steps": 17, "batch_size": 8, "schedule": "one_cycle"}
+    said = trained(prepared, tmp_path / "a", epochs=99, run=run_spec(**recipe))
+    curves = json.loads((tmp_path / "a" / "curves.json").read_text())
+    lr_at = schedule(SETTINGS.recipe.model_copy(update=recipe), 17)
+    assert rates[0] == [lr_at(step) for step in range(17)]
+    assert rates[0][-1] == pytest.approx(0)
+    assert [row["epoch"] for row in curves] == [1, 2]
+    assert said[-1].startswith("seed 0, epoch 2 of 2: ")
+    for row, seen in zip(curves, (90, 40), strict=True):
+        assert row["train_accuracy"] * seen == pytest.approx(round(row["train_accuracy"] * seen)), "a mean over the epoch's own images"
+
+
+def test_steps_may_be_fewer_than_an_epoch_or_end_with_one(prepared, tmp_path, rates):
+    for steps, epochs in ((3, 1), (12, 1), (24, 2)):
+        said = trained(prepared, tmp_path / str(steps), run=run_spec(steps=steps, batch_size=8))
+        assert (len(rates[-1]), len(said)) == (steps, epochs)
+
+
+def test_a_recipes_own_epochs_stand_before_the_protocols(prepared, tmp_path, rates):
+    trained(prepared, tmp_path / "own", epochs=3, run=run_spec(sampled(train_size=20), epochs=5, batch_size=8))
+    trained(prepared, tmp_path / "protocol", epochs=3, run=run_spec(sampled(train_size=20), batch_size=8))
+    assert [len(one) for one in rates] == [5 * 3, 3 * 3]
+
+
+@pytest.mark.parametrize(("recipe", "reports"), [({}, 7), ({"epochs": 2}, 2), ({"steps": 4, "batch_size": 8}, 2)])
+def test_the_bar_counts_the_epochs_that_are_run(recipe, reports, prepared, tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr("stages.train.compute.local.spread", lambda task, seeds, **given: asked.update(given))
+    train_seeds("cnn", run_spec(sampled(train_size=20), **recipe), 7, (0,), prepared, tmp_path)
+    assert asked["reports"] == reports
+
+
+def test_every_epoch_holds_every_image_once_in_batches_of_which_the_last_may_be_short():
+    for order in ORDERS.values():
+        epochs = order(np.random.default_rng(0), 10, 4)
+        for batches in (next(epochs), next(epochs)):
+            assert [len(batch) for batch in batches] == [4, 4, 2]
+            assert sorted(torch.cat(batches).tolist()) == list(range(10))
+
+
+def test_a_fixed_order_repeats_its_batches_and_a_reshuffled_one_does_not():
+    fixed, reshuffled = (ORDERS[name](np.random.default_rng(0), 90, 8) for name in ("fixed", "reshuffled"))
+    one, two = ([torch.cat(next(epochs)).tolist() for _ in range(2)] for epochs in (fixed, reshuffled))
+    assert one[0] == one[1] == two[0]
+    assert two[0] != two[1]
+
+
+def test_the_order_of_the_recipe_is_the_one_that_is_trained_in(prepared, tmp_path):
+    for order in ("fixed", "reshuffled"):
+        for epochs in (1, 2):
+            trained(prepared, tmp_path / f"{order}{epochs}", epochs=epochs, run=run_spec(order=order))
+    weights = {name: (tmp_path / name / "weights.safetensors").read_bytes() for name in ("fixed1", "reshuffled1", "fixed2", "reshuffled2")}
+    assert weights["fixed1"] == weights["reshuffled1"], "the first epoch is alike"
+    assert weights["fixed2"] != weights["reshuffled2"]
 
 
 def test_an_untrained_models_first_epoch_loss_is_near_that_of_guessing(prepared, tmp_path):
@@ -123,9 +268,18 @@ def test_sgd_takes_its_momentum_and_weight_decay_from_the_recipe():
     assert weight.item() == pytest.approx(0.7024)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
-def test_every_optimiser_lowers_the_loss(name, prepared, tmp_path):
-    trained(prepared, tmp_path / "a", epochs=6, run=run_spec(optimizer=name, batch_size=16, schedule="constant", lr=0.01))
+def test_adadelta_takes_its_first_step_by_hand():
+    weight = torch.nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+    optimise = optimiser(SETTINGS.recipe.model_copy(update={"optimizer": "adadelta", "lr": 2.0, "weight_decay": 0.5}), [weight])
+    weight.grad = torch.tensor([0.5], dtype=torch.float64)
+    optimise.step()
+    # g = .5 + .5·1 = 1; of squares, the running mean is .1 · 1, and that of the steps 0: √(0 + 1e-6) / √(.1 + 1e-6) · g, times 2.
+    assert weight.item() == pytest.approx(1 - 2 * (1e-6 / 0.100001) ** 0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "lr"), [("adamw", 0.01), ("adam", 0.01), ("sgd", 0.01), ("adadelta", 1.0)])
+def test_every_optimiser_lowers_the_loss(name, lr, prepared, tmp_path):
+    trained(prepared, tmp_path / "a", epochs=6, run=run_spec(optimizer=name, batch_size=16, schedule="constant", lr=lr))
     curves = json.loads((tmp_path / "a" / "curves.json").read_text())
     assert curves[-1]["train_loss"] < curves[0]["train_loss"]
 

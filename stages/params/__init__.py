@@ -1,7 +1,6 @@
 """params.yaml as frozen, strictly checked objects, and its only reader.
 
 `load()` refuses a mistake anywhere in the file in one message, before any stage runs.
-`python -m stages.params` does nothing else.
 """
 
 from stages.params.blocks import (
@@ -16,6 +15,7 @@ from stages.params.blocks import (
     Positive,
     Probe,
     Protocol,
+    Quantity,
     Recipe,
     Run,
     Sample,
@@ -42,6 +42,7 @@ __all__ = [
     "Positive",
     "Probe",
     "Protocol",
+    "Quantity",
     "Recipe",
     "Run",
     "Sample",

@@ -35,6 +35,7 @@ Layout = Annotated[
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
 Text = Annotated[str, Field(min_length=1)]
+Quantity = Literal["parameters", "macs", "receptive_field"]
 
 
 class Block(BaseModel):
@@ -161,10 +162,10 @@ class Run(Block):
 
 
 class Variant(Block):
-    """matched: the quantity that this variant is meant to share with another one; it is asserted and trains nothing."""
+    """matched: the quantity that this variant is meant to share with another one; stages.check warns where it does not, and it trains nothing."""
 
     families: dict[Name, Text]
-    matched: dict[Literal["parameters", "macs", "receptive_field"], str] = {}
+    matched: dict[Quantity, str] = {}
     run: Run
 
 
@@ -195,6 +196,7 @@ class Contrast(Block):
 
 class Inference(Block):
     confidence: Fraction
+    match_tolerance: Fraction
     min_seeds: Annotated[int, Field(ge=2)]
 
 
@@ -247,6 +249,8 @@ class Params(Block):
                 must_be_one_of(f"variants.{key}.run.protocols", protocol, self.protocols)
             for quantity, other in variant.matched.items():
                 must_be_one_of(f"variants.{key}.matched.{quantity}", other, self.variants)
+                if other == key:
+                    raise mistake(f"variants.{key}.matched.{quantity} names the variant itself")
         self._must_run("baseline", self.baseline)
         for key, family in self.families.items():
             must_be_one_of(f"families.{key}.reference", family.reference, self.variants)

@@ -103,7 +103,8 @@ def _patches_that_do_not_fit(params: Params) -> list[str]:
     for key, variant in params.active_variants.items():
         side = patch_side(variant.run.sample.layout)
         if side is not None and not patches_fit(side, *shape[1:]):
-            mistakes.append(f"variants.{key}.run.sample.layout = {variant.run.sample.layout!r}: patches of {side} do not tile {shape[1]}×{shape[2]} images")
+            where = f"variants.{key}.run.sample.layout = {variant.run.sample.layout!r}"
+            mistakes.append(f"{where}: patches of {side} do not tile {shape[1]}×{shape[2]} images; choose another side, or name its `protocols`")
     return mistakes
 
 

@@ -2,25 +2,35 @@
 
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 from stages import paths
 from stages.params.blocks import Architecture, Params
 
-# channels, height, width; None where only the user's file can tell.
-DATASETS: dict[str, tuple[int, int, int] | None] = {
-    "fashion_mnist": (1, 28, 28),
-    "mnist": (1, 28, 28),
-    "kmnist": (1, 28, 28),
-    "cifar10": (3, 32, 32),
-    "cifar100": (3, 32, 32),
-    "digits": (1, 8, 8),
+
+class Known(NamedTuple):
+    """shape: (channels, height, width) of an image as published. classes: how many."""
+
+    shape: tuple[int, int, int]
+    classes: int
+
+
+# None where only the user's file can tell.
+DATASETS: dict[str, Known | None] = {
+    "fashion_mnist": Known((1, 28, 28), 10),
+    "mnist": Known((1, 28, 28), 10),
+    "kmnist": Known((1, 28, 28), 10),
+    "cifar10": Known((3, 32, 32), 10),
+    "cifar100": Known((3, 32, 32), 100),
+    "digits": Known((1, 8, 8), 10),
     "npz": None,
 }
 
 
 def raw_shape(settings: Params) -> tuple[int, int, int] | None:
     """(channels, height, width) of an image as published; None while the user's file is absent."""
-    return DATASETS[settings.data.dataset] or _npz_shape(paths.USER / str(settings.data.file))
+    known = DATASETS[settings.data.dataset]
+    return known.shape if known else _npz_shape(paths.USER / str(settings.data.file))
 
 
 def image_shape(settings: Params) -> tuple[int, int, int] | None:

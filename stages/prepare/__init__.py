@@ -1,1 +1,1 @@
-"""Splits, layouts and constants: from a dataset as published to what the nets are given."""
+"""Splits, canvas and constants: from a dataset as published to what the nets are given."""

@@ -24,6 +24,14 @@ def check_variants(settings: Params, height: int, width: int, canvas_height: int
         raise StageError("\n".join([f"params.yaml: these images are {canvas_height}×{canvas_width} with their margin; that does not do for", *mistakes]))
 
 
+def check_samples(settings: Params, train_size: int) -> None:
+    """Raises StageError, naming the variant, if one of the protocol asks for more train images than there are."""
+    sizes = {key: variant.run.sample.train_size for key, variant in settings.active_variants.items()}
+    mistakes = [f"  variants.{key}.run.sample.train_size = {size}" for key, size in sizes.items() if isinstance(size, int) and size > train_size]
+    if mistakes:
+        raise StageError("\n".join([f"params.yaml: protocol {settings.protocol!r} prepares {train_size} train images; too few for", *mistakes]))
+
+
 def check_classes(train_counts: np.ndarray, classes: list[str], protocol: str) -> None:
     """Raises StageError if the train split has no image of some class."""
     absent = [name for name, count in zip(classes, train_counts, strict=True) if count == 0]

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 from stages import params, paths
 from stages.params import Params
 from stages.prepare.canvas import on_canvas
-from stages.prepare.check import check_classes, check_variants
+from stages.prepare.check import check_classes, check_samples, check_variants
 from stages.prepare.constants import mean_and_std
 from stages.prepare.splits import split
 
@@ -28,6 +28,7 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     arrays = load_file(raw / "images.safetensors")
     labels = arrays["train_labels"]
     splits = split(labels, arrays.get("test_labels"), settings.active_protocol, settings.protocol, data.test_fraction, data.seed)
+    check_samples(settings, len(splits.train))
     check_classes(np.bincount(labels[splits.train], minlength=len(classes)), classes, settings.protocol)
 
     rows = {"train": splits.train, "val": splits.val, "test": splits.test}

@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,6 +13,7 @@ from stages import paths
 from stages.architectures.build import build, load_weights
 from stages.cores import Report, spread
 from stages.params import Run
+from stages.prepared import load_constants, permutation_of, scale_of
 from stages.probe.shift import predictions_under_shifts, shift_consistency, shifts_within
 
 
@@ -36,11 +36,12 @@ def probe_variant(variant: str, run: Run, seeds: tuple[int, ...], images: int, p
 def _probe_seed(run: Run, images: int, prepared: Path, weights: Path, scratch: Path, seed: int, report: Report) -> None:
     torch.set_num_threads(1)
     model = _trained(run, prepared, weights, seed)
-    test = load_file(prepared / "original" / "test.safetensors")
+    constants = load_constants(prepared)
+    test = load_file(prepared / "test.safetensors")
     labels = test["labels"][:images].numpy()
-    permutation = torch.from_numpy(np.load(prepared / "permutation.npy")) if run.layout == "permuted" else None
-    shifts = shifts_within(tuple(paths.read_json(prepared / "constants.json")["margin"]))
-    predicted = predictions_under_shifts(model, test["images"][:images], shifts, permutation)
+    order = permutation_of(run.sample, constants)
+    shifts = shifts_within(tuple(constants["margin"]))
+    predicted = predictions_under_shifts(model, test["images"][:images], shifts, None if order is None else torch.from_numpy(order))
     right = (predicted == labels).mean(1)
     result: dict[str, Any] = {
         "run": {
@@ -55,7 +56,7 @@ def _probe_seed(run: Run, images: int, prepared: Path, weights: Path, scratch: P
 
 
 def _trained(run: Run, prepared: Path, weights: Path, seed: int) -> nn.Module:
-    constants = paths.read_json(prepared / "constants.json")
-    model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), constants["mean"], constants["std"], torch.Generator())
+    constants = load_constants(prepared)
+    model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(run.sample, constants), torch.Generator())
     load_weights(model, weights / f"seed_{seed}.safetensors")
     return model.eval()

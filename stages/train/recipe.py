@@ -24,10 +24,15 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
 def length(recipe: Recipe, protocol_epochs: int, images: int) -> int:
     """Steps of a whole training."""
     epochs = protocol_epochs if recipe.epochs == "protocol" else recipe.epochs
-    return recipe.steps or epochs * steps_an_epoch(recipe, images)
+    return recipe.steps or epochs * _steps_an_epoch(recipe, images)
 
 
-def steps_an_epoch(recipe: Recipe, images: int) -> int:
+def epochs_begun(recipe: Recipe, protocol_epochs: int, images: int) -> int:
+    """Epochs of a whole training, of which the last may end before the images do."""
+    return -(-length(recipe, protocol_epochs, images) // _steps_an_epoch(recipe, images))
+
+
+def _steps_an_epoch(recipe: Recipe, images: int) -> int:
     """The last batch of an epoch may be short."""
     return -(-images // recipe.batch_size)
 

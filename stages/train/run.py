@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from stages import paths
 from stages.architectures.build import build, logits_of, save_weights
 from stages.params import Recipe, Run
+from stages.prepared import load_constants, scale_of
 from stages.seeds import stream
-from stages.train.data import Split, load_constants, load_splits, scale_of
+from stages.train.data import Split, load_splits
 from stages.train.evaluate import accuracy, evaluate
-from stages.train.recipe import ORDERS, length, optimiser, schedule, steps_an_epoch
+from stages.train.recipe import ORDERS, epochs_begun, length, optimiser, schedule
 
 
 class Diverged(Exception):
@@ -38,7 +39,7 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     init = torch.Generator().manual_seed(int(stream("init", drawn).integers(2**62)))
     model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(run.sample, constants), init)
     steps = length(run.recipe, epochs, len(splits["train"].labels))
-    epochs = -(-steps // steps_an_epoch(run.recipe, len(splits["train"].labels)))
+    epochs = epochs_begun(run.recipe, epochs, len(splits["train"].labels))
     curves = []
     for row in _epochs(model, run.recipe, splits["train"], steps, stream("order", drawn)):
         val_loss, val_predicted = evaluate(model, splits["val"])

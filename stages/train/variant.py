@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from stages import paths
 from stages.architectures.closed_form import closed_form
 from stages.params import Run
-from stages.train.data import load_constants
+from stages.prepared import load_constants
 
 CURVES = ["seed", "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 

@@ -5,14 +5,20 @@ from pathlib import Path
 
 from stages.cores import Report, spread
 from stages.params import Run
+from stages.prepared import load_constants, train_size
 from stages.provenance import StageError
+from stages.train.recipe import epochs_begun
 from stages.train.run import Diverged, train_run
 
 
 def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> None:
-    """Train every seed into out/seed_<seed>/. Raises StageError if a run diverges or its process is killed."""
+    """Train every seed into out/seed_<seed>/. epochs: the protocol's.
+
+    Raises StageError if a run diverges or its process is killed.
+    """
     task = partial(_train_seed, variant, run, epochs, prepared, out)
-    spread(task, seeds, reports=epochs, title=f"train {variant}", unit="epoch")
+    reports = epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))
+    spread(task, seeds, reports=reports, title=f"train {variant}", unit="epoch")
 
 
 def _train_seed(variant: str, run: Run, epochs: int, prepared: Path, out: Path, seed: int, report: Report) -> None:

@@ -1,0 +1,1 @@
+"""Whether the settings can be run, and whether what they hold constant is constant."""
