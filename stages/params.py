@@ -99,6 +99,10 @@ class Eda(Block):
     images: Annotated[int, Field(ge=2)]
     max_distance: Positive
     samples_per_class: Positive
+    object_threshold: Annotated[float, Field(ge=0, lt=1)]
+    variance_shares: Annotated[tuple[Fraction, ...], Field(min_length=1)]
+    twonn_discard: Annotated[float, Field(ge=0, lt=1)]
+    near_duplicate: Annotated[float, Field(ge=0)]
 
 
 class Architecture(Block):
