@@ -4,7 +4,6 @@
 `python -m stages.params` does nothing else.
 """
 
-import difflib
 import json
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages import paths
+from stages.params_text import WORDS, guess, shown
 
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -405,12 +405,7 @@ def _mistake(text: str) -> PydanticCustomError:
 
 def _must_be_one_of(where: str, value: str, allowed: dict[str, Any]) -> None:
     if value not in allowed:
-        raise _mistake(f"{where}: {value!r} is not one of {', '.join(allowed) or '(none)'}{_guess(value, allowed)}")
-
-
-def _guess(value: str, allowed: Any) -> str:
-    close = difflib.get_close_matches(value, list(allowed), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+        raise _mistake(f"{where}: {value!r} is not one of {', '.join(allowed) or '(none)'}{guess(value, allowed)}")
 
 
 def _sentence(detail: ErrorDetails) -> str:
@@ -421,34 +416,14 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"{key}: {detail['msg']}" if location else detail["msg"]
     if detail["type"] == "extra_forbidden":
         allowed = _fields_at(location[:-1])
-        return f"{key} = {_shown(detail['input'])}: unknown key{_guess(location[-1], allowed)}; allowed here: {', '.join(allowed)}"
+        return f"{key} = {shown(detail['input'])}: unknown key{guess(location[-1], allowed)}; allowed here: {', '.join(allowed)}"
     if detail["type"] == "missing":
         return f"{key}: missing"
     message = detail["msg"]
     for ours, theirs in WORDS:
         message = message.replace(theirs, ours)
     quoted = isinstance(detail["input"], str) and detail["type"] in ("float_type", "int_type")
-    return f"{key} = {_shown(detail['input'])}: {message}{' (a number stands without quotes)' if quoted else ''}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-# Ours for pydantic's.
-WORDS = (
-    ("should be", "Input should be"),
-    ("a whole number", "a valid integer"),
-    ("text", "a valid string"),
-    ("a mapping", "an object"),
-    ("a mapping", "a valid dictionary"),
-    ("a list", "a valid array"),
-    ("should be lower-case words joined by _, such as kernel_5", "String should match pattern '^[a-z0-9]+(_[a-z0-9]+)*$'"),
-    ("should not be empty", "Tuple should have at least 1 item after validation, not 0"),
-    ("should not be empty", "Dictionary should have at least 1 item after validation, not 0"),
-    ("should not be empty", "String should have at least 1 character"),
-)
+    return f"{key} = {shown(detail['input'])}: {message}{' (a number stands without quotes)' if quoted else ''}"
 
 
 def _fields_at(location: list[str]) -> list[str]:

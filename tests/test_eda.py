@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from stages import params, paths
-from stages.eda import classes, dataset, dimension, draw_images, locality, neighbours, notebook, one_nn, position, spectrum
+from stages.eda import classes, dataset, dimension, draw_images, locality, neighbours, notebook, one_nn, position, spectrum, verdict
 from stages.eda.duplicates import duplicates
 from stages.eda.explained import eta_squared
 from stages.eda.findings.finding import Finding, decimal, joined
@@ -136,10 +136,10 @@ def test_a_permutation_takes_smoothness_away_and_leaves_noise_as_it_was():
     rng = np.random.default_rng(0)
     smooth = stack(*(128 + 100 * np.outer(np.sin(np.arange(12) / 3 + rng.uniform(0, 6)), np.sin(np.arange(12) / 3 + rng.uniform(0, 6))) for _ in range(200)))
     order = rng.permutation(144)
-    assert locality.locality(smooth, permuted(smooth, order), 3, 0.95).verdict == locality.ABOVE
-    assert locality.locality(permuted(smooth, order), smooth, 3, 0.95).verdict == locality.BELOW
+    assert locality.locality(smooth, permuted(smooth, order), 3, 0.95).verdict == verdict.ABOVE
+    assert locality.locality(permuted(smooth, order), smooth, 3, 0.95).verdict == verdict.BELOW
     random = noise(200, 1, 12, 12)
-    assert locality.locality(random, permuted(random, order), 3, 0.95).verdict == locality.ALIKE
+    assert locality.locality(random, permuted(random, order), 3, 0.95).verdict == verdict.ALIKE
 
 
 def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
@@ -147,7 +147,7 @@ def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
     assert found.curve("original", "down").empty
     assert np.isnan(found.at("original", "down", 1))
     assert len(found.curve("original", "across")) == 3
-    assert locality.locality(noise(2, 1, 3, 3), noise(2, 1, 3, 3), 1, 0.95).verdict == locality.UNKNOWN
+    assert locality.locality(noise(2, 1, 3, 3), noise(2, 1, 3, 3), 1, 0.95).verdict == verdict.UNKNOWN
 
 
 # --- position
@@ -304,17 +304,17 @@ def test_one_nn_counts_right_labels_and_knows_what_chance_would_give():
     found = one_nn.one_nn(stack([[1]], [[11]], [[99]], [[210]]), np.array([0, 1, 0, 0]), train, labels, 2, 0.95)
     # With the first two images only: nearest 0, 10, 10, 10 → labels 0, 1, 1, 1, two of four right; with all four, 99 is wrong alone.
     assert found.table[["train_images", "accuracy"]].to_numpy().tolist() == [[2, 0.5], [4, 0.75]]
-    assert (found.chance, found.doubling, found.verdict) == (0.75, 0.25, one_nn.ALIKE)
+    assert (found.chance, found.doubling, found.verdict) == (0.75, 0.25, verdict.ALIKE)
     assert found.index.tolist() == [0, 1, 2, 3]
 
 
 def test_the_paired_verdict_is_mcnemars():
     better = np.array([True] * 6 + [False] * 4)
     none = np.zeros(10, dtype=bool)
-    assert one_nn.paired_verdict(better, none, 0.95) == one_nn.ABOVE  # p = 2/2⁶ = 0.031
-    assert one_nn.paired_verdict(none, better, 0.95) == one_nn.BELOW
-    assert one_nn.paired_verdict(better[1:], none[1:], 0.95) == one_nn.ALIKE  # p = 2/2⁵ = 0.0625
-    assert one_nn.paired_verdict(none, none, 0.95) == one_nn.ALIKE
+    assert one_nn.paired_verdict(better, none, 0.95) == verdict.ABOVE  # p = 2/2⁶ = 0.031
+    assert one_nn.paired_verdict(none, better, 0.95) == verdict.BELOW
+    assert one_nn.paired_verdict(better[1:], none[1:], 0.95) == verdict.ALIKE  # p = 2/2⁵ = 0.0625
+    assert one_nn.paired_verdict(none, none, 0.95) == verdict.ALIKE
 
 
 @pytest.mark.parametrize("block", [neighbours.BLOCK_VALUES, 100], ids=["at once", "in blocks"])

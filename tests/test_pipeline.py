@@ -23,7 +23,6 @@ protocols:
   two_seeds: {train_size: 300, val_size: 100, epochs: 8, seeds: [0, 1], probe_images: 40}
 data: {dataset: digits, file: null, test_fraction: 0.2, margin: 1, seed: 0}
 eda: {images: 200, max_distance: 5, samples_per_class: 3, object_threshold: 0.1, variance_shares: [0.9, 0.95], twonn_discard: 0.1, near_duplicate: 0.2}
- 
 architecture: {connectivity: conv, channels: [4, 8], kernel: 3, dilation: 1, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max,
   pool_size: 2, norm: none, activation: relu, head: flatten}
 recipe: {optimizer: adamw, lr: 0.01, weight_decay: 0.01, momentum: 0.9, schedule: one_cycle, warm_up: 0.3, batch_size: 32}

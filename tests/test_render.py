@@ -141,6 +141,8 @@ def test_both_reports_number_every_figure_and_table_of_the_sources(page, printed
             assert re.search(rf'<div id="{name}" class="quarto-float">.*?<strong>{kind}\xa0{number}:</strong>', page, re.DOTALL), name
             assert f"{kind} {number}. " in text, f"{kind} {number} is not in the PDF"
         assert f"{kind} {len(ids) + 1}. " not in text
+    for name in tables:  # a table's caption stands above it, a figure's below
+        assert re.match(r"[^<]*<figure[^>]*>\s*<figcaption>", page[page.index(f'<div id="{name}" class="quarto-float">') :].partition(">")[2]), name
     assert page.count('src="data:image/svg+xml;base64,') == len(figures)
     assert sum(len(part.get("/Resources", {}).get("/XObject", {})) for part in printed.pages) >= len(figures)
 

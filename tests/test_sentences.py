@@ -52,6 +52,8 @@ def test_the_locally_connected_net_for_every_outcome(n, local, said):
     [
         (5, 0.84, "the permutation takes 6.00 points [6.00, 6.00] from the gap"),  # the gap falls from 5 to −1
         (5, 0.92, "the permutation adds 2.00 points [2.00, 2.00] to the gap"),
+        # By 1, 1, 2, 2 and 2 points: SD √0.3, Student's t 2.776445 for four degrees of freedom.
+        (5, [0.91, 0.91, 0.92, 0.92, 0.92], "the permutation adds 1.60 points [0.92, 2.28] to the gap"),
         (5, 0.9, "the gap's change, 0.00 points [0.00, 0.00], is not distinguishable from zero"),
         (3, 0.84, "the permutation changes the gap by −6.00 points [−6.00, −6.00]"),
         (1, 0.9, "the permutation changes the gap by 0.00 points"),

@@ -1,27 +1,23 @@
-"""Every other figure of the EDA, each from what one module measured."""
+"""Figures of curves and counts, each from what one module measured."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from stages.drawing import placing, style
-from stages.eda import draw_images, position
+from stages.drawing import style
+from stages.eda import draw_images
+from stages.eda.axes import grid, name_classes, plain_numbers, say
 from stages.eda.dataset import Dataset
 from stages.eda.dimension import TwoNN
 from stages.eda.duplicates import Duplicates
-from stages.eda.explained import Explained
 from stages.eda.locality import DIRECTIONS, Locality
 from stages.eda.neighbours import Nearest
 from stages.eda.one_nn import OneNN
 
 DOTS = 200  # images that stand for all in a plot of one dot an image
-NAMED = 30  # classes up to which each has its name
 SPLIT_COLOURS = {"train": style.BLUE, "val": style.ORANGE, "test": style.GREEN}
 LAYOUTS = {"original": (style.BLUE, "o", "-"), "permuted": (style.VERMILION, "s", (0, (4, 2)))}
 
@@ -34,11 +30,11 @@ def class_balance(counts: pd.DataFrame, classes: Sequence[str]) -> Figure:
         shares = 100 * counts[split] / counts[split].sum()
         axes.scatter(np.arange(len(classes)) + shift, shares, s=14, color=colour, label=split, linewidths=0, zorder=3)
     axes.axhline(100 / len(classes), color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1, label="equal share")
-    _name_classes(axes, classes)
+    name_classes(axes, classes)
     axes.set_ylim(bottom=0, top=1.25 * axes.get_ylim()[1])
     axes.set_ylabel("% of the split's images")
     axes.legend(ncols=4, loc="upper right", fontsize=7)
-    _grid(axes)
+    grid(axes)
     return figure
 
 
@@ -51,16 +47,16 @@ def brightness(histogram: np.ndarray, statistics: pd.DataFrame, classes: Sequenc
     left.set_xlim(-4, len(histogram) + 3)
     left.set_xlabel("pixel value")
     left.set_ylabel("% of pixels (logarithmic)")
-    _plain_numbers(left.yaxis)
+    plain_numbers(left.yaxis)
     right.errorbar(
         np.arange(len(classes)), statistics["brightness_mean"], yerr=statistics["brightness_sd"],
         fmt="o", markersize=4, color=style.BLUE, elinewidth=1, capsize=2,
     )  # fmt: skip
-    _name_classes(right, classes)
+    name_classes(right, classes)
     right.set_ylim(0, 1.08 * max(right.get_ylim()[1], 0.01))
     right.set_ylabel("brightness of an image (0 to 1)")
     for axes in (left, right):
-        _grid(axes)
+        grid(axes)
     return figure
 
 
@@ -72,67 +68,16 @@ def correlation(found: Locality) -> Figure:
         axes.set_title(direction, fontweight="normal")
         axes.set_xlabel("distance, pixels")
         if all(curve.empty for curve in curves.values()):
-            _say(axes, "no two pixels that vary lie in this direction")
+            say(axes, "no two pixels that vary lie in this direction")
             continue
         for layout, (colour, marker, dash) in LAYOUTS.items():
             axes.plot(curves[layout].index, curves[layout], color=colour, marker=marker, markersize=3, linestyle=dash, label=layout)
         axes.axhline(0, color=style.INK, linewidth=0.6, zorder=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
-        _grid(axes)
+        grid(axes)
     panels[0].set_ylabel("correlation")
     return figure
-
-
-def centroids(measures: pd.DataFrame, labels: np.ndarray, explained: dict[str, Explained], classes: Sequence[str]) -> Figure:
-    """Above, the mean centroid of each class with ± 1 SD over its images; below, how much of each measure's variance the class explains."""
-    figure, (upper, lower) = style.plt.subplots(2, 1, figsize=(style.WIDTH, 5.2), height_ratios=[3.2, 2])
-    points = _centroids(upper, measures, labels, classes)
-    _explained(lower, explained)
-    figure.canvas.draw()
-    figure.set_layout_engine("none")
-    if len(points) <= draw_images.CLASSES:
-        for label in filter(None, placing.place_labels(figure, upper, points)):
-            label.set_path_effects([withStroke(linewidth=1.8, foreground="white")])  # it may stand on a bar
-    return figure
-
-
-def _centroids(axes: Axes, measures: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]) -> list[placing.Point]:
-    """Draw them, and return what is to be labelled."""
-    columns = ["centroid_x", "centroid_y"]
-    groups = measures[columns].groupby(labels)
-    means, sds = groups.mean().dropna(), groups.std(ddof=0)
-    points = []
-    for number, label in enumerate(means.index):
-        colour = style.PALETTE[number % len(style.PALETTE)]
-        x, y = (float(means.loc[label, column]) for column in columns)
-        sd_x, sd_y = (float(sds.loc[label, column]) for column in columns)
-        axes.errorbar(x, y, xerr=sd_x, yerr=sd_y, fmt="none", elinewidth=0.6, ecolor=(colour, 0.35), zorder=2)
-        axes.scatter([x], [y], s=20, color=colour, edgecolors="white", linewidths=0.5, zorder=4)
-        points.append(placing.Point(x, y, np.nan, np.nan, classes[label], colour))
-    axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
-    axes.axvline(0, color=style.GREY, linewidth=0.6, zorder=1)
-    axes.invert_yaxis()
-    axes.set_xlabel("centroid across, pixels from the image's centre")
-    axes.set_ylabel("centroid down, pixels")
-    _grid(axes, both=True)
-    return points
-
-
-def _explained(axes: Axes, explained: dict[str, Explained]) -> None:
-    names = list(explained)
-    shares, chance = ([100 * value for value in values] for values in zip(*((e.share, e.by_chance) for e in explained.values()), strict=True))
-    axes.barh(range(len(names)), np.nan_to_num(shares), color=style.BLUE, height=0.6)
-    axes.scatter(chance, range(len(names)), marker="|", s=70, color=style.VERMILION, linewidths=1.4, zorder=3, label="expected by chance")
-    for place, share in enumerate(shares):
-        end = np.nan_to_num(max(share, chance[place])) + 1.2
-        axes.text(end, place, "nothing to explain" if np.isnan(share) else f"{share:.1f}", va="center", fontsize=7)
-    axes.set_yticks(range(len(names)), [position.MEASURES[name] for name in names], fontsize=7)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(0, 108)
-    axes.set_xlabel("% of the variance that the class explains")
-    axes.legend(loc="lower right", fontsize=7)
 
 
 def spectrum(original: pd.DataFrame, permuted: pd.DataFrame) -> Figure:
@@ -144,16 +89,16 @@ def spectrum(original: pd.DataFrame, permuted: pd.DataFrame) -> Figure:
         drawn |= not kept.empty
         axes.plot(kept["frequency"], kept["power"] / kept["power"].sum(), color=colour, marker=marker, markersize=3, linestyle=dash, label=layout)
     if not drawn:
-        _say(axes, "no image varies within itself: there is no spectrum")
+        say(axes, "no image varies within itself: there is no spectrum")
         return figure
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
-        _plain_numbers(axis)
+        plain_numbers(axis)
     axes.set_xlabel("frequency, cycles per pixel (logarithmic)")
     axes.set_ylabel("share of power (logarithmic)")
     axes.legend()
-    _grid(axes, both=True)
+    grid(axes, both=True)
     return figure
 
 
@@ -167,11 +112,11 @@ def dimension(shares: np.ndarray, needed: dict[float, int], found: TwoNN) -> Fig
             left.plot([components, components, 1], [0, 100 * share, 100 * share], color=colour, linewidth=0.8, linestyle=(0, (4, 2)))
             left.plot([components], [100 * share], "o", color=colour, markersize=4, label=f"{components}: {100 * share:g} %")
         left.set_xscale("log")
-        _plain_numbers(left.xaxis, (1.0,))
+        plain_numbers(left.xaxis, (1.0,))
         left.set_ylim(0, 102)
         left.legend(loc="lower right", frameon=True, facecolor="white", edgecolor="none", framealpha=1)
     else:
-        _say(left, "all images are equal")
+        say(left, "all images are equal")
     left.set_xlabel("principal components (logarithmic)")
     left.set_ylabel("% of the variance")
     if len(found.logs):
@@ -181,11 +126,11 @@ def dimension(shares: np.ndarray, needed: dict[float, int], found: TwoNN) -> Fig
         right.plot([0, reach], [0, found.dimension * reach], color=style.VERMILION, label=f"slope {found.dimension:.1f}")
         right.legend(loc="lower right")
     else:
-        _say(right, "too few different images")
+        say(right, "too few different images")
     right.set_xlabel("log of second over first neighbour's distance")
     right.set_ylabel("−log(1 − F)")
     for axes in (left, right):
-        _grid(axes, both=True)
+        grid(axes, both=True)
     return figure
 
 
@@ -208,7 +153,7 @@ def nearest_neighbour(found: OneNN, confidence: float) -> Figure:
     axes.set_xlabel("train images (logarithmic)")
     axes.set_ylabel("test accuracy, %")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=7)  # above the axes: the accuracy may be anywhere
-    _grid(axes)
+    grid(axes)
     return figure
 
 
@@ -229,35 +174,7 @@ def distances(nearest: Nearest, test: OneNN, found: Duplicates, data: Dataset) -
     axes.set_xlabel("distance to the nearest, in medians of the train images" if found.median else "distance to the nearest")
     axes.set_ylabel("% of images")
     axes.legend(fontsize=7)
-    _grid(axes)
+    grid(axes)
     titles = [f"test over train\n{across[row]:.2f}" if place == 0 else f"\n{across[row]:.2f}" for place, row in enumerate(order)]
     draw_images.pairs(lower, data.test[order], data.train[test.index[order]], titles)
     return figure
-
-
-def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
-    n = len(classes)
-    axes.set_xlim(-0.6, n - 0.4)
-    if n > NAMED:
-        axes.set_xlabel("class, in order")
-        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
-        return
-    names = [style.plain(name if len(name) <= 18 else f"{name[:17]}…") for name in classes]
-    axes.set_xticks(range(n), names, rotation=35, ha="right", rotation_mode="anchor", fontsize=7.5 if n <= 12 else 6)
-
-
-def _plain_numbers(axis: Axis, subs: tuple[float, ...] = (1.0, 2.0, 5.0)) -> None:
-    """Ticks of a logarithmic axis at 1, 2 and 5, or other multiples of powers of ten, in plain numbers."""
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _grid(axes: Axes, both: bool = False) -> None:
-    axes.grid(axis="both" if both else "y")
-    axes.set_axisbelow(True)
-
-
-def _say(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, text, ha="center", va="center", color=style.GREY, transform=axes.transAxes)
-    axes.set_xticks([])

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-ABOVE, BELOW, ALIKE, UNKNOWN = "above", "below", "not distinguishable from", "unknown"
+from stages.eda.verdict import ABOVE, ALIKE, BELOW, UNKNOWN
+
 DIRECTIONS = {"across": 3, "down": 2}  # axis of (N, C, H, W)
 
 

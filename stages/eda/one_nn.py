@@ -7,8 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from stages.eda import neighbours
-
-ABOVE, BELOW, ALIKE, UNKNOWN = "above", "below", "not distinguishable from", "unknown"
+from stages.eda.verdict import ABOVE, ALIKE, BELOW, UNKNOWN
 
 
 @dataclass(frozen=True)

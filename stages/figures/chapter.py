@@ -19,7 +19,7 @@ def _section(results: Results, key: str) -> str:
     lines = [f"- {_level(results, key, variant)}" for variant in levels if variant != family.reference]
     reference = f"The reference is **{escape(levels[family.reference])}**, at {sentences.mean(results, family.reference)} test accuracy."
     parts = [
-        f"## {escape(family.title)} {{#sec-family-{slug}}}",
+        f"### {escape(family.title)} {{#sec-family-{slug}}}",
         f"*{family.question.strip()}* Held constant: {_lowered(family.held.strip())}",
         " ".join(part for part in (reference, sentences.no_direction(results)) if part),
         "\n".join(lines),

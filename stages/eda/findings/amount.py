@@ -8,7 +8,8 @@ from stages.drawing import numbers
 from stages.eda.dimension import TwoNN
 from stages.eda.duplicates import Duplicates, Pairs
 from stages.eda.findings.finding import Finding, decimal, joined
-from stages.eda.one_nn import ABOVE, BELOW, UNKNOWN, OneNN
+from stages.eda.one_nn import OneNN
+from stages.eda.verdict import ABOVE, BELOW, UNKNOWN
 
 
 def dimension(pixel_values: int, needed: dict[float, int], found: TwoNN) -> Finding:

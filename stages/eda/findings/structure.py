@@ -6,8 +6,9 @@ import numpy as np
 
 from stages.drawing import numbers
 from stages.eda.findings.finding import Finding, decimal, interval, joined, share
-from stages.eda.locality import ABOVE, BELOW, DIRECTIONS, UNKNOWN, Locality
+from stages.eda.locality import DIRECTIONS, Locality
 from stages.eda.spectrum import Slope
+from stages.eda.verdict import ABOVE, BELOW, UNKNOWN
 
 SUFFIXES = {"original": "", "permuted": "_permuted"}
 
