@@ -188,6 +188,13 @@ def test_rows_fit_a_page_and_their_labels_do_not_touch(n):
     assert n == 1 or axes.get_yticklabels()[0].get_window_extent().y0 > axes.get_yticklabels()[-1].get_window_extent().y1  # the first on top
 
 
+def test_a_long_label_leaves_the_dots_their_room():
+    figure, (axes,) = rows.figure(1)
+    rows.draw(axes, [rows.Row("long " * 60, [0.5], 0.5, NAN, NAN, style.BLUE, text="+0.50 [0.40, 0.60]")], rest=0.62)
+    figure.canvas.draw()  # matplotlib would warn of axes without any width
+    assert axes.get_position().width > 1 / 3
+
+
 def test_a_row_of_one_seed_has_no_interval():
     _, (axes,) = rows.figure(1)
     rows.draw(axes, [rows.Row("one", [0.5], 0.5, NAN, NAN, style.BLUE)], rest=0.62)

@@ -317,7 +317,7 @@ def test_the_paired_verdict_is_mcnemars():
     assert one_nn.paired_verdict(none, none, 0.95) == verdict.ALIKE
 
 
-@pytest.mark.parametrize("block", [neighbours.BLOCK_VALUES, 100], ids=["at once", "in blocks"])
+@pytest.mark.parametrize("block", [neighbours.BLOCK_VALUES, 1], ids=["at once", "one by one"])
 def test_planted_duplicates_are_found_and_counted(block, monkeypatch):
     monkeypatch.setattr(neighbours, "BLOCK_VALUES", block)
     train, labels = noise(50, 1, 6, 6), np.arange(50) % 2

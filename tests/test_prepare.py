@@ -25,7 +25,7 @@ protocol: tiny
 protocols:
   tiny: {train_size: 20, val_size: 10, epochs: 1, seeds: [0], probe_images: 5}
 data: {dataset: npz, file: mine.npz, test_fraction: 0.2, margin: 1, seed: 0}
-eda: {images: 20, max_distance: 2, samples_per_class: 1}
+eda: {images: 20, max_distance: 2, samples_per_class: 1, object_threshold: 0.1, variance_shares: [0.9, 0.95], twonn_discard: 0.1, near_duplicate: 0.5}
 architecture: {connectivity: conv, channels: [2, 2], kernel: 3, dilation: 1, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max,
   pool_size: 2, norm: none, activation: relu, head: flatten}
 recipe: {optimizer: adamw, lr: 0.01, weight_decay: 0.01, momentum: 0.9, schedule: one_cycle, warm_up: 0.3, batch_size: 4}
