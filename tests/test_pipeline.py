@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 SMALL = """
 protocol: tiny
 protocols:
-  tiny: {train_size: 300, val_size: 100, epochs: 2, seeds: [0, 1, 2], probe_images: 40}
-  two_seeds: {train_size: 300, val_size: 100, epochs: 2, seeds: [0, 1], probe_images: 40}
+  tiny: {train_size: 300, val_size: 100, epochs: 8, seeds: [0, 1, 2], probe_images: 40}
+  two_seeds: {train_size: 300, val_size: 100, epochs: 8, seeds: [0, 1], probe_images: 40}
 data: {dataset: digits, file: null, test_fraction: 0.2, margin: 1, seed: 0}
-eda: {images: 200, max_distance: 5, samples_per_class: 3}
+eda: {images: 200, max_distance: 5, samples_per_class: 3, object_threshold: 0.1, variance_shares: [0.9, 0.95], twonn_discard: 0.1, near_duplicate: 0.2}
 architecture: {connectivity: conv, channels: [4, 8], kernel: 3, dilation: 1, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max,
   pool_size: 2, norm: none, activation: relu, head: flatten}
 recipe: {optimizer: adamw, lr: 0.01, weight_decay: 0.01, momentum: 0.9, schedule: one_cycle, warm_up: 0.3, batch_size: 32}
@@ -192,7 +192,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished_and_the_next_ends_as_if
     lock = workspace.read("dvc.lock")
     shutil.rmtree(workspace.folder / "data" / "runs" / "cnn")
     shutil.rmtree(workspace.folder / ".dvc" / "cache")
-    workspace.edit("params.yaml", "epochs: 2", "epochs: 400")
+    workspace.edit("params.yaml", "epochs: 8", "epochs: 400")
     process = workspace.start("dvc", "repro", "--single-item", "train@cnn")
     partial = workspace.folder / "data" / "partial"
     deadline = time.monotonic() + 60
@@ -204,7 +204,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished_and_the_next_ends_as_if
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert not (workspace.folder / "data" / "runs" / "cnn").exists()
-    workspace.edit("params.yaml", "epochs: 400", "epochs: 2")
+    workspace.edit("params.yaml", "epochs: 400", "epochs: 8")
     assert "train@cnn" in workspace.repro()
     assert workspace.read("dvc.lock") == lock
 

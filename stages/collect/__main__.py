@@ -21,7 +21,7 @@ def main() -> None:
                 "confusion.csv": tables.confusion(variants, labels),
             }
         )
-        print(f"{len(variants)} variants, {len(runs)} runs → {paths.RESULTS.relative_to(paths.ROOT)}")
+        print(f"collect: variants {len(variants)}, runs {len(runs)} → {paths.RESULTS.relative_to(paths.ROOT)}")
 
 
 if __name__ == "__main__":

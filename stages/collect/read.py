@@ -12,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from stages import paths
 from stages.provenance import StageError
 
+CURVES = ["seed", "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -26,7 +28,7 @@ class Variant:
 
 def test_labels() -> np.ndarray:
     """Labels of the test images, (N,); they are the same in every layout."""
-    return _tensors(paths.PREPARED / "original" / "test.safetensors", "labels", "prepare")["labels"]
+    return _tensors(paths.PREPARED / "test.safetensors", "labels", "prepare")["labels"]
 
 
 def variant(key: str, seeds: tuple[int, ...], labels: np.ndarray) -> Variant:
@@ -34,32 +36,29 @@ def variant(key: str, seeds: tuple[int, ...], labels: np.ndarray) -> Variant:
     runs, probes = paths.RUNS / key, paths.PROBES / key
     metrics = _record(runs / "metrics.json", key, f"train@{key}")
     probe = _record(probes / "probe.json", key, f"probe@{key}")
-    for what, record in (("runs", metrics), ("probes", probe)):
-        found = [run["seed"] for run in record["runs"]]
+    curves = _curves(runs / "curves.csv", f"train@{key}")
+    trained, probed = ([run["seed"] for run in record["runs"]] for record in (metrics, probe))
+    for stage, found in (("train", trained), ("probe", probed), ("train", curves["seed"].unique().tolist())):
         if sorted(found) != sorted(seeds):
-            raise StageError(f"variant {key!r}: its {what} have seeds {found}, but the protocol asks for {list(seeds)}")
+            raise StageError(f"variant {key!r}: {stage} left seeds {found}, but the protocol asks for {list(seeds)}; run `dvc repro {stage}@{key}`")
     tensors = _tensors(runs / "predictions.safetensors", "predicted correct", f"train@{key}")
     _check_accuracy(key, metrics["runs"], tensors["predicted"], tensors["correct"], labels)
-    try:
-        curves = pd.read_csv(runs / "curves.csv")
-    except FileNotFoundError:
-        raise _missing(runs / "curves.csv", f"train@{key}") from None
     return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"])
 
 
 def _check_accuracy(key: str, runs: list[dict[str, Any]], predicted: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> None:
-    expected = (len(runs), len(labels))
+    expected, again = (len(runs), len(labels)), f"run `dvc repro train@{key}`"
     for name, array in (("predicted", predicted), ("correct", correct)):
         if array.shape != expected:
-            raise StageError(f"variant {key!r}: {name} has shape {array.shape}, but {expected[0]} seeds × {expected[1]} test images make {expected}")
+            raise StageError(f"variant {key!r}: {name} has shape {array.shape}, but {expected[0]} seeds × {expected[1]} test images make {expected}; {again}")
     if not np.array_equal(predicted == labels, correct.astype(bool)):
-        raise StageError(f"variant {key!r}: `correct` is not what its predictions and the test labels give; train it again")
+        raise StageError(f"variant {key!r}: `correct` is not what its predictions and the test labels give; {again}")
     for run, row in zip(runs, correct, strict=True):
         accuracy = int(row.sum(dtype=np.int64)) / len(labels)
-        if abs(accuracy - run["test_accuracy"]) > 1e-6:  # six digits are stored
+        if abs(accuracy - run["test_accuracy"]) > 1e-6:  # as many digits as runs.csv has
             raise StageError(
                 f"variant {key!r}, seed {run['seed']}: metrics.json says test_accuracy {run['test_accuracy']}, "
-                f"but {accuracy:.6f} of the test images are correct"
+                f"but {accuracy:.6f} of the test images are correct; {again}"
             )
 
 
@@ -68,9 +67,20 @@ def _record(path: Path, key: str, stage: str) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _missing(path, stage) from None
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise _unreadable(path, error, stage) from None
     if record.get("skipped"):
         raise StageError(f"variant {key!r}: {path.relative_to(paths.ROOT)} says that it was left out; run `dvc repro {stage}`")
     return record
+
+
+def _curves(path: Path, stage: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)[CURVES]
+    except FileNotFoundError:
+        raise _missing(path, stage) from None
+    except (ValueError, KeyError) as error:  # empty, ragged, or without a column
+        raise _unreadable(path, error, stage) from None
 
 
 def _tensors(path: Path, names: str, stage: str) -> dict[str, np.ndarray]:
@@ -80,8 +90,12 @@ def _tensors(path: Path, names: str, stage: str) -> dict[str, np.ndarray]:
             return {name: file.get_tensor(name) for name in names.split()}
     except (FileNotFoundError, SafetensorError) as error:
         if path.exists():
-            raise StageError(f"{path.relative_to(paths.ROOT)} cannot be read ({error}); run `dvc repro {stage}`") from None
+            raise _unreadable(path, error, stage) from None
         raise _missing(path, stage) from None
+
+
+def _unreadable(path: Path, error: Exception, stage: str) -> StageError:
+    return StageError(f"{path.relative_to(paths.ROOT)} cannot be read ({str(error).strip()}); run `dvc repro {stage}`")
 
 
 def _missing(path: Path, stage: str) -> StageError:

@@ -6,32 +6,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.collect.read import Variant
+from stages.collect.read import CURVES, Variant
 from stages.inference import intervals
 from stages.params import Params
 
-RUN_COLUMNS = ["variant", "seed", "test_accuracy", "test_loss", "train_accuracy", "val_accuracy"]
-RUN_COLUMNS += ["shift_consistency", "shifted_accuracy", "parameters", "macs", "receptive_field_height", "receptive_field_width"]
-MEASURES = {"accuracy": "test_accuracy", "shift_consistency": "shift_consistency", "shifted_accuracy": "shifted_accuracy"}
 COSTS = ["parameters", "macs", "receptive_field_height", "receptive_field_width"]
+RUN_COLUMNS = ["variant", "seed", "test_accuracy", "test_loss", "train_accuracy", "val_accuracy"]
+RUN_COLUMNS += ["shift_consistency", "shifted_accuracy", *COSTS]
+MEASURES = {"accuracy": "test_accuracy", "shift_consistency": "shift_consistency", "shifted_accuracy": "shifted_accuracy"}
 DIFFERENCE = ["difference", "low", "high", "direction"]
-SHIFT_DIFFERENCE = [f"shift_consistency_{name}" for name in DIFFERENCE]
+SHIFT_DIFFERENCE = [f"shift_{name}" for name in DIFFERENCE]
+DIGITS = 6  # of a fraction, as written
 
 
 def runs(variants: Sequence[Variant]) -> pd.DataFrame:
-    """One row for each variant and seed."""
+    """One row for each variant and seed; rounded as written, so that all that is computed from runs.csv agrees to the last digit."""
     rows = []
     for variant in variants:
         height, width = variant.metrics["receptive_field"] or (None, None)
         for run in variant.metrics["runs"]:
             measured = {**run, **variant.probes[run["seed"]]}
-            cost = {"parameters": variant.metrics["parameters"], "macs": variant.metrics["macs"]}
-            field = {"receptive_field_height": height, "receptive_field_width": width}
-            rows.append({"variant": variant.key, **measured, **cost, **field})
+            costs = (variant.metrics["parameters"], variant.metrics["macs"], height, width)
+            rows.append({"variant": variant.key, **measured, **dict(zip(COSTS, costs, strict=True))})
     table = pd.DataFrame(rows).reindex(columns=RUN_COLUMNS)
-    whole = ["parameters", "macs", "receptive_field_height", "receptive_field_width"]
-    measures = [name for name in RUN_COLUMNS[2:] if name not in whole]
-    return table.astype(dict.fromkeys(whole, "Int64") | dict.fromkeys(measures, float))
+    measures = [name for name in RUN_COLUMNS[2:] if name not in COSTS]
+    return table.astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(measures, float)).round(dict.fromkeys(measures, DIGITS))
 
 
 def variants(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
@@ -71,8 +70,7 @@ def contrasts(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
 def curves(variants: Sequence[Variant]) -> pd.DataFrame:
     """Loss and accuracy of every variant, seed and epoch."""
     tables = [variant.curves.assign(variant=variant.key) for variant in variants]
-    table = pd.concat(tables, ignore_index=True)
-    return table[["variant", *(name for name in table.columns if name != "variant")]]
+    return pd.concat(tables, ignore_index=True)[["variant", *CURVES]]
 
 
 def confusion(variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
@@ -90,7 +88,7 @@ def confusion(variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
 def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: str) -> dict[str, Any]:
     """Test accuracy and shift consistency of a variant minus those of a reference, paired by seed."""
     row: dict[str, Any] = {}
-    for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_consistency_")):
+    for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
         one, other = (dict(zip(own["seed"], own[column], strict=True)) for own in (runs[runs["variant"] == key] for key in (variant, reference)))
         made = intervals.estimate(intervals.paired_differences(one, other).values(), settings.inference.confidence)
         said = intervals.direction(made.low, made.high, made.n, settings.inference.min_seeds)

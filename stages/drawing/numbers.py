@@ -6,8 +6,8 @@ DASH, MINUS, NBSP = "–", "−", "\u00a0"
 
 
 def percent(fraction: float, digits: int = 2) -> str:
-    """0.9162 → "91.62"; the sign % stands in the heading, or is added by the sentence."""
-    return DASH if math.isnan(fraction) else _minus(f"{100 * fraction:.{digits}f}")
+    """0.9162 → "91.62"; the sign % stands in the heading, or is added by the sentence. What rounds to zero has no sign."""
+    return DASH if math.isnan(fraction) else _signed(f"{100 * fraction:.{digits}f}")
 
 
 def percent_sign(fraction: float, digits: int = 2) -> str:
@@ -16,15 +16,12 @@ def percent_sign(fraction: float, digits: int = 2) -> str:
 
 def points(difference: float, digits: int = 2) -> str:
     """0.0042 → "+0.42" percentage points; what rounds to zero has no sign."""
-    if math.isnan(difference):
-        return DASH
-    text = f"{100 * difference:+.{digits}f}"
-    return text[1:] if float(text) == 0 else _minus(text)
+    return DASH if math.isnan(difference) else _signed(f"{100 * difference:+.{digits}f}")
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
     """A pair of fractions → "[0.10, 0.74]" in percent or percentage points."""
-    return f"[{_end(low, digits)}, {_end(high, digits)}]"
+    return f"[{percent(low, digits)}, {percent(high, digits)}]"
 
 
 def points_interval(difference: float, low: float, high: float) -> str:
@@ -46,11 +43,11 @@ def short_count(number: float) -> str:
     if math.isnan(number):
         return DASH
     value, unit = float(f"{number:.3g}"), ""
-    for unit_size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for unit_size, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= unit_size:
             value, unit = value / unit_size, name
             break
-    return f"{value:.3g}{unit}"
+    return f"{value:g}{unit}"
 
 
 def size(height: float, width: float) -> str:
@@ -62,10 +59,6 @@ def plural(number: int, singular: str) -> str:
     return f"{number:,} {singular}" + ("" if number == 1 else "s")
 
 
-def _end(value: float, digits: int) -> str:
-    text = percent(value, digits)
-    return text.lstrip(MINUS) if text.strip(MINUS + "0.") == "" and text != DASH else text
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", MINUS)
+def _signed(text: str) -> str:
+    """A number with a true minus sign; zero without a sign."""
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", MINUS)

@@ -10,12 +10,16 @@ from matplotlib.figure import Figure
 
 from stages.drawing import style
 
-ROW = 0.205  # inches a row takes
+ROW = 0.205  # inches a row takes, where the page has room
+LABEL = 40  # characters of a row's label
 
 
 @dataclass(frozen=True)
 class Row:
-    """values: one for each seed, in the unit of the axis. low and high are NaN where there is no interval."""
+    """values: one for each seed, in the unit of the axis. low and high are NaN where there is no interval.
+
+    text: what stands at the right of the row.
+    """
 
     label: str
     values: Sequence[float]
@@ -23,15 +27,17 @@ class Row:
     low: float
     high: float
     colour: str
+    text: str = ""
 
 
 def height(n_rows: int, rest: float = 0.62) -> float:
-    """Inches of a figure of so many rows; `rest` is what axis and margins take."""
-    return rest + ROW * max(n_rows, 1)
+    """Inches of a figure of so many rows; `rest` is what axis and margins take. Many rows stand closer, to fit a page."""
+    return min(rest + ROW * max(n_rows, 1), style.TALLEST)
 
 
-def draw(axes: Axes, rows: Sequence[Row], labelled: bool = True) -> None:
-    """The first row stands on top."""
+def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) -> None:
+    """The first row stands on top. rest: as the `height` of the figure was asked for."""
+    size = min(style.FONT, 0.72 * 72 * (height(len(rows), rest) - rest) / len(rows))
     for place, row in enumerate(rows):
         spread = np.linspace(-0.24, 0.24, len(row.values)) if len(row.values) > 1 else [0.0]
         axes.scatter(row.values, place + np.asarray(spread), s=7, color=row.colour, alpha=0.45, linewidths=0, zorder=2)
@@ -41,8 +47,10 @@ def draw(axes: Axes, rows: Sequence[Row], labelled: bool = True) -> None:
                 color=row.colour, elinewidth=1.4, capsize=2.4, capthick=1.1, zorder=3,
             )  # fmt: skip
         axes.scatter([row.mean], [place], s=22, color=row.colour, edgecolors="white", linewidths=0.5, zorder=4)
+        if row.text:
+            axes.text(1.02, place, row.text, transform=axes.get_yaxis_transform(), va="center", fontsize=size)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [style.plain(row.label) for row in rows] if labelled else [""] * len(rows))
+    axes.set_yticks(range(len(rows)), [style.plain(row.label, LABEL) for row in rows] if labelled else [""] * len(rows), fontsize=size)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
@@ -50,7 +58,7 @@ def draw(axes: Axes, rows: Sequence[Row], labelled: bool = True) -> None:
     axes.margins(x=0.04)
 
 
-def figure(n_rows: int, columns: int = 1, rest: float = 0.62, **options: object) -> tuple[Figure, list[Axes]]:
+def figure(n_rows: int, columns: int = 1, rest: float = 0.62) -> tuple[Figure, list[Axes]]:
     """A figure as high as its rows need, with `columns` axes that share them."""
-    made, axes = style.plt.subplots(1, columns, figsize=(style.WIDTH, height(n_rows, rest)), squeeze=False, **options)  # type: ignore[arg-type]
+    made, axes = style.plt.subplots(1, columns, figsize=(style.WIDTH, height(n_rows, rest)), squeeze=False)
     return made, list(axes[0])

@@ -18,6 +18,8 @@ PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
 DIRECTION_COLOURS = {"above": GREEN, "below": VERMILION, "not distinguishable from": GREY}
 
 WIDTH = 6.3  # inches: the text's width on the printed page
+TALLEST = 8.4  # inches: the printed page's height, less a caption
+FONT = 8  # points
 
 
 def use_style() -> None:
@@ -29,7 +31,7 @@ def use_style() -> None:
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
             "font.family": "DejaVu Sans",  # matplotlib ships it
-            "font.size": 8,
+            "font.size": FONT,
             "axes.titlesize": 9,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
@@ -51,9 +53,11 @@ def use_style() -> None:
     )
 
 
-def plain(text: str) -> str:
-    """Text of a user as it stands: matplotlib would read what is between two $ as mathematics."""
-    return text.replace("$", r"\$")
+def plain(text: str, longest: int = 60) -> str:
+    """Text of a user as it stands (matplotlib would read what is between two $ as mathematics); the middle of a longer one is left out."""
+    head = longest // 2
+    shown = text if len(text) <= longest else f"{text[:head].rstrip()}…{text[head - longest + 1 :].lstrip()}"
+    return shown.replace("$", r"\$")
 
 
 def shades(colour: str, number: int) -> list[str]:
@@ -65,22 +69,25 @@ def shades(colour: str, number: int) -> list[str]:
     for place in range(number):
         towards = -0.3 + 0.7 * place / (number - 1)  # below zero: black; above: white
         target, share = (0.0, -towards) if towards < 0 else (1.0, towards)
-        tones.append(to_hex(tuple((1 - share) * part + share * target for part in rgb)))
+        red, green, blue = ((1 - share) * part + share * target for part in rgb)
+        tones.append(to_hex((red, green, blue)))
     return tones
 
 
 def readable(colour: str) -> str:
-    """The colour, darkened where small text in it would be too faint on white."""
-    rgb = to_rgb(colour)
-    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), rgb, strict=True))
-    return to_hex(tuple(part * min(1.0, 0.42 / luminance) for part in rgb)) if luminance > 0 else colour
+    """The colour, darkened where small text in it would have less contrast with white than 4.5 to 1. Source: WCAG 2.1, 1.4.3."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    darker = [part * min(1.0, 0.18 / luminance) if luminance > 0 else part for part in linear]
+    red, green, blue = (12.92 * part if part <= 0.0031308 else 1.055 * part ** (1 / 2.4) - 0.055 for part in darker)
+    return to_hex((red, green, blue))
 
 
 def note(text: str, path: Path) -> None:
     """A figure that says why there is nothing to draw, so that what includes it still finds it."""
     figure, axes = plt.subplots(figsize=(WIDTH, 0.7))
     axes.set_axis_off()
-    axes.text(0.5, 0.5, plain(text), ha="center", va="center", color=GREY, transform=axes.transAxes)
+    axes.text(0.5, 0.5, plain(text, 100), ha="center", va="center", color=GREY, transform=axes.transAxes)
     save(figure, path)
 
 

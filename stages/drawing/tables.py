@@ -4,7 +4,9 @@ import re
 
 import pandas as pd
 
-WIDTH = 78  # characters: a wider source gets forced column widths, and does not fit the printed page
+WIDTH = 88  # characters of a row, with two beside each column: what fits the printed page in a table's small type
+FIRST = 36  # of them in the first column
+MARKERS = re.compile(r"^([+/-]|=+|[0-9]+\.)\s+")  # with a space after it typst reads a list or a heading
 
 
 def pipe_tables(frame: pd.DataFrame, identifier: str, caption: str, width: int = WIDTH) -> str:
@@ -21,13 +23,12 @@ def pipe_tables(frame: pd.DataFrame, identifier: str, caption: str, width: int =
 
 def escape(text: str) -> str:
     """Text that markdown shows as it stands."""
-    return re.sub(r"([\\`*_\[\]{}<>$@#|~^])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]{}<>$@#|~^&\"']|-(?=-)|\.(?=\.))", r"\\\1", " ".join(text.split()))
 
 
 def cell(text: str) -> str:
-    """As `escape`; and a cell never begins with "+ ", "- " or "= ", which typst reads as a list or a heading."""
-    safe = re.sub(r"^([+=-])\s+", r"\1", text.strip())
-    return escape("−" + safe[1:] if safe.startswith("-") else safe)
+    """As `escape`; and what begins with "+ ", "1. " or the like has a no-break space there."""
+    return MARKERS.sub("\\1\u00a0", escape(text))
 
 
 def _groups(frame: pd.DataFrame, width: int) -> list[list[str]]:
@@ -42,7 +43,9 @@ def _groups(frame: pd.DataFrame, width: int) -> list[list[str]]:
 
 
 def _width(frame: pd.DataFrame) -> int:
-    return max(len(line) for line in _body(frame).splitlines())
+    """Characters of a row as it is read, with two beside each column; what is longer in the first column wraps."""
+    first, *others = (max(len(re.sub(r"\\(.)", r"\1", text)) for text in (name, *frame[name])) for name in frame.columns)
+    return min(first, FIRST) + sum(others) + 2 * len(frame.columns)
 
 
 def _body(frame: pd.DataFrame) -> str:

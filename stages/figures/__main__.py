@@ -4,7 +4,7 @@ from stages import params, paths, provenance
 
 
 def main() -> None:
-    from stages.drawing import style
+    from stages.drawing import numbers, style
     from stages.figures import chapter, draw, facts, results, tables
 
     with provenance.timed("figures"), paths.whole_folder(paths.FIGURES) as folder:
@@ -14,8 +14,8 @@ def main() -> None:
         tables.write(found, folder / "tables")
         (folder / "families.md").write_text(chapter.families(found), encoding="utf-8")
         (folder / "facts.yml").write_text(facts.as_yaml(facts.facts(found)), encoding="utf-8")
-        drawn = len(list((folder / "figures").iterdir()))
-        print(f"{drawn} figures, {len(list((folder / 'tables').glob('*.md')))} tables → {paths.FIGURES.relative_to(paths.ROOT)}")
+        drawn, written = len(list((folder / "figures").iterdir())), len(list((folder / "tables").glob("*.md")))
+        print(f"figures: {numbers.plural(drawn, 'figure')}, {numbers.plural(written, 'table')} → {paths.FIGURES.relative_to(paths.ROOT)}")
 
 
 if __name__ == "__main__":

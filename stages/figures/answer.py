@@ -27,8 +27,8 @@ def gap(results: Results) -> str:
 
 
 def local(results: Results) -> str:
-    """Where the locally connected net stands between the two nets of the gap; empty if either is missing."""
-    found = [key for key, variant in results.settings.active_variants.items() if _is_local(results, key) and variant.run.layout == "original"]
+    """Where the locally connected net stands to the two nets of the gap; empty if it, or the gap, is missing."""
+    found = [key for key, variant in results.settings.active_variants.items() if _is_local(results, key) and variant.run.sample.layout == "original"]
     if not found or GAP not in results.settings.contrasts:
         return ""
     variant, reference = _arms(results, GAP)
@@ -39,10 +39,9 @@ def local(results: Results) -> str:
     ways = [results.direction(made) for made in (first, second)]
     subject = "The locally connected net, which keeps locality but shares no weights,"
     if intervals.NOT_STATED in ways:
-        return f"{subject} differs from {one} by {sentences.points(first)} and from {other} by {sentences.points(second)}."
-    between = " lies between the two:" if set(ways) == {intervals.ABOVE, intervals.BELOW} else ""
-    link = " it is" if between else " is"
-    return f"{subject}{between}{link} {ways[0]} {one}, {sentences.points(first)}, and {ways[1]} {other}, {sentences.points(second)}."
+        return f"{subject} is at {sentences.points(first)} from {one} and at {sentences.points(second)} from {other}."
+    link = "lies between the two: it is" if set(ways) == {intervals.ABOVE, intervals.BELOW} else "is"
+    return f"{subject} {link} {ways[0]} {one}, {sentences.points(first)}, and {ways[1]} {other}, {sentences.points(second)}."
 
 
 def permutation(results: Results) -> str:
@@ -72,40 +71,31 @@ def permutation_effect(results: Results) -> str:
 
 def shift(results: Results) -> str:
     """The most and the least shift-consistent variant; empty without a probe or with one variant."""
-    means = results.variants["shift_consistency_mean"].dropna()
+    means = results.variants["shift_consistency_mean"]
     if not results.shifts_were_probed or len(means) < 2:
         return ""
     if means.max() == means.min():
         return f"All variants have the same mean shift consistency, {numbers.percent_sign(means.max())}."
-    ends = ((means[means == end].index, end) for end in (means.max(), means.min()))
-    (most, _), (least, _) = ends
-    names = [sentences.joined([f"*{sentences.label(results, key)}*" for key in keys]) for keys in (most, least)]
-    values = [sentences.mean(results, keys[0], "shift_consistency") for keys in (most, least)]
-    return f"Over shifts of the image, {names[0]} keeps its prediction most often ({values[0]} of pairs) and {names[1]} least often ({values[1]})."
+    (most, high), (least, low) = (sentences.extreme(results, "shift_consistency", highest) for highest in (True, False))
+    return f"Over shifts of the image, predictions agree most often for {most} ({high} of the pairs of shifts) and least often for {least} ({low})."
 
 
 def best(results: Results) -> str:
     """The highest mean accuracy and whose it is."""
-    accuracies = results.variants["accuracy_mean"]
+    accuracies, on = results.variants["accuracy_mean"], f"On {_title(results)},"
+    names, reached = sentences.extreme(results, "accuracy")
     if len(accuracies) == 1:
-        return f"On {_title(results)}, {_named(results, results.settings.baseline)} reaches {sentences.mean(results, results.settings.baseline)} test accuracy."
+        return f"{on} {names} reaches {reached} test accuracy."
     if accuracies.max() == accuracies.min():
-        return f"On {_title(results)}, all {len(accuracies)} variants have the same mean test accuracy, {numbers.percent_sign(accuracies.max())}."
-    key = accuracies.idxmax()
-    return (
-        f"On {_title(results)}, the highest mean test accuracy of {len(accuracies)} variants is that of {_named(results, key)}: {sentences.mean(results, key)}."
-    )
-
-
-def _named(results: Results, key: str) -> str:
-    return f"*{sentences.label(results, key)}*"
+        return f"{on} all {len(accuracies)} variants have the same mean test accuracy, {reached}."
+    return f"{on} the highest mean test accuracy of {len(accuracies)} variants is that of {names}: {reached}."
 
 
 def _nets(results: Results, variant: str, reference: str) -> tuple[str, str]:
     """ "the CNN" and "the MLP"; their labels, where both are the same kind of net."""
     kinds = [results.names.net(key) for key in (variant, reference)]
     if kinds[0] == kinds[1]:
-        return _named(results, variant), _named(results, reference)
+        return sentences.named(results, variant), sentences.named(results, reference)
     return f"the {kinds[0]}", f"the {kinds[1]}"
 
 

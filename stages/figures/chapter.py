@@ -15,11 +15,11 @@ def families(results: Results) -> str:
 
 def _section(results: Results, key: str) -> str:
     family, slug = results.settings.families[key], sentences.slug(key)
-    levels = results.settings.levels(key)
+    levels = results.names.levels(key)
     lines = [f"- {_level(results, key, variant)}" for variant in levels if variant != family.reference]
     reference = f"The reference is **{escape(levels[family.reference])}**, at {sentences.mean(results, family.reference)} test accuracy."
     parts = [
-        f"## {escape(family.title)} {{#sec-family-{slug}}}",
+        f"### {escape(family.title)} {{#sec-family-{slug}}}",
         f"*{family.question.strip()}* Held constant: {_lowered(family.held.strip())}",
         " ".join(part for part in (reference, sentences.no_direction(results)) if part),
         "\n".join(lines),
@@ -32,7 +32,7 @@ def _section(results: Results, key: str) -> str:
 
 def _level(results: Results, key: str, variant: str) -> str:
     """What one level does to accuracy and, where it was probed, to shift consistency."""
-    family, levels = results.settings.families[key], results.settings.levels(key)
+    family, levels = results.settings.families[key], results.names.levels(key)
     subject, reference = f"**{escape(levels[variant])}**", escape(levels[family.reference])
     made = results.estimate(results.differences(variant, family.reference))
     sentence = sentences.verdict(results, subject, reference, made)
@@ -43,15 +43,17 @@ def _level(results: Results, key: str, variant: str) -> str:
 
 
 def _caption(results: Results, key: str) -> str:
-    family, levels = results.settings.families[key], results.settings.levels(key)
+    family, levels = results.settings.families[key], results.names.levels(key)
     measures = "Test accuracy and shift consistency" if results.shifts_were_probed else "Test accuracy"
-    bars = f"; bars are {sentences.confidence(results)} intervals" if len(results.settings.active_protocol.seeds) > 1 else ""
-    return f"{escape(family.title)}: {_lowered(measures)} of each level. Small dots are seeds, large dots their mean{bars}; the dashed line is {escape(levels[family.reference])}."
+    dots = f"Small dots are seeds, large dots their mean; bars are {sentences.confidence(results)} intervals"
+    if len(results.settings.active_protocol.seeds) == 1:
+        dots = "Each dot is the one seed"
+    return f"{escape(family.title)}: {_lowered(measures)} of each level. {dots}; the dashed line is {escape(levels[family.reference])}."
 
 
 def _alt(results: Results, key: str) -> str:
     """What is shown, and its highest and lowest level, for those who do not see the figure."""
-    family, levels = results.settings.families[key], results.settings.levels(key)
+    family, levels = results.settings.families[key], results.names.levels(key)
     means = {variant: results.mean(variant).mean for variant in levels}
     high, low = max(means, key=lambda variant: means[variant]), min(means, key=lambda variant: means[variant])
     shown = f"Dot plot of test accuracy for the {len(levels)} levels of {family.title}"
@@ -61,7 +63,7 @@ def _alt(results: Results, key: str) -> str:
         text = (
             f"{shown}; highest: {levels[high]} with {numbers.percent(means[high])} percent, lowest: {levels[low]} with {numbers.percent(means[low])} percent."
         )
-    return text.replace("\\", "").replace('"', "”")
+    return " ".join(text.replace("\\", "").replace('"', "”").split())
 
 
 def _lowered(text: str) -> str:

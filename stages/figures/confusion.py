@@ -1,6 +1,7 @@
 """Which classes the baseline takes for which."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.drawing import style
@@ -15,16 +16,17 @@ def confusion(results: Results) -> Figure:
     classes = results.constants["classes"]
     shares = row_shares(counts(results, results.settings.baseline))
     n = len(classes)
-    side = float(np.clip(1.6 + 0.42 * n, 2.6, style.WIDTH if n > NUMBERED else 5.4))
-    figure, axes = style.plt.subplots(figsize=(style.WIDTH, side))
+    side = float(np.clip(1.6 + 0.42 * n, 2.6, 5.6 if n > NUMBERED else 5.4))
+    figure, axes = style.plt.subplots(figsize=(style.WIDTH, side), layout="compressed")
     image = axes.imshow(_crisp(100 * shares), cmap="Blues", vmin=0, vmax=100, interpolation="none", extent=(-0.5, n - 0.5, n - 0.5, -0.5))
     if n <= NUMBERED:
         for (row, column), share in np.ndenumerate(shares):
             text = f"{100 * share:.1f}" if 0 < share < 0.9995 else f"{100 * share:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if share > 0.55 else style.INK if share >= 0.005 else "#999999")
     _name(axes, classes)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
+    which = ", by its number" if n > NAMED else ""
+    axes.set_xlabel(f"predicted class{which}")
+    axes.set_ylabel(f"true class{which}")
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.6, label="% of the true class", pad=0.02).outline.set_visible(False)  # type: ignore[operator]
     return figure
@@ -51,7 +53,7 @@ def _crisp(values: np.ndarray) -> np.ndarray:
     return np.kron(values, np.ones((factor, factor)))
 
 
-def _name(axes, classes: list[str]) -> None:  # type: ignore[no-untyped-def]
+def _name(axes: Axes, classes: list[str]) -> None:
     n = len(classes)
     if n > NAMED:
         step = 10
@@ -59,7 +61,7 @@ def _name(axes, classes: list[str]) -> None:  # type: ignore[no-untyped-def]
         axes.set_yticks(range(0, n, step))
         return
     size = 7.5 if n <= NUMBERED else max(4.5, 8.5 - 0.1 * n)
-    names = [style.plain(name if len(name) <= 22 else f"{name[:21]}…") for name in classes]
+    names = [style.plain(name, 22) for name in classes]
     axes.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
     axes.set_yticks(range(n), names, fontsize=size)
     axes.tick_params(length=0)

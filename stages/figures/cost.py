@@ -15,7 +15,10 @@ COSTS = {"parameters": "parameters", "macs": "multiply-accumulates for one image
 
 
 def cost(results: Results) -> Figure:
-    """Every variant with its interval; the line joins those that no cheaper variant reaches (the Pareto front)."""
+    """Every variant with its interval; the line joins those that no cheaper variant reaches (the Pareto front).
+
+    A label that no free place is left for is missing here; the table has them all.
+    """
     figure, panels = style.plt.subplots(2, 1, figsize=(style.WIDTH, 6.2), sharey=True)
     for axes, (column, title) in zip(panels, COSTS.items(), strict=True):
         _draw(axes, results, column)
@@ -84,7 +87,7 @@ def _legend(figure: Figure, results: Results) -> None:
     shown = [family for family in results.settings.families if family in homes]
     handles = [Line2D([], [], color=style.INK, marker="o", linestyle="", markersize=5, label="baseline")]
     for family in shown:
-        title = style.plain(results.settings.families[family].title)
+        title = style.plain(results.settings.families[family].title, 20)
         handles.append(Line2D([], [], color=results.names.family_colour(family), marker="o", linestyle="", markersize=5, label=title))
     handles.append(Line2D([], [], color="#B5B5B5", linestyle=(0, (4, 2)), label="Pareto front"))
     figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=7, handletextpad=0.4, columnspacing=1.4)

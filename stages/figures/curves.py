@@ -1,15 +1,19 @@
 """How fast and how far each variant learns: one pair of panels a family."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from stages.drawing import style
 from stages.figures.results import Results
 from stages.inference import intervals
 
 COLUMNS = 4
+LINES = 9  # in a panel, which has room to name so many
 PANELS = {"val_accuracy": "val accuracy, %", "train_loss": "train loss"}
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 
@@ -19,7 +23,7 @@ def learning_curves(results: Results) -> Figure:
     groups = _groups(results)
     columns = min(COLUMNS, len(groups))
     bands = -(-len(groups) // columns)
-    figure = style.plt.figure(figsize=(style.WIDTH, 0.25 + 2.75 * bands))
+    figure = style.plt.figure(figsize=(style.WIDTH, min(0.25 + 2.75 * bands, style.TALLEST)))
     grid = figure.subplots(2 * bands, columns, squeeze=False, sharex=True, sharey=False)
     summary = _summary(results)
     for index, (title, lines) in enumerate(groups.items()):
@@ -27,7 +31,7 @@ def learning_curves(results: Results) -> Figure:
         for row, measure in enumerate(PANELS):
             axes = grid[2 * band + row][column]
             _draw(axes, results, summary[summary["measure"] == measure], lines)
-            axes.set_title(style.plain(title) if row == 0 else "", fontsize=8)
+            axes.set_title(style.plain(textwrap.fill(title, 80 // columns)) if row == 0 else "", fontsize=8)
             _frame(axes, measure, column == 0, row == 1)
         _legend(grid[2 * band + 1][column], len(lines))
     for index in range(len(groups), bands * columns):
@@ -38,11 +42,17 @@ def learning_curves(results: Results) -> Figure:
 
 
 def _groups(results: Results) -> dict[str, dict[str, str]]:
-    """Title of a panel → variant → its name there. A variant without a family stands in the last panel."""
-    groups = {results.settings.families[key].title: results.settings.levels(key) for key in results.families}
+    """Title of a panel → variant → its name there. A variant without a family stands in the last panel; a long family has several."""
+    groups = {results.settings.families[key].title: results.names.levels(key) for key in results.families}
     shown = {key for levels in groups.values() for key in levels}
     others = {key: results.names.short(key) for key in results.variants.index if key not in shown}
-    return groups | ({"Others" if groups else "All variants": others} if others else {})
+    groups |= {"Others" if groups else "All variants": others} if others else {}
+    panels = {}
+    for title, lines in groups.items():
+        for start in range(0, len(lines), LINES):
+            number = f" ({1 + start // LINES})" if len(lines) > LINES else ""
+            panels[title + number] = dict(list(lines.items())[start : start + LINES])
+    return panels
 
 
 def _summary(results: Results) -> pd.DataFrame:
@@ -73,7 +83,7 @@ def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, st
             linewidth=1.5 if base else 1.2,
             marker=marker,
             markersize=3,
-            label=style.plain(label),
+            label=style.plain(label, 22),
         )
         axes.fill_between(own["epoch"], unit * own["low"], unit * own["high"], color=colour, alpha=0.18, linewidth=0)
 
@@ -81,7 +91,7 @@ def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, st
 def _frame(axes: Axes, measure: str, first: bool, last: bool) -> None:
     axes.grid()
     axes.set_axisbelow(True)
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=4)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
     axes.tick_params(labelsize=6.5, labelleft=first, labelbottom=last)
     if first:
         axes.set_ylabel(PANELS[measure], fontsize=7.5)
@@ -91,7 +101,8 @@ def _frame(axes: Axes, measure: str, first: bool, last: bool) -> None:
 
 def _legend(axes: Axes, lines: int) -> None:
     """In the upper right of the loss, which falls away from there."""
-    axes.legend(loc="upper right", fontsize=6 if lines <= 5 else 5, handlelength=1.7, labelspacing=0.15, borderaxespad=0.1, handletextpad=0.5)
+    options = {"handlelength": 1.7, "labelspacing": 0.15, "borderaxespad": 0.1, "handletextpad": 0.5}
+    axes.legend(loc="upper right", fontsize=6 if lines <= 5 else 5, **options)
 
 
 def _share_limits(grid: np.ndarray) -> None:

@@ -8,17 +8,16 @@ from matplotlib.figure import Figure
 from stages.drawing import numbers, rows, style
 from stages.figures.results import Results
 
-MARK = 0.3  # of the axis: how far a difference may exceed the others before it is shown by an arrow
+# Where the axis of the forest ends, if some differences are FAR times as long: at MOST of them, and a MARK further.
+FAR, MOST, MARK = 2.5, 0.7, 0.3
 
 
 def accuracy(results: Results) -> Figure:
     """Test accuracy of every variant, best on top, in the colour of its family."""
     order = sorted(results.variants.index, key=lambda key: -results.variants.loc[key, "accuracy_mean"])
     figure, (axes,) = rows.figure(len(order), rest=0.95)
-    rows.draw(axes, [_row(results, key, results.names.label(key), "accuracy") for key in order])
+    rows.draw(axes, [row(results, key, results.names.label(key), "accuracy", with_mean=True) for key in order], rest=0.95)
     _mark_baseline(results, axes)
-    for place, key in enumerate(order):
-        axes.text(1.02, place, numbers.percent(results.variants.loc[key, "accuracy_mean"]), transform=axes.get_yaxis_transform(), va="center")
     axes.set_xlabel(f"test accuracy, % ({_what(results)})")
     return figure
 
@@ -26,20 +25,18 @@ def accuracy(results: Results) -> Figure:
 def forest(results: Results) -> Figure:
     """Differences from the baseline, paired by seed, coloured by what their interval supports; the numbers stand at the right."""
     baseline = results.settings.baseline
-    drawn, texts = [], []
+    drawn = []
     for key in results.variants.index.drop(baseline):
         made = results.estimate(differences := results.differences(key, baseline))
         colour = style.DIRECTION_COLOURS.get(results.direction(made), style.GREY)
         values = [100 * value for value in differences.values()]
-        drawn.append(rows.Row(results.names.label(key), values, 100 * made.mean, 100 * made.low, 100 * made.high, colour))
-        texts.append(numbers.points_interval(made.mean, made.low, made.high))
-    order = sorted(range(len(drawn)), key=lambda index: -drawn[index].mean)
+        text = numbers.points_interval(made.mean, made.low, made.high)
+        drawn.append(rows.Row(results.names.label(key), values, 100 * made.mean, 100 * made.low, 100 * made.high, colour, text))
+    drawn.sort(key=lambda row: -row.mean)
     figure, (axes,) = rows.figure(len(drawn), rest=0.75)
-    rows.draw(axes, [drawn[index] for index in order])
+    rows.draw(axes, drawn, rest=0.75)
     axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
-    for place, index in enumerate(order):
-        axes.text(1.02, place, texts[index], transform=axes.get_yaxis_transform(), va="center")
-    arrows = _cut(axes, [drawn[index] for index in order])
+    arrows = _cut(axes, drawn)
     axes.set_xlabel(
         f"test accuracy minus the baseline's, percentage points\n({_what(results)}, paired by seed{'; an arrow: beyond the axis' if arrows else ''})"
     )
@@ -48,11 +45,11 @@ def forest(results: Results) -> Figure:
 
 def family(results: Results, key: str) -> Figure:
     """Accuracy of each level and, where shifts were probed, its shift consistency beside it."""
-    levels = results.settings.levels(key)
+    levels = results.names.levels(key)
     measures = {"accuracy": "test accuracy, %"} | ({"shift_consistency": "shift consistency, %"} if results.shifts_were_probed else {})
     figure, columns = rows.figure(len(levels), len(measures), rest=0.72)
     for place, (axes, (measure, title)) in enumerate(zip(columns, measures.items(), strict=True)):
-        rows.draw(axes, [_row(results, variant, level, measure) for variant, level in levels.items()], labelled=place == 0)
+        rows.draw(axes, [row(results, variant, level, measure) for variant, level in levels.items()], rest=0.72, labelled=place == 0)
         axes.set_xlabel(title)
         reference = results.mean(results.settings.families[key].reference, measure).mean
         if not math.isnan(reference):
@@ -60,10 +57,12 @@ def family(results: Results, key: str) -> Figure:
     return figure
 
 
-def _row(results: Results, variant: str, label: str, measure: str) -> rows.Row:
+def row(results: Results, variant: str, label: str, measure: str, with_mean: bool = False) -> rows.Row:
+    """A variant's seeds, mean and interval in percent, in its colour; at the right its mean, if asked for."""
     made = results.mean(variant, measure)
     values = [100 * value for value in results.per_seed(variant, measure).values()]
-    return rows.Row(label, values, 100 * made.mean, 100 * made.low, 100 * made.high, results.names.colour(variant))
+    text = numbers.percent(made.mean) if with_mean else ""
+    return rows.Row(label, values, 100 * made.mean, 100 * made.low, 100 * made.high, results.names.colour(variant), text)
 
 
 def _mark_baseline(results: Results, axes: Axes) -> None:
@@ -80,18 +79,15 @@ def _what(results: Results) -> str:
 
 
 def _cut(axes: Axes, drawn: list[rows.Row]) -> bool:
-    """End the axis where most differences lie, and mark those beyond it by an arrow; returns whether any is beyond."""
-    means = sorted(abs(row.mean) for row in drawn)
-    core = means[math.ceil(0.7 * len(means)) - 1]
-    inner = [row for row in drawn if abs(row.mean) <= core]
-    reach = max(abs(value) for row in inner for value in (*row.values, row.low, row.high) if not math.isnan(value))
-    limit = (1 + MARK) * reach
-    beyond = [(place, row) for place, row in enumerate(drawn) if abs(row.mean) > 2.5 * limit]
-    if not beyond or limit == 0:
+    """End the axis where most differences lie, if some lie far off, and mark what goes beyond it by an arrow; returns whether it did."""
+    farthest = [max((value for value in (*row.values, row.mean, row.low, row.high) if not math.isnan(value)), key=abs) for row in drawn]
+    limit = (1 + MARK) * sorted(map(abs, farthest))[math.ceil(MOST * len(farthest)) - 1]
+    if limit == 0 or max(map(abs, farthest)) <= FAR * limit:
         return False
     left, right = axes.get_xlim()
     axes.set_xlim(max(left, -limit), min(right, limit))
-    for place, row in beyond:
-        end = axes.get_xlim()[0 if row.mean < 0 else 1]
-        axes.plot([end], [place], marker="<" if row.mean < 0 else ">", color=row.colour, markersize=5, clip_on=False, zorder=5)
+    for place, (row, end) in enumerate(zip(drawn, farthest, strict=True)):
+        if abs(end) > limit:
+            x, marker = (0.99, ">") if end > 0 else (0.01, "<")
+            axes.plot([x], [place], marker=marker, color=row.colour, markersize=5, transform=axes.get_yaxis_transform(), zorder=5)
     return True

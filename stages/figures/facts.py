@@ -8,6 +8,7 @@ from stages.drawing import numbers
 from stages.drawing.tables import escape
 from stages.figures import answer, confusion, sentences
 from stages.figures.results import Results
+from stages.inference import intervals
 
 
 def facts(results: Results) -> dict[str, str]:
@@ -44,7 +45,7 @@ def _protocol(results: Results) -> dict[str, str]:
         "families": f"{len(results.families)} {'family' if len(results.families) == 1 else 'families'}",
         "confidence": sentences.confidence(results),
         "min_seeds": str(inference.min_seeds),
-        "probe_images": f"{protocol.probe_images:,}",
+        "probe_images": f"{_probe_images(results):,}",
         # A whole sentence either way.
         "directions": sentences.no_direction(results)
         or f"With {sentences.seeds(results)} a direction is stated where the {sentences.confidence(results)} interval of a paired difference excludes zero.",
@@ -53,7 +54,8 @@ def _protocol(results: Results) -> dict[str, str]:
 
 def _accuracy(results: Results) -> dict[str, str]:
     accuracies, baseline = results.variants["accuracy_mean"], results.settings.baseline
-    best, worst = accuracies.idxmax(), accuracies.idxmin()
+    best = baseline if accuracies[baseline] == accuracies.max() else accuracies.idxmax()
+    worst = accuracies.idxmin()
     return {
         "answer": answer.answer(results),
         "best_sentence": answer.best(results),
@@ -83,12 +85,16 @@ def _contrasts(results: Results) -> dict[str, str]:
 
 def _probes(results: Results) -> dict[str, str]:
     filters = "The first-layer filters are those of the first seed." if results.filters else "No variant has convolutional filters."
-    shifts = (
-        f"Shifts of up to {numbers.plural(max(results.constants['margin']), 'pixel')} were probed on {results.settings.active_protocol.probe_images:,} test images at most."
-        if results.shifts_were_probed
-        else "The margin is zero, so that no image could be shifted: the shift probe was not run."
-    )
+    reach, images = numbers.plural(max(results.constants["margin"]), "pixel"), numbers.plural(_probe_images(results), "test image")
+    shifts = f"Shifts of up to {reach} were probed on {images}."
+    if not results.shifts_were_probed:
+        shifts = "The margin is zero, so that no image could be shifted: the shift probe was not run."
     return {"filters": filters, "shift_probe": shifts, "shift_sentence": answer.shift(results) or "There is no shift consistency to compare."}
+
+
+def _probe_images(results: Results) -> int:
+    """How many test images were shifted: as many as asked for, if there are so many."""
+    return min(results.settings.active_protocol.probe_images, sum(results.constants["class_counts"]["test"]))
 
 
 def _against_baseline(results: Results, best: str) -> str:
@@ -96,19 +102,21 @@ def _against_baseline(results: Results, best: str) -> str:
     if best == baseline:
         return "The baseline itself has the highest mean test accuracy."
     made = results.estimate(results.differences(best, baseline))
-    return f"{sentences.verdict(results, f'*{sentences.label(results, best)}*', 'the baseline', made)}."
+    return f"{sentences.verdict(results, sentences.named(results, best), 'the baseline', made)}."
 
 
 def _directions_count(results: Results) -> str:
-    """ "Of 16 variants, 3 are above …": a summary of the forest figure."""
+    """ "Of the 16 other variants, 3 are above …": a summary of the forest figure."""
     others = results.variants.drop(index=results.settings.baseline)
     if others.empty:
         return "Only the baseline ran."
     said = others["direction"].value_counts()
-    parts = [f"{said[word]} {'is' if said[word] == 1 else 'are'} {word}" for word in ("above", "below", "not distinguishable from") if word in said]
+    parts = [f"{said[word]} {'is' if said[word] == 1 else 'are'} {word}" for word in (intervals.ABOVE, intervals.BELOW, intervals.ALIKE) if word in said]
     if not parts:
         return sentences.no_direction(results)
-    return f"Of {numbers.plural(len(others), 'variant')}, {sentences.joined(parts)} the baseline in test accuracy."
+    if len(others) == 1:
+        return f"The one other variant is {said.index[0]} the baseline in test accuracy."
+    return f"Of the {len(others)} other variants, {sentences.joined(parts)} the baseline in test accuracy."
 
 
 def _confused(results: Results) -> str:
@@ -119,4 +127,5 @@ def _confused(results: Results) -> str:
     if shares.max() == 0:
         return "The baseline makes no mistake on the test set."
     true, predicted = np.unravel_index(shares.argmax(), shares.shape)
-    return f"The baseline's commonest mistake is to take *{classes[true]}* for *{classes[predicted]}*: {numbers.percent_sign(shares.max(), 1)} of that class."
+    share = numbers.percent_sign(shares.max(), 1)
+    return f"The baseline's commonest mistake: of the test images of *{classes[true]}*, it takes {share} for *{classes[predicted]}*."

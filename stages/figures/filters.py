@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from stages import params
 from stages.drawing import style
 from stages.figures.results import Results
 
@@ -21,7 +22,7 @@ def filters(results: Results) -> Figure:
         axes.imshow(strip, interpolation="none", aspect="equal", extent=(0, strip.shape[1], strip.shape[0], 0))
         axes.set_xlim(0, max(strip.shape[1] for strip in strips))
         axes.set_xticks([])
-        axes.set_yticks([strip.shape[0] / 2], [style.plain(results.names.label(key))])
+        axes.set_yticks([strip.shape[0] / 2], [style.plain(results.names.label(key), 30)])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     panels[-1, 0].set_xlabel(_scale(results.filters[keys[0]]), loc="left", color=style.GREY, fontsize=7)
@@ -30,8 +31,8 @@ def filters(results: Results) -> Figure:
 
 def _shown(results: Results) -> list[str]:
     """The baseline and every variant whose kernel differs from its; the first few, if the baseline has no filters."""
-    baseline = results.settings.variants[results.settings.baseline].run.architecture.kernel
-    differ = [key for key in results.filters if results.settings.variants[key].run.architecture.kernel != baseline]
+    kernels = {key: params.pair(results.settings.variants[key].run.architecture.kernel) for key in (results.settings.baseline, *results.filters)}
+    differ = [key for key in results.filters if kernels[key] != kernels[results.settings.baseline]]
     first = [key for key in results.filters if key == results.settings.baseline]
     return (first + [key for key in differ if key not in first])[:8] or list(results.filters)[:4]
 

@@ -11,22 +11,21 @@ class Names:
 
     def __init__(self, settings: Params) -> None:
         self._settings = settings
-        plain = {key: self._plain(key) for key in settings.variants}
-        twice = {label for label in plain.values() if list(plain.values()).count(label) > 1}
-        self._labels = {key: f"{label} ({key})" if label in twice else label for key, label in plain.items()}
+        self._labels = _distinct({key: self._plain(key) for key in settings.variants})
+        self._shorts = _distinct({key: self._short(key) for key in settings.variants}, self._labels)
         self._colours = self._all_colours()
 
     def label(self, variant: str) -> str:
         """ "Kernel size: 5×5"; the baseline has the name of its net."""
         return self._labels[variant]
 
-    def level(self, variant: str, family: str) -> str:
-        return self._settings.variants[variant].families[family]
+    def levels(self, family: str) -> dict[str, str]:
+        """Variant → name of its level, for the variants of one family that the protocol runs."""
+        return _distinct(self._settings.levels(family))
 
     def short(self, variant: str) -> str:
         """The level alone, for where the colour shows the family."""
-        home = self.home(variant)
-        return "baseline" if variant == self._settings.baseline else self.level(variant, home) if home else self._labels[variant]
+        return self._shorts[variant]
 
     def net(self, variant: str) -> str:
         """ "CNN", "MLP"…: what kind of net it is."""
@@ -41,12 +40,19 @@ class Names:
     def family_colour(self, family: str) -> str:
         return style.PALETTE[list(self._settings.families).index(family) % len(style.PALETTE)]
 
+    def _level(self, variant: str, family: str) -> str:
+        return self._settings.variants[variant].families[family]
+
+    def _short(self, variant: str) -> str:
+        home = self.home(variant)
+        return "baseline" if variant == self._settings.baseline else self._level(variant, home) if home else self._labels[variant]
+
     def _plain(self, variant: str) -> str:
         if variant == self._settings.baseline:
             net = self.net(variant)
             return f"{net[0].upper()}{net[1:]} (baseline)"
         home = self.home(variant)
-        return f"{self._settings.families[home].title}: {self.level(variant, home)}" if home else variant.replace("_", " ")
+        return f"{self._settings.families[home].title}: {self._level(variant, home)}" if home else variant.replace("_", " ")
 
     def _all_colours(self) -> dict[str, str]:
         colours = dict.fromkeys(self._settings.variants, style.GREY)
@@ -54,3 +60,9 @@ class Names:
             own = [key for key in self._settings.variants if self.home(key) == family and key != self._settings.baseline]
             colours |= dict(zip(own, style.shades(self.family_colour(family), len(own)), strict=True)) if own else {}
         return colours | {self._settings.baseline: style.INK}
+
+
+def _distinct(names: dict[str, str], longer: dict[str, str] | None = None) -> dict[str, str]:
+    """Variant → name, and for a name that several have the longer one; without one, the name with the variant's key."""
+    given = list(names.values())
+    return {key: name if given.count(name) == 1 else longer[key] if longer else f"{name} ({key})" for key, name in names.items()}

@@ -13,7 +13,7 @@ from stages import paths
 from stages.figures.names import Names
 from stages.inference import intervals
 from stages.params import Params
-from stages.provenance import StageError
+from stages.provenance import StageError, need
 
 MEASURES = {"accuracy": "test_accuracy", "shift_consistency": "shift_consistency"}
 
@@ -26,7 +26,6 @@ class Results:
     runs: pd.DataFrame
     variants: pd.DataFrame
     effects: pd.DataFrame
-    contrasts: pd.DataFrame
     curves: pd.DataFrame
     confusion: pd.DataFrame
     shifts: dict[str, pd.DataFrame]
@@ -41,7 +40,7 @@ class Results:
     @property
     def families(self) -> list[str]:
         """Families with at least two levels that ran, so that there is something to compare."""
-        return [key for key in self.settings.families if len(self.settings.levels(key)) > 1]
+        return [key for key in self.settings.families if len(self.names.levels(key)) > 1]
 
     @property
     def shifts_were_probed(self) -> bool:
@@ -67,23 +66,32 @@ class Results:
 
 def load(settings: Params) -> Results:
     """Raises StageError if a file is missing, or if the results are not those of params.yaml's active variants."""
-    tables = {name: _csv(paths.RESULTS / f"{name}.csv") for name in ("runs", "variants", "effects", "contrasts", "curves", "confusion")}
-    active = list(settings.active_variants)
-    if list(tables["variants"]["variant"]) != active:
-        raise StageError(f"data/results holds {list(tables['variants']['variant'])}, but params.yaml asks for {active}; run `dvc repro collect`")
+    tables = {name: _csv(paths.RESULTS / f"{name}.csv", "collect") for name in ("runs", "variants", "effects", "contrasts", "curves", "confusion")}
+    _check_fresh(settings, tables["runs"], tables["variants"], tables.pop("contrasts"))
     tables["variants"] = tables["variants"].set_index("variant")
-    shifts = {key: _csv(paths.PROBES / key / "shift.csv") for key in active}
+    active = settings.active_variants
+    shifts = {key: _csv(paths.PROBES / key / "shift.csv", f"probe@{key}") for key in active}
     filters = {key: load_file(path)["filters"] for key in active if (path := paths.PROBES / key / "filters.safetensors").exists()}
-    dataset, constants = (paths.read_json(_existing(path)) for path in (paths.RAW / "dataset.json", paths.PREPARED / "constants.json"))
+    described = {paths.RAW / "dataset.json": "download", paths.PREPARED / "constants.json": "prepare"}
+    for path, stage in described.items():
+        need(path, stage)
+    dataset, constants = (paths.read_json(path) for path in described)
     return Results(settings=settings, shifts=shifts, filters=filters, dataset=dataset, constants=constants, **tables)
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    # A level may be called "none" or "NA": only an empty field is unknown.
-    return pd.read_csv(_existing(path), keep_default_na=False, na_values=[""])
+def _check_fresh(settings: Params, runs: pd.DataFrame, variants: pd.DataFrame, contrasts: pd.DataFrame) -> None:
+    asked = {
+        "variants": (list(variants["variant"]), list(settings.active_variants)),
+        "seeds": (sorted(runs["seed"].unique().tolist()), sorted(settings.active_protocol.seeds)),
+        "contrasts": (list(contrasts["contrast"]), list(settings.contrasts)),
+    }
+    for what, (found, wanted) in asked.items():
+        if found != wanted:
+            raise StageError(f"data/results holds the {what} {found}, but params.yaml asks for {wanted}; run `dvc repro collect`")
 
 
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise StageError(f"{path.relative_to(paths.ROOT)} is missing; run `dvc repro`")
-    return path
+def _csv(path: Path, stage: str) -> pd.DataFrame:
+    """A variant may be called "1", a level "none" or "NA": names stay text, and only an empty field is unknown."""
+    need(path, stage)
+    names = dict.fromkeys(("variant", "reference", "family", "level", "contrast", "title"), str)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)

@@ -35,19 +35,18 @@ def results_tables(results: Results) -> str:
             "Difference, points": [_difference(results, key, results.settings.baseline) for key in keys],
         }
     )
-    baseline = escape(results.names.label(results.settings.baseline))
-    caption = f"Test accuracy of every variant over {seeds} (mean ± SD), and its difference from the {baseline}, paired by seed, with its {interval} interval."
+    caption = f"Test accuracy of every variant over {seeds} (mean ± SD), and its difference from the baseline, paired by seed, with its {interval} interval."
     cost = pd.DataFrame({"Variant": labels, **_cost_columns(results, keys)})
     return (
         pipe_tables(accuracy, "tbl-results", caption)
         + "\n"
-        + pipe_tables(cost, "tbl-results-cost", "Shift consistency and cost of every variant; MACs are multiply-accumulates for one image.")
+        + pipe_tables(cost, "tbl-results-cost", f"{_measured(results)} of every variant; MACs are multiply-accumulates for one image.")
     )
 
 
 def family_tables(results: Results, key: str) -> str:
     """The ablation table of one family, in two: what each level reaches, and what it costs."""
-    family, levels, slug = results.settings.families[key], results.settings.levels(key), sentences.slug(key)
+    family, levels, slug = results.settings.families[key], results.names.levels(key), sentences.slug(key)
     names = [cell(level) for level in levels.values()]
     accuracy = pd.DataFrame(
         {
@@ -64,7 +63,7 @@ def family_tables(results: Results, key: str) -> str:
     return (
         pipe_tables(accuracy, f"tbl-family-{slug}", caption)
         + "\n"
-        + pipe_tables(cost, f"tbl-cost-{slug}", f"{title}: shift consistency and cost; MACs are multiply-accumulates for one image.")
+        + pipe_tables(cost, f"tbl-cost-{slug}", f"{title}: {_measured(results).lower()}; MACs are multiply-accumulates for one image.")
     )
 
 
@@ -75,6 +74,10 @@ def _cost_columns(results: Results, keys: list[str]) -> dict[str, list[str]]:
         "MACs": [numbers.short_count(results.variants.loc[key, "macs"]) for key in keys],
         "Receptive field": [numbers.size(*results.variants.loc[key, COSTS[2:]].astype(float)) for key in keys],
     }
+
+
+def _measured(results: Results) -> str:
+    return "Shift consistency and cost" if results.shifts_were_probed else "Cost"
 
 
 def _mean_sd(results: Results, key: str, measure: str) -> str:
@@ -91,7 +94,7 @@ def _difference(results: Results, key: str, reference: str) -> str:
 
 def _family_frame(results: Results, key: str) -> pd.DataFrame:
     """One row a level: the effect of effects.csv and the measures and costs of variants.csv; the reference has no effect."""
-    rows: list[dict[str, Any]] = [{"variant": variant, "level": level} for variant, level in results.settings.levels(key).items()]
+    rows: list[dict[str, Any]] = [{"variant": variant, "level": level} for variant, level in results.names.levels(key).items()]
     effects = results.effects[results.effects["family"] == key].drop(columns=["family", "level"])
     measures = results.variants[["n_seeds", *MEASURES, *COSTS]].reset_index()
     return pd.DataFrame(rows).merge(measures, on="variant").merge(effects.drop(columns="n_seeds"), on="variant", how="left")

@@ -43,6 +43,7 @@ class Block(BaseModel):
 
 
 class Protocol(Block):
+    baseline: str
     train_size: Size
     val_size: Positive
     epochs: Positive
@@ -84,6 +85,10 @@ class Eda(Block):
     images: Annotated[int, Field(ge=2)]
     max_distance: Positive
     samples_per_class: Positive
+    object_threshold: Annotated[float, Field(ge=0, lt=1)]
+    variance_shares: Annotated[tuple[Fraction, ...], Field(min_length=1)]
+    twonn_discard: Annotated[float, Field(ge=0, lt=1)]
+    near_duplicate: Annotated[float, Field(ge=0)]
 
 
 class Architecture(Block):
@@ -161,11 +166,20 @@ class Run(Block):
     recipe: Recipe
 
 
+class Published(Block):
+    """What somebody else says of the same net: accuracy as a fraction, and a summary in words."""
+
+    accuracy: Fraction
+    parameters: Positive
+    summary: Text
+
+
 class Variant(Block):
-    """matched: the quantity that this variant is meant to share with another one; stages.check warns where it does not, and it trains nothing."""
+    """matched: the quantity that this variant is meant to share with another one; it is checked and trains nothing."""
 
     families: dict[Name, Text]
     matched: dict[Quantity, str] = {}
+    published: Published | None = None
     run: Run
 
 
@@ -188,16 +202,15 @@ class Probe(Block):
     drawn_places: Positive
 
 
-class Contrast(Block):
-    title: Text
-    variant: str
-    reference: str
-
-
 class Inference(Block):
     confidence: Fraction
-    match_tolerance: Fraction
+    alpha: Fraction
+    power: Fraction
+    smallest_effect: Fraction
     min_seeds: Annotated[int, Field(ge=2)]
+    verdict_seeds: Annotated[int, Field(ge=2)]
+    resamples: Positive
+    match_tolerance: Fraction
 
 
 class Params(Block):
@@ -210,14 +223,17 @@ class Params(Block):
     recipe: Recipe
     probe: Probe
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
-    baseline: str
     families: dict[Name, Family]
-    contrasts: dict[Name, Contrast]
     inference: Inference
 
     @property
     def active_protocol(self) -> Protocol:
         return self.protocols[self.protocol]
+
+    @property
+    def baseline(self) -> str:
+        """The variant that the others of the chosen protocol are compared with."""
+        return self.active_protocol.baseline
 
     @property
     def active_variants(self) -> dict[str, Variant]:
@@ -245,22 +261,21 @@ class Params(Block):
         for key, variant in self.variants.items():
             for named in variant.families:
                 must_be_one_of(f"variants.{key}.families", named, self.families)
-            for protocol in variant.run.protocols or ():
-                must_be_one_of(f"variants.{key}.run.protocols", protocol, self.protocols)
+            for chosen in variant.run.protocols or ():
+                must_be_one_of(f"variants.{key}.run.protocols", chosen, self.protocols)
             for quantity, other in variant.matched.items():
                 must_be_one_of(f"variants.{key}.matched.{quantity}", other, self.variants)
                 if other == key:
                     raise mistake(f"variants.{key}.matched.{quantity} names the variant itself")
-        self._must_run("baseline", self.baseline)
+        for name, protocol in self.protocols.items():
+            must_be_one_of(f"protocols.{name}.baseline", protocol.baseline, self.variants)
+        self._must_run(f"protocols.{self.protocol}.baseline", self.baseline)
         for key, family in self.families.items():
             must_be_one_of(f"families.{key}.reference", family.reference, self.variants)
             if self.levels(key):
                 self._must_run(f"families.{key}.reference", family.reference)
                 if key not in self.variants[family.reference].families:
                     raise mistake(f"families.{key}.reference is {family.reference!r}, which has no level in that family")
-        for key, contrast in self.contrasts.items():
-            self._must_run(f"contrasts.{key}.variant", contrast.variant)
-            self._must_run(f"contrasts.{key}.reference", contrast.reference)
         return self
 
     def _must_run(self, where: str, variant: str) -> None:

@@ -12,7 +12,6 @@ from stages.params.blocks import (
     UNREAD,
     Architecture,
     Block,
-    Contrast,
     Data,
     Eda,
     Family,
@@ -126,7 +125,7 @@ def _fields_at(location: list[str]) -> list[str]:
     """The keys allowed at a location such as ["variants", "k5", "run"]."""
     named: dict[str, type[Block]] = {
         "protocols": Protocol, "data": Data, "eda": Eda, "probe": Probe, "sample": Sample, "architecture": Architecture, "recipe": Recipe,
-        "run": Run, "variants": Variant, "families": Family, "contrasts": Contrast, "inference": Inference,
+        "run": Run, "variants": Variant, "families": Family, "inference": Inference,
     }  # fmt: skip
     block = next((named[part] for part in reversed(location) if part in named), Params)
     return list(block.model_fields)

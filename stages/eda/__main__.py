@@ -1,0 +1,21 @@
+"""Look at the images before any net is trained, into data/eda/: `python -m stages.eda`."""
+
+import argparse
+
+from stages import params, paths, provenance
+from stages.eda import notebook
+
+
+def main() -> None:
+    about = "Run stages/eda/eda.ipynb on data/prepared/ and write data/eda/."
+    argparse.ArgumentParser(prog="python -m stages.eda", description=about).parse_args()
+    settings = params.load()
+    provenance.need(paths.PREPARED, "prepare")
+    with provenance.timed("eda"), paths.whole_folder(paths.EDA) as out:
+        notebook.execute(notebook.parameters(settings, out), out)
+        figures, tables = (len(list((out / name).glob(f"*.{end}"))) for name, end in (("figures", "svg"), ("tables", "md")))
+    print(f"eda: {figures} figures, {tables} tables → {paths.EDA.relative_to(paths.ROOT)}")
+
+
+if __name__ == "__main__":
+    provenance.run(main)

@@ -1,0 +1,1 @@
+"""Every finding in words: the number, its direction, and the hypothesis on which it bears; grammatical for every outcome."""
