@@ -4,19 +4,22 @@ from stages import params, paths, provenance
 
 
 def main() -> None:
-    from stages.collect import outputs, read, tables
+    from stages.collect import outputs, read, tables, verdicts
 
     with provenance.timed("collect"):
         settings = params.load()
+        declared = params.load_hypotheses(settings)
         labels = read.test_labels()
-        variants = [read.variant(key, settings.active_protocol.seeds, labels) for key in settings.active_variants]
+        variants = [read.variant(key, settings.seeds(key), labels) for key in settings.active_variants]
         runs = tables.runs(variants)
         outputs.write(
             {
                 "runs.csv": runs,
                 "variants.csv": tables.variants(settings, runs),
-                "effects.csv": tables.effects(settings, runs),
-                "contrasts.csv": tables.contrasts(settings, runs),
+                "effects.csv": tables.effects(settings, runs, verdicts.effects(settings, variants)),
+                "hypotheses.csv": verdicts.hypotheses(settings, declared, variants),
+                "aa.csv": verdicts.aa(settings, variants),
+                "hard_images.csv": tables.hard_images(settings, variants, labels),
                 "curves.csv": tables.curves(variants),
                 "confusion.csv": tables.confusion(variants, labels),
             }

@@ -24,6 +24,8 @@ class Variant:
     probes: dict[int, dict[str, Any]]  # by seed
     curves: pd.DataFrame
     predicted: np.ndarray  # (seeds, test images), in the order of metrics["runs"]
+    correct: np.ndarray  # of the same shape
+    by_image: dict[str, np.ndarray]  # of the shift probe, (seeds, probed images), in the order of probes; empty without a margin
 
 
 def test_labels() -> np.ndarray:
@@ -43,7 +45,8 @@ def variant(key: str, seeds: tuple[int, ...], labels: np.ndarray) -> Variant:
             raise StageError(f"variant {key!r}: {stage} left seeds {found}, but the protocol asks for {list(seeds)}; run `dvc repro {stage}@{key}`")
     tensors = _tensors(runs / "predictions.safetensors", "predicted correct", f"train@{key}")
     _check_accuracy(key, metrics["runs"], tensors["predicted"], tensors["correct"], labels)
-    return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"])
+    by_image = _tensors(probes / "by_image.safetensors", "consistency shifted", f"probe@{key}")
+    return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"], tensors["correct"], by_image)
 
 
 def _check_accuracy(key: str, runs: list[dict[str, Any]], predicted: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.collect.hard_images import hardest_images
 from stages.collect.read import CURVES, Variant
 from stages.inference import intervals
 from stages.params import Params
 
 COSTS = ["parameters", "macs", "receptive_field_height", "receptive_field_width"]
 RUN_COLUMNS = ["variant", "seed", "test_accuracy", "test_loss", "train_accuracy", "val_accuracy"]
-RUN_COLUMNS += ["shift_consistency", "shifted_accuracy", *COSTS]
+PROBES = ["ece", "nll", "effective_field", "field_height", "field_width", "equivariance_error_first", "equivariance_error_last"]
+PROBES += ["position_r2", "position_r2_shuffled", "position_share"]
+RUN_COLUMNS += ["shift_consistency", "shifted_accuracy", *PROBES, *COSTS]
 MEASURES = {"accuracy": "test_accuracy", "shift_consistency": "shift_consistency", "shifted_accuracy": "shifted_accuracy"}
 DIFFERENCE = ["difference", "low", "high", "direction"]
 SHIFT_DIFFERENCE = [f"shift_{name}" for name in DIFFERENCE]
@@ -47,24 +50,24 @@ def variants(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(DIFFERENCE[:3], float))
 
 
-def effects(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each level of a family but its reference: the difference from the reference, paired by seed."""
-    rows = []
-    for family, about in settings.families.items():
-        for key, level in settings.levels(family).items():
-            if key != about.reference:
-                place = {"family": family, "variant": key, "level": level, "reference": about.reference}
-                rows.append(place | _difference(settings, runs, key, about.reference))
-    return pd.DataFrame(rows, columns=["family", "variant", "level", "reference", "n_seeds", *DIFFERENCE, *SHIFT_DIFFERENCE])
+def effects(settings: Params, runs: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    """The effects with their verdicts, and beside them what the interval over seeds says, for shift consistency too."""
+    said = [_difference(settings, runs, row["variant"], row["reference"]) for row in judged.to_dict("records")]
+    beside = pd.DataFrame(said, index=judged.index, columns=["direction", *SHIFT_DIFFERENCE])
+    return judged.join(beside)
 
 
-def contrasts(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each contrast of params.yaml."""
+def hard_images(settings: Params, variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
+    """The test images that most runs get wrong, the hardest first, with the commonest wrong answer (the first of several)."""
+    fair = [variant for variant in variants if settings.variants[variant.key].run.sample.labels == "published"]
+    correct, predicted = (np.concatenate([getattr(variant, name) for variant in fair]) for name in ("correct", "predicted"))
+    images, failures = hardest_images(correct, settings.probe.hard_images)
     rows = []
-    for key, about in settings.contrasts.items():
-        place = {"contrast": key, "title": about.title, "variant": about.variant, "reference": about.reference}
-        rows.append(place | _difference(settings, runs, about.variant, about.reference))
-    return pd.DataFrame(rows, columns=["contrast", "title", "variant", "reference", "n_seeds", *DIFFERENCE, *SHIFT_DIFFERENCE])
+    for rank, (image, failed) in enumerate(zip(images, failures, strict=True), 1):
+        wrong = predicted[:, image][predicted[:, image] != labels[image]]
+        answer = int(np.bincount(wrong).argmax()) if len(wrong) else None
+        rows.append({"rank": rank, "image": image, "label": labels[image], "predicted": answer, "failures": failed, "runs": len(correct)})
+    return pd.DataFrame(rows).astype({"predicted": "Int64"})
 
 
 def curves(variants: Sequence[Variant]) -> pd.DataFrame:
@@ -86,10 +89,11 @@ def confusion(variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
 
 
 def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: str) -> dict[str, Any]:
-    """Test accuracy and shift consistency of a variant minus those of a reference, paired by seed."""
+    """Test accuracy and shift consistency of a variant minus those of a reference, paired on the seeds that both have."""
     row: dict[str, Any] = {}
     for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
         one, other = (dict(zip(own["seed"], own[column], strict=True)) for own in (runs[runs["variant"] == key] for key in (variant, reference)))
+        one, other = ({seed: arm[seed] for seed in one.keys() & other.keys()} for arm in (one, other))
         made = intervals.estimate(intervals.paired_differences(one, other).values(), settings.inference.confidence)
         said = intervals.direction(made.low, made.high, made.n, settings.inference.min_seeds)
         row |= {"n_seeds": made.n, f"{prefix}difference": made.mean, f"{prefix}low": made.low, f"{prefix}high": made.high, f"{prefix}direction": said}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stages.inference import sign_flip
-from stages.inference.crossed import mean_squares, seed_interval, total_errors, total_interval
+from stages.inference.crossed import mean_squares, seed_errors, seed_interval, total_errors, total_interval
 from stages.inference.equivalence import two_one_sided_tests
 
 
@@ -25,7 +25,7 @@ class Comparison:
     difference_sd: float
     low: float  # t interval over seeds, for this test set
     high: float
-    total_low: float  # for new seeds and new images
+    total_low: float  # for new seeds and new images; where there is one number a seed, for new seeds
     total_high: float
     p: float  # two-sided, of the sign-flip test over seeds; not adjusted
     improved: float  # fraction of the seeds with a difference above zero
@@ -38,12 +38,14 @@ def compare(correct: Mapping[int, ArrayLike], reference: Mapping[int, ArrayLike]
     """Compare a variant with its reference.
 
     correct, reference: seed → correctness of each test image, (images,), in the same order of images; or any other
-    number per image. Raises ValueError if the arms do not have the same seeds, or not the same number of images.
+    number per image. Arrays of one number have no images that could be new: their total interval is the one over seeds.
+    Raises ValueError if the arms do not have the same seeds, or not the same number of images.
     """
     differences = _table(paired(correct, reference))
     arm, other = seed_interval(_table(correct), confidence), seed_interval(_table(reference), confidence)
-    over_seeds, total = seed_interval(differences, confidence), total_interval(differences, confidence)
-    equivalence = two_one_sided_tests(total.mean, total_errors(mean_squares(differences)), smallest_effect, alpha)
+    interval, errors = (seed_interval, seed_errors) if differences.shape[1] == 1 else (total_interval, total_errors)
+    over_seeds, total = seed_interval(differences, confidence), interval(differences, confidence)
+    equivalence = two_one_sided_tests(total.mean, errors(mean_squares(differences)), smallest_effect, alpha)
     by_seed = differences.mean(axis=1)
     return Comparison(
         n_seeds=over_seeds.n,

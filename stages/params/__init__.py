@@ -9,6 +9,7 @@ from stages.params.blocks import (
     Data,
     Eda,
     Fraction,
+    Inference,
     Natural,
     OwnSize,
     Params,
@@ -22,7 +23,7 @@ from stages.params.blocks import (
     Size,
     Variant,
 )
-from stages.params.hypotheses import Hypothesis, load_hypotheses
+from stages.params.hypotheses import Contrast, Hypothesis, load_hypotheses
 from stages.params.load import load
 from stages.params.messages import ParamsError
 from stages.params.sizes import DATASETS, canvas, image_shape, map_sizes, pair, patch_side, patches_fit, raw_shape
@@ -31,10 +32,12 @@ __all__ = [
     "DATASETS",
     "Architecture",
     "Block",
+    "Contrast",
     "Data",
     "Eda",
     "Fraction",
     "Hypothesis",
+    "Inference",
     "Natural",
     "OwnSize",
     "Params",

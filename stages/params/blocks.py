@@ -200,6 +200,7 @@ class Probe(Block):
     drawn_images: Positive
     drawn_channels: Positive
     drawn_places: Positive
+    hard_images: Positive
 
 
 class Inference(Block):

@@ -1,0 +1,34 @@
+"""What comparisons are made of: for each metric, a number for every variant, seed and test image, or one for each seed."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stages.collect.read import Variant
+
+Arm = Mapping[int, np.ndarray]  # seed → (images,), or (1,) where a metric has one number a seed
+OF_IMAGES = {"shift_consistency": "consistency", "shifted_accuracy": "shifted"}  # metric → its table in the probe's file
+
+
+def answers(variants: Sequence[Variant], metric: str) -> dict[str, Arm]:
+    """Variant → its arm. A variant in which the metric has no meaning is left out."""
+    arms = {variant.key: _arm(variant, metric) for variant in variants}
+    return {key: arm for key, arm in arms.items() if arm is not None}
+
+
+def shared(arms: Sequence[Arm]) -> list[Arm]:
+    """The same arms, each with the seeds that all of them have."""
+    seeds = sorted(set.intersection(*(set(arm) for arm in arms)))
+    return [{seed: arm[seed] for seed in seeds} for arm in arms]
+
+
+def _arm(variant: Variant, metric: str) -> Arm | None:
+    seeds = [run["seed"] for run in variant.metrics["runs"]]
+    if metric == "accuracy":
+        return dict(zip(seeds, variant.correct, strict=True))
+    values = [variant.probes[seed].get(metric) for seed in seeds]
+    if any(value is None for value in values):
+        return None
+    if metric in OF_IMAGES:
+        return dict(zip(variant.probes, variant.by_image[OF_IMAGES[metric]], strict=True))
+    return {seed: np.array([value]) for seed, value in zip(seeds, values, strict=True)}
