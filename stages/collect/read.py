@@ -45,7 +45,7 @@ def variant(key: str, seeds: tuple[int, ...], labels: np.ndarray) -> Variant:
             raise StageError(f"variant {key!r}: {stage} left seeds {found}, but the protocol asks for {list(seeds)}; run `dvc repro {stage}@{key}`")
     tensors = _tensors(runs / "predictions.safetensors", "predicted correct", f"train@{key}")
     _check_accuracy(key, metrics["runs"], tensors["predicted"], tensors["correct"], labels)
-    by_image = _tensors(probes / "by_image.safetensors", "consistency shifted", f"probe@{key}")
+    by_image = _tensors(probes / "consistency.safetensors", None, f"probe@{key}")
     return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"], tensors["correct"], by_image)
 
 
@@ -86,11 +86,11 @@ def _curves(path: Path, stage: str) -> pd.DataFrame:
         raise _unreadable(path, error, stage) from None
 
 
-def _tensors(path: Path, names: str, stage: str) -> dict[str, np.ndarray]:
-    """The named arrays alone: a test set's images stay on the disk."""
+def _tensors(path: Path, names: str | None, stage: str) -> dict[str, np.ndarray]:
+    """The named arrays alone, so that a test set's images stay on the disk; None: all."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in names.split()}
+            return {name: file.get_tensor(name) for name in (file.keys() if names is None else names.split())}
     except (FileNotFoundError, SafetensorError) as error:
         if path.exists():
             raise _unreadable(path, error, stage) from None
