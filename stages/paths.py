@@ -29,6 +29,7 @@ FIGURES = DATA / "figures"
 REPORT = DATA / "report"
 TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
+FINISHED_SEEDS = PARTIAL / "seeds"  # of trainings that were interrupted
 
 
 @contextmanager

@@ -7,24 +7,32 @@ from stages.cores import Report, spread
 from stages.params import Run
 from stages.prepared import load_constants, train_size
 from stages.provenance import StageError
+from stages.train.compute import resume
 from stages.train.recipe import epochs_begun
 from stages.train.run import Diverged, train_run
 
 
 def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> None:
-    """Train every seed into out/seed_<seed>/. epochs: the protocol's.
+    """Train every seed into out/seed_<seed>/, but for those that an interrupted training of the same had finished.
 
-    Raises StageError if a run diverges or its process is killed.
+    epochs: the protocol's. Raises StageError if a run diverges or its process is killed.
     """
-    task = partial(_train_seed, variant, run, epochs, prepared, out)
+    kept = resume.kept_folder(variant, run, epochs, prepared)
+    task = partial(_train_seed, variant, run, epochs, prepared, kept, out)
     reports = epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))
     spread(task, seeds, reports=reports, title=f"train {variant}", unit="epoch")
+    resume.forget(variant)
 
 
-def _train_seed(variant: str, run: Run, epochs: int, prepared: Path, out: Path, seed: int, report: Report) -> None:
+def _train_seed(variant: str, run: Run, epochs: int, prepared: Path, kept: Path, out: Path, seed: int, report: Report) -> None:
     folder = out / f"seed_{seed}"
+    if resume.take(kept, folder):
+        for _ in range(epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))):
+            report(f"seed {seed}: finished before")
+        return
     folder.mkdir()
     try:
         train_run(run, epochs, seed, prepared, folder, report)
     except Diverged as error:
         raise StageError(f"variant {variant!r}, seed {seed}: {error}; lower recipe.lr in params.yaml, or in that variant's run") from None
+    resume.keep(folder, kept)

@@ -1,0 +1,88 @@
+"""What an interrupted training had finished is used again; what changed since is not."""
+
+import shutil
+
+import pytest
+from small_data import write_prepared
+
+from stages import params, paths
+from stages.train.compute import local, resume
+
+SETTINGS = params.load()
+RUN = SETTINGS.variants["cnn"].run.model_copy(update={"architecture": SETTINGS.architecture.model_copy(update={"channels": (2, 4)})})
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "FINISHED_SEEDS", tmp_path / "seeds")
+    write_prepared(tmp_path / "prepared")
+    return tmp_path / "prepared"
+
+
+def train(prepared, out, seeds, run=RUN, epochs=2):
+    out.mkdir()
+    local.train_seeds("cnn", run, epochs, seeds, prepared, out)
+    return {file.relative_to(out).as_posix(): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
+
+
+def interrupted(prepared, out, monkeypatch, fails_at, seeds=(0, 1)):
+    """Train until the seed `fails_at`, which breaks off."""
+    trained = []
+    real = local.train_run
+
+    def train_run(run, epochs, seed, *rest):
+        if seed == fails_at:
+            raise RuntimeError("broken off")
+        trained.append(seed)
+        real(run, epochs, seed, *rest)
+
+    monkeypatch.setattr(local, "train_run", train_run)
+    monkeypatch.setenv("MAX_WORKERS", "1")
+    with pytest.raises(RuntimeError, match="broken off"):
+        train(prepared, out, seeds)
+    monkeypatch.setattr(local, "train_run", real)
+
+
+def test_finished_seeds_are_not_trained_again_and_the_files_are_those_of_an_undisturbed_training(prepared, tmp_path, monkeypatch):
+    whole = train(prepared, tmp_path / "whole", (0, 1))
+    interrupted(prepared, tmp_path / "first", monkeypatch, fails_at=1)
+    kept = resume.kept_folder("cnn", RUN, 2, prepared)
+    assert [folder.name for folder in kept.iterdir()] == ["seed_0"]
+    monkeypatch.setattr(local, "train_run", lambda *arguments: _only(1, *arguments))
+    assert train(prepared, tmp_path / "second", (0, 1)) == whole
+    assert not list(paths.FINISHED_SEEDS.iterdir())
+
+
+def _only(allowed, run, epochs, seed, *rest):
+    from stages.train.run import train_run
+
+    assert seed == allowed, f"seed {seed} was trained again"
+    train_run(run, epochs, seed, *rest)
+
+
+def test_another_recipe_other_data_or_other_code_have_a_folder_of_their_own(prepared, tmp_path, monkeypatch):
+    def of(run=RUN, epochs=2):
+        return resume.kept_folder("cnn", run, epochs, prepared)
+
+    first = of()
+    assert of() == first
+    other = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"lr": 0.5})})
+    assert len({first, of(other), of(epochs=3)}) == 3
+    write_prepared(prepared, seed=1)
+    assert of() != first
+    write_prepared(prepared)
+    assert of() == first
+    code = resume._code()
+    assert {"run.py", "build.py", "layouts.py", "seeds.py"} <= {file.name for file in code}
+    monkeypatch.setattr(resume, "_code", lambda: code[1:])
+    assert of() != first
+
+
+def test_a_seed_that_broke_off_while_it_was_being_kept_counts_for_nothing(prepared, tmp_path):
+    kept = resume.kept_folder("cnn", RUN, 2, prepared)
+    (tmp_path / "seed_0").mkdir()
+    (tmp_path / "seed_0" / "weights").write_text("half")
+    shutil.copytree(tmp_path / "seed_0", kept / ".seed_0")
+    assert not resume.take(kept, tmp_path / "out" / "seed_0")
+    resume.keep(tmp_path / "seed_0", kept)
+    assert resume.take(kept, tmp_path / "out" / "seed_0")
