@@ -1,7 +1,5 @@
 """Probes on models whose answer is known without training."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +7,24 @@ import torch
 from safetensors.numpy import load_file
 from small_data import write_prepared
 
-from stages import params
+from stages import params, paths
 from stages.architectures.build import build, save_weights
+from stages.probe.effective_receptive_field import effective_receptive_field, effective_size
+from stages.probe.equivariance import first_layer_error
+from stages.probe.layers import last_map
+from stages.probe.position_leak import position_r2, position_share, without_position
 from stages.probe.shift import permuted, predictions_under_shifts, shift_consistency, shifted, shifts_within
 from stages.probe.variant import probe_variant
+from stages.seeds import stream
 from stages.train.data import load_splits
+from stages.train.evaluate import evaluate
 
 SETTINGS = params.load()
+SMALL = {
+    "calibration_images": "all", "bins": 5, "images": 12, "field_share": 0.5, "folds": 3, "ridge_penalty": 1.0,
+    "drawn_images": 2, "drawn_channels": 3, "drawn_places": 2,
+}  # fmt: skip
+PROBE = SETTINGS.probe.model_copy(update=SMALL)
 
 
 def test_shift_consistency_by_hand():
@@ -81,23 +90,136 @@ def test_global_pool_with_circular_padding_is_consistent_under_shifts_of_its_tot
     assert shift_consistency(predictions_under_shifts(flat, images, shifts, None)) < 1.0
 
 
-@pytest.mark.parametrize("layout", ["original", "permuted", "patches_2"])
-def test_probe_of_a_variant_writes_its_files_and_the_unshifted_accuracy_is_the_models_own(layout, tmp_path):
+def probe(tmp_path, run, seeds=(4,), spoil=None, margin=None):
+    """probe.json, shift.csv, and the two files of arrays, of a variant whose nets were never trained."""
     prepared = tmp_path / "prepared"
     write_prepared(prepared)
-    sample = SETTINGS.sample.model_copy(update={"layout": layout})
-    run = SETTINGS.variants["cnn"].run.model_copy(update={"sample": sample})
+    if margin is not None:
+        paths.write_json(prepared / "constants.json", paths.read_json(prepared / "constants.json") | {"margin": margin})
     for name in ("weights", "scratch", "out"):
         (tmp_path / name).mkdir()
-    model = build(run.architecture, (1, 8, 8), 3, [0.15], [0.2], torch.Generator().manual_seed(0)).eval()
-    save_weights(model, tmp_path / "weights" / "seed_4.safetensors")
-    probe_variant("cnn", run, (4,), 40, prepared, tmp_path / "weights", tmp_path / "scratch", tmp_path / "out")
-    shift = pd.read_csv(tmp_path / "out" / "shift.csv")
-    test = load_splits(prepared, sample, seed=4)["test"]  # as the net was given it when it was trained
-    own = model(test.images[:40]).argmax(1)
+    for seed in seeds:
+        model = untrained(run, seed)
+        if spoil:
+            spoil(model)
+        save_weights(model, tmp_path / "weights" / f"seed_{seed}.safetensors")
+    probe_variant("cnn", run, seeds, 40, PROBE, prepared, tmp_path / "weights", tmp_path / "scratch", tmp_path / "out")
+    out = tmp_path / "out"
+    assert {file.name for file in out.iterdir()} == {"probe.json", "shift.csv", "consistency.safetensors", "pictures.safetensors"}
+    return (
+        paths.read_json(out / "probe.json"),
+        pd.read_csv(out / "shift.csv"),
+        load_file(out / "consistency.safetensors"),
+        load_file(out / "pictures.safetensors"),
+    )
+
+
+def untrained(run, seed):
+    return build(run.architecture, (1, 8, 8), 3, [0.15], [0.2], torch.Generator().manual_seed(seed)).eval()
+
+
+def variant(key="cnn", **sample):
+    run = SETTINGS.variants[key].run
+    return run.model_copy(update={"sample": run.sample.model_copy(update=sample)})
+
+
+@pytest.mark.parametrize("layout", ["original", "permuted", "patches_2"])
+def test_the_unshifted_accuracy_is_the_models_own_whatever_the_layout(layout, tmp_path):
+    run = variant(layout=layout)
+    record, shift, by_image, pictures = probe(tmp_path, run)
+    test = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"]  # as the net was given it when it was trained
+    own = untrained(run, 4)(test.images[:40]).argmax(1)
     assert len(shift) == 9
     assert shift.query("dy == 0 and dx == 0").accuracy.item() == pytest.approx((own == test.labels[:40]).float().mean().item(), abs=1e-6)
-    (result,) = json.loads((tmp_path / "out" / "probe.json").read_text())["runs"]
+    (result,) = record["runs"]
     assert result["seed"] == 4
     assert result["shifted_accuracy"] == pytest.approx(shift.accuracy.mean(), abs=1e-6)
-    assert load_file(tmp_path / "out" / "filters.safetensors")["filters"].shape == (16, 1, 3, 3)
+    assert result["shifted_accuracy"] == pytest.approx(by_image["shifted"].mean(), abs=1e-6)
+    assert result["shift_consistency"] == pytest.approx(by_image["consistency"].mean(), abs=1e-6)
+    # What is drawn is what the net saw: the first image of each class, in its layout.
+    assert np.array_equal(pictures["drawn_images"], test.images[:2].numpy())
+    assert pictures["drawn_labels"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("layout", ["original", "permuted"])
+def test_every_scalar_is_the_probes_own_on_the_images_as_the_net_sees_them(layout, tmp_path):
+    run = variant(layout=layout)
+    record, *_ = probe(tmp_path, run, seeds=(4, 2))
+    test = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"]
+    assert [result["seed"] for result in record["runs"]] == [4, 2]
+    for result in record["runs"]:
+        model = untrained(run, result["seed"])
+        few = test.images[:12]
+        expected = {
+            "nll": evaluate(model, test)[0],
+            "effective_field": effective_size(effective_receptive_field(model, few), PROBE.field_share),
+            "equivariance_error_first": first_layer_error(model, few),
+            "equivariance_error_last": None,
+            "position_r2": position_r2(last_map(model, few), 3, 1.0),
+            "position_r2_shuffled": position_r2(last_map(model, without_position(few, stream("probe", result["seed"]))), 3, 1.0),
+            "position_share": position_share(last_map(model, without_position(few, stream("probe", result["seed"])))),
+        }
+        for name, value in expected.items():
+            assert result[name] == (None if value is None else pytest.approx(value, rel=1e-5)), name
+        right = (model(test.images).argmax(1) == test.labels).numpy()
+        by_class = [right[test.labels == label].mean() for label in range(3)]
+        assert result["class_accuracy"] == pytest.approx(by_class)
+    assert record["reasons"]["equivariance_error_last"].startswith("every position of the map sees the border")  # of 8×8 pixels
+
+
+def test_consistency_of_an_image_is_the_share_of_its_pairs_that_agree(tmp_path):
+    run = variant()
+    _, _, by_image, _ = probe(tmp_path, run, seeds=(4, 2))
+    images = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"].images[:40]
+    assert by_image["consistency"].shape == by_image["shifted"].shape == (2, 40)
+    assert by_image["consistency"].dtype == np.float32
+    for row, seed in zip(by_image["consistency"], (4, 2), strict=True):
+        predicted = predictions_under_shifts(untrained(run, seed), images, shifts_within((1, 1)), None)
+        pairs = [predicted[i] == predicted[j] for i in range(9) for j in range(9) if i != j]
+        assert row == pytest.approx(np.mean(pairs, 0), abs=1e-6)
+
+
+def test_a_net_without_a_map_has_nulls_with_a_reason_and_pictures_of_its_units(tmp_path):
+    record, _, _, pictures = probe(tmp_path, variant("fully_connected"))
+    (result,) = record["runs"]
+    without = {name for name, value in result.items() if value is None}
+    assert without == {"equivariance_error_first", "equivariance_error_last", "position_r2", "position_r2_shuffled", "position_share"}
+    assert record["reasons"] == dict.fromkeys(without, "a fully connected net has no feature map")
+    assert pictures["filters"].shape == (3, 1, 8, 8)
+
+
+def test_without_a_margin_there_is_no_consistency(tmp_path):
+    record, shift, by_image, _ = probe(tmp_path, variant(), margin=[0, 0])
+    assert record["runs"][0]["shift_consistency"] is None
+    assert len(shift) == 1
+    assert by_image.keys() == {"shifted"}
+
+
+@pytest.mark.parametrize("key", ["cnn", "locally_connected", "fully_connected"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_net_that_diverged_has_no_scalar_and_says_so(key, value, tmp_path):
+    def spoil(model):
+        for parameter in model.parameters():
+            torch.nn.init.constant_(parameter, value)
+
+    record, shift, _, pictures = probe(tmp_path, variant(key), spoil=spoil)
+    (result,) = record["runs"]
+    assert {name for name, number in result.items() if number is None} == set(record["reasons"]) >= {"ece", "nll", "effective_field"}
+    assert set(record["reasons"].values()) == {"the net has diverged: not all of its logits are finite"}
+    assert np.isfinite(shift.accuracy).all()
+    assert np.isnan(pictures["reliability"]).all()
+
+
+def test_the_pictures_are_those_of_the_first_seed_and_repeat_to_the_byte(tmp_path):
+    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
+    for folder in (first, second, other):
+        folder.mkdir()
+    _, _, _, pictures = probe(first, variant(), seeds=(4, 2))
+    probe(second, variant(), seeds=(4, 2))
+    probe(other, variant(), seeds=(2, 4))
+    for name in ("probe.json", "shift.csv", "consistency.safetensors", "pictures.safetensors"):
+        assert (first / "out" / name).read_bytes() == (second / "out" / name).read_bytes()
+        assert (first / "out" / name).read_bytes() != (other / "out" / name).read_bytes()
+    weight = untrained(variant(), 4).features[1].weight.detach().numpy()
+    assert np.array_equal(pictures["filters"], weight[:3])
+    assert all(array.dtype in (np.float32, np.uint8, np.int64) for array in pictures.values())

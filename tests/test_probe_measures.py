@@ -7,22 +7,15 @@ import torch
 from stages import params
 from stages.architectures.build import build
 from stages.probe.measures import measures
-from stages.params import Probe
 from stages.train.data import Split
 from stages.train.evaluate import evaluate
 
 SETTINGS = params.load()
-PROBE = Probe(
-    calibration_images="all",
-    bins=5,
-    images=12,
-    field_share=0.5,
-    folds=3,
-    ridge_penalty=1.0,
-    drawn_images=2,
-    drawn_channels=3,
-    drawn_places=2,
-)
+SMALL = {
+    "calibration_images": "all", "bins": 5, "images": 12, "field_share": 0.5, "folds": 3, "ridge_penalty": 1.0,
+    "drawn_images": 2, "drawn_channels": 3, "drawn_places": 2,
+}  # fmt: skip
+PROBE = SETTINGS.probe.model_copy(update=SMALL)
 LABELS = torch.arange(30) % 4
 
 

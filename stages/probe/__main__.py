@@ -25,7 +25,7 @@ def main() -> None:
         from stages.probe.variant import probe_variant
 
         with tempfile.TemporaryDirectory(dir=paths.PARTIAL) as scratch:
-            probe_variant(key, run, settings.seeds(key), protocol.probe_images, paths.PREPARED, paths.RUNS / key, Path(scratch), out)
+            probe_variant(key, run, settings.seeds(key), protocol.probe_images, settings.probe, paths.PREPARED, paths.RUNS / key, Path(scratch), out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from stages.probe.layers import BATCH, Unmeasurable, layers, normalised
 def first_layer_error(model: nn.Sequential, images: Num[Tensor, "batch channel height width"]) -> float:
     """`equivariance_error` of the first layer alone, before any pooling: of a shift by its stride, one pixel for most nets."""
     normalise, features, head = model
-    first, *_ = layers(features).values()
+    first = next(iter(layers(features).values()), features)  # a linear model has no layer before its head
     return equivariance_error(nn.Sequential(normalise, first, head), images)
 
 
@@ -25,7 +25,7 @@ def equivariance_error(model: nn.Sequential, images: Num[Tensor, "batch channel 
     """
     normalise, features, _ = model
     sizes = images.shape[2:]
-    if any(isinstance(module, nn.Linear) for module in features.modules()):
+    if any(isinstance(module, nn.Flatten) for module in features.modules()):
         raise Unmeasurable("a fully connected net has no feature map")
     shift = [total_stride(features, axis) if sizes[axis] > 1 else 0 for axis in (0, 1)]
     rows, columns = (_kept(features, axis, sizes[axis], shift[axis]) for axis in (0, 1))

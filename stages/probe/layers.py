@@ -19,7 +19,7 @@ class Unmeasurable(ValueError):
 def layers(features: nn.Module) -> dict[str, nn.Sequential]:
     """`features` cut before each connection and each pooling: layer_1, pool_1, layer_2, … run in this order give `features`.
 
-    A layer holds its padding, its connection, norm and activation.
+    A layer holds its padding, its connection, norm and activation. A linear model has none before its head.
     """
     parts: dict[str, nn.Sequential] = {}
     waiting: list[nn.Module] = []

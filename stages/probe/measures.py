@@ -4,23 +4,29 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Int, Num, Shaped
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from stages.params import Probe
 from stages.probe.calibration import class_accuracy, expected_calibration_error, logits_of_all, negative_log_likelihood, reliability
 from stages.probe.effective_receptive_field import effective_receptive_field, effective_size, support
 from stages.probe.equivariance import equivariance_error, first_layer_error
 from stages.probe.feature_maps import feature_maps, first_filters, one_of_each_class
 from stages.probe.layers import Unmeasurable, last_map
 from stages.probe.position_leak import position_r2, position_share, without_position
-from stages.params import Probe
 
 Array = Shaped[np.ndarray, "..."]
+DIVERGED = "the net has diverged: not all of its logits are finite"
 
 
 class Measures(NamedTuple):
-    """scalars: None where a probe has no meaning for the net; `reasons` then says why, under the same name."""
+    """scalars: None where a probe has no meaning for the net; `reasons` then says why, under the same name.
+
+    arrays: `reliability` (bins, 3), `effective_field` (H, W), `filters`, `class_accuracy` (classes,), and of a few drawn
+    images the pixels, the labels, and the maps of each layer as `map_<layer>` (images, channels, h, w).
+    """
 
     scalars: dict[str, float | None]
     arrays: dict[str, Array]
@@ -37,21 +43,29 @@ def measures(
     """Everything that the probes tell of one net, which is in evaluation mode.
 
     images: the test images as the net sees them, uint8 (N, C, H, W): permuted ones where it was trained on these, for the
-    probes ask what the net makes of its own grid. labels: (N,). generator: shuffles pixels.
+    probes ask what the net makes of its own grid. labels: (N,). generator: shuffles pixels. A net that has diverged has no
+    scalar at all, but pictures, and a reliability of NaN.
     The bits do not depend on the number of cores, if torch has one thread.
     """
     scalars: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
 
     def measure(name: str, probe: Callable[[], float]) -> None:
+        scalars[name] = None
         try:
-            scalars[name] = probe()
+            if not finite:
+                raise Unmeasurable(DIVERGED)
+            value = probe()
+            if not np.isfinite(value):
+                raise Unmeasurable("too large for a number of the computer's")
+            scalars[name] = value
         except Unmeasurable as reason:
-            scalars[name], reasons[name] = None, str(reason)
+            reasons[name] = str(reason)
 
     scored = len(labels) if settings.calibration_images == "all" else settings.calibration_images
     logits, truth = logits_of_all(model, images[:scored]), labels[:scored]
-    bins = reliability(logits, truth, settings.bins)
+    finite = bool(torch.isfinite(logits).all())
+    bins = reliability(logits, truth, settings.bins) if finite else np.full((settings.bins, 3), np.nan)
     measure("ece", lambda: expected_calibration_error(bins))
     measure("nll", lambda: negative_log_likelihood(logits, truth))
 
@@ -71,7 +85,8 @@ def measures(
     measure("position_share", lambda: position_share(last_map(model, shuffled)))
 
     _, channels, height, width = images.shape
-    drawn = images[one_of_each_class(labels, settings.drawn_images)]
+    chosen = one_of_each_class(labels, settings.drawn_images)
+    drawn = images[chosen]
     maps = feature_maps(model, drawn, settings.drawn_channels)
     arrays: dict[str, Array] = {
         "class_accuracy": class_accuracy(logits, truth),
@@ -79,6 +94,7 @@ def measures(
         "effective_field": field,
         "filters": first_filters(model, (channels, height, width), settings.drawn_channels, settings.drawn_places),
         "drawn_images": drawn.numpy(),
+        "drawn_labels": labels[chosen].numpy(),
         **{f"map_{name}": array for name, array in maps.items()},
     }
     return Measures(scalars, arrays, reasons)

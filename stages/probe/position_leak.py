@@ -69,5 +69,7 @@ def position_share(maps: Maps) -> float:
 
 
 def _check(maps: Maps) -> None:
+    if not maps.isfinite().all():
+        raise Unmeasurable("the last feature map is not finite")
     if maps.shape[2] * maps.shape[3] < 2:
         raise Unmeasurable("the last feature map has one position")

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from stages.architectures.build import logits_of
+from stages.probe.calibration import logits_of_all
 
 
 def shifts_within(margin: tuple[int, int]) -> list[tuple[int, int]]:
@@ -26,22 +26,26 @@ def permuted(images: Tensor, permutation: Tensor) -> Tensor:
 def predictions_under_shifts(model: nn.Module, images: Tensor, shifts: list[tuple[int, int]], permutation: Tensor | None) -> npt.NDArray[np.int64]:
     """Predicted classes, (shifts, N), of images (N, C, H, W) that are shifted first and permuted, if at all, after."""
     rows = []
-    with torch.inference_mode():
-        for dy, dx in shifts:
-            moved = shifted(images, dy, dx)
-            moved = moved if permutation is None else permuted(moved, permutation)
-            rows.append(logits_of(model, moved).argmax(1).numpy())
+    for dy, dx in shifts:
+        moved = shifted(images, dy, dx)
+        moved = moved if permutation is None else permuted(moved, permutation)
+        rows.append(logits_of_all(model, moved).argmax(1).numpy())
     return np.stack(rows)
 
 
-def shift_consistency(predicted: npt.NDArray[np.int64]) -> float:
-    """Share of the pairs of different shifts on which a prediction agrees, P[f(T_δ x) = f(T_δ' x)], over all images.
+def agreement(predicted: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Of each image, the share of the pairs of different shifts on which its prediction agrees, (N,).
 
-    predicted: (shifts, N), with at least two shifts. 1 is a model that no shift moves.
+    predicted: (shifts, N). Raises ValueError with fewer than two shifts.
     """
     count = len(predicted)
     if count < 2:
         raise ValueError("shift consistency needs at least two shifts")
     votes = np.stack([(predicted == k).sum(0) for k in np.unique(predicted)])  # class, image
-    agreeing = (votes * (votes - 1)).sum(0)
-    return float(agreeing.mean() / (count * (count - 1)))
+    share: npt.NDArray[np.float64] = (votes * (votes - 1)).sum(0) / (count * (count - 1))
+    return share
+
+
+def shift_consistency(predicted: npt.NDArray[np.int64]) -> float:
+    """P[f(T_δ x) = f(T_δ' x)] over all images and pairs of different shifts; 1 is a model that no shift moves. predicted: (shifts, N)."""
+    return float(agreement(predicted).mean())

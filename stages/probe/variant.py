@@ -4,59 +4,89 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from stages import paths
 from stages.architectures.build import build, load_weights
 from stages.cores import Report, spread
-from stages.params import Run
+from stages.layouts import rearranged
+from stages.params import Probe, Run
 from stages.prepared import load_constants, permutation_of, scale_of
-from stages.probe.shift import predictions_under_shifts, shift_consistency, shifts_within
+from stages.probe.measures import Array, Measures, measures
+from stages.probe.shift import agreement, predictions_under_shifts, shifts_within
+from stages.seeds import stream
 
 
-def probe_variant(variant: str, run: Run, seeds: tuple[int, ...], images: int, prepared: Path, weights: Path, scratch: Path, out: Path) -> None:
-    """Write probe.json, shift.csv and, where there are convolutions, filters.safetensors into `out`.
+def probe_variant(
+    variant: str, run: Run, seeds: tuple[int, ...], images: int, settings: Probe, prepared: Path, weights: Path, scratch: Path, out: Path
+) -> None:
+    """Write into `out` what every seed shows, and pictures of the first one.
 
-    weights: the variant's folder of runs. images: how many of the first test images are shifted. scratch: an empty folder.
+    probe.json: the scalars of each seed (null where a probe has no meaning), and once why. shift.csv: accuracy by shift.
+    consistency.safetensors: by seed and image, `shifted`, the share of shifts under which the prediction is right, and,
+    where there are two shifts, `consistency`, that of the pairs on which it agrees. pictures.safetensors: see `measures`.
+    images: how many of the first test images are shifted. weights: the variant's folder of runs. scratch: an empty folder.
     """
-    spread(partial(_probe_seed, run, images, prepared, weights, scratch), seeds, reports=1, title=f"probe {variant}", unit="seed")
+    work = partial(_probe_seed, run, images, settings, prepared, weights, scratch)
+    spread(work, seeds, reports=1, title=f"probe {variant}", unit="seed")
     results = [paths.read_json(scratch / f"{seed}.json") for seed in seeds]
     shift_rows = [row for result in results for row in result["shifts"]]
     pd.DataFrame(shift_rows).to_csv(out / "shift.csv", index=False, float_format="%.6f", lineterminator="\n")
-    paths.write_json(out / "probe.json", {"variant": variant, "skipped": False, "runs": [result["run"] for result in results]})
-    if run.architecture.connectivity == "conv":
-        model = _trained(run, prepared, weights, seeds[0])
-        first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
-        save_file({"filters": first.weight.detach().contiguous()}, out / "filters.safetensors")
+    reasons = {name: text for result in reversed(results) for name, text in result["reasons"].items()}  # the first seed's, where it has one
+    paths.write_json(out / "probe.json", {"variant": variant, "skipped": False, "runs": [result["run"] for result in results], "reasons": reasons})
+    by_image = [load_file(scratch / f"{seed}.safetensors") for seed in seeds]
+    save_file({name: np.stack([own[name] for own in by_image]) for name in by_image[0]}, out / "consistency.safetensors")
+    (scratch / f"{seeds[0]}-pictures.safetensors").replace(out / "pictures.safetensors")
 
 
-def _probe_seed(run: Run, images: int, prepared: Path, weights: Path, scratch: Path, seed: int, report: Report) -> None:
+def _probe_seed(run: Run, images: int, settings: Probe, prepared: Path, weights: Path, scratch: Path, seed: int, report: Report) -> None:
     torch.set_num_threads(1)
-    model = _trained(run, prepared, weights, seed)
     constants = load_constants(prepared)
     test = load_file(prepared / "test.safetensors")
-    labels = test["labels"][:images].numpy()
     order = permutation_of(run.sample, constants)
+    model = _trained(run, constants, weights, seed)
+
     shifts = shifts_within(tuple(constants["margin"]))
-    predicted = predictions_under_shifts(model, test["images"][:images], shifts, None if order is None else torch.from_numpy(order))
-    right = (predicted == labels).mean(1)
-    result: dict[str, Any] = {
+    still = torch.from_numpy(test["images"][:images])
+    predicted = predictions_under_shifts(model, still, shifts, None if order is None else torch.from_numpy(order))
+    right = predicted == test["labels"][:images]  # shift, image
+    by_image = {"shifted": right.mean(0)} | ({"consistency": agreement(predicted)} if len(shifts) > 1 else {})
+
+    seen = torch.from_numpy(test["images"] if order is None else rearranged(test["images"], order))
+    found = measures(model, seen, torch.from_numpy(test["labels"]), stream("probe", seed), settings)
+
+    result = {
         "run": {
             "seed": seed,
-            "shift_consistency": shift_consistency(predicted) if len(shifts) > 1 else None,
+            "shift_consistency": float(by_image["consistency"].mean()) if len(shifts) > 1 else None,
             "shifted_accuracy": float(right.mean()),
+            "class_accuracy": [None if np.isnan(share) else float(share) for share in found.arrays["class_accuracy"]],
+            **found.scalars,
         },
-        "shifts": [{"seed": seed, "dy": dy, "dx": dx, "accuracy": float(a)} for (dy, dx), a in zip(shifts, right, strict=True)],
+        "shifts": [{"seed": seed, "dy": dy, "dx": dx, "accuracy": float(a)} for (dy, dx), a in zip(shifts, right.mean(1), strict=True)],
+        "reasons": found.reasons,
     }
     paths.write_json(scratch / f"{seed}.json", result)
+    save_file(_small(by_image), scratch / f"{seed}.safetensors")
+    save_file(_small(_pictures(found)), scratch / f"{seed}-pictures.safetensors")
     report(f"seed {seed}")
 
 
-def _trained(run: Run, prepared: Path, weights: Path, seed: int) -> nn.Module:
-    constants = load_constants(prepared)
+def _trained(run: Run, constants: dict[str, Any], weights: Path, seed: int) -> nn.Sequential:
     model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(run.sample, constants), torch.Generator())
     load_weights(model, weights / f"seed_{seed}.safetensors")
-    return model.eval()
+    model.eval()
+    return model
+
+
+def _pictures(found: Measures) -> dict[str, Array]:
+    return {name: array for name, array in found.arrays.items() if name != "class_accuracy"}  # probe.json has it of every seed
+
+
+def _small(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Real numbers in half their bytes, as no picture and no mean over seeds shows more."""
+    return {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in arrays.items()}
