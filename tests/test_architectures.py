@@ -68,12 +68,15 @@ PARAMETERS = {
     "cnn_300": CNN,
     "cnn_1000": CNN,
     "cnn_3000": CNN,
+    "cnn_10000": CNN,
     "locally_connected_300": LOCAL,
     "locally_connected_1000": LOCAL,
     "locally_connected_3000": LOCAL,
+    "locally_connected_10000": LOCAL,
     "fully_connected_300": MLP,
     "fully_connected_1000": MLP,
     "fully_connected_3000": MLP,
+    "fully_connected_10000": MLP,
     "cnn_lr_low": CNN,
     "cnn_lr_high": CNN,
     "global_average_lr_low": POOLED,
@@ -85,6 +88,10 @@ PARAMETERS = {
     "cnn_again": CNN,
     "random_labels": CNN,
     "linear": 1024 * 10 + 10,
+    "lab_cnn_3": (9 + 1) * 32 + (9 * 32 + 1) * 64 + (8 * 8 * 64 + 1) * 128 + (128 + 1) * 10,
+    "lab_cnn_5": (25 + 1) * 32 + (25 * 32 + 1) * 64 + (8 * 8 * 64 + 1) * 128 + (128 + 1) * 10,
+    "lab_cnn_7": (49 + 1) * 32 + (49 * 32 + 1) * 64 + (8 * 8 * 64 + 1) * 128 + (128 + 1) * 10,
+    "lab_mlp": MLP,
     # Published for three channels and ten classes; the stem has one channel here.
     "resnet18": 11_173_962 - 2 * 64 * 9,
 }
@@ -166,25 +173,30 @@ def test_closed_forms_equal_the_built_module(name, shape, connectivity):
         assert last == costs.map_sizes[-1]
 
 
-# Channels (32, 64), a hidden layer of 128, 28×28 without a margin, two poolings to 7×7; a published lab's four nets.
+# On 28×28 pixels without a margin, which two poolings reduce to 7×7.
 PUBLISHED = {
-    "kernel 3": ({"kernel": 3}, (9 + 1) * 32 + (9 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 421_642),
-    "kernel 5": ({"kernel": 5}, (25 + 1) * 32 + (25 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 454_922),
-    "kernel 7": ({"kernel": 7}, (49 + 1) * 32 + (49 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 504_842),
-    "MLP": ({"connectivity": "fully_connected", "channels": (256, 128)}, (784 + 1) * 256 + (256 + 1) * 128 + (128 + 1) * 10, 235_146),
-    "linear": ({"connectivity": "fully_connected", "channels": (), "reduce_at": ()}, 784 * 10 + 10, 7_850),
+    "lab_cnn_3": ((9 + 1) * 32 + (9 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 421_642),
+    "lab_cnn_5": ((25 + 1) * 32 + (25 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 454_922),
+    "lab_cnn_7": ((49 + 1) * 32 + (49 * 32 + 1) * 64 + (7 * 7 * 64 + 1) * 128 + (128 + 1) * 10, 504_842),
+    "lab_mlp": ((784 + 1) * 256 + (256 + 1) * 128 + (128 + 1) * 10, 235_146),
 }
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_nets_have_the_parameters_that_were_published(name):
-    changes, by_hand, published = PUBLISHED[name]
-    architecture = spec(**{"channels": (32, 64), "hidden": (128,)} | changes)
+    by_hand, published = PUBLISHED[name]
+    architecture = SETTINGS.variants[name].run.architecture
     model = built(architecture, (1, 28, 28))
-    assert by_hand == published
+    assert by_hand == published == SETTINGS.variants[name].published.parameters
     assert closed_form(architecture, (1, 28, 28), 10).parameters == published
     assert sum(p.numel() for p in model.parameters()) == published
     assert logits_of(model, torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape == (2, 10)
+
+
+def test_a_linear_model_has_a_weight_a_pixel_and_class():
+    linear = SETTINGS.variants["linear"].run.architecture
+    assert closed_form(linear, (1, 28, 28), 10).parameters == sum(p.numel() for p in built(linear, (1, 28, 28)).parameters()) == 784 * 10 + 10
+    assert closed_form(linear, (1, 28, 28), 10).macs == 784 * 10
 
 
 def test_a_hidden_layer_of_the_head_bends():

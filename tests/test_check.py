@@ -39,7 +39,7 @@ def run_stage(root, text, hypotheses=HYPOTHESES):
     return result.returncode, "\n".join(line for line in lines if not line.startswith("import time:")), modules
 
 
-@pytest.mark.parametrize("protocol", ["quick", "default", "full"])
+@pytest.mark.parametrize("protocol", params.load().protocols)
 def test_the_repositorys_own_settings_miss_nothing(protocol, tmp_path):
     assert warnings(tmp_path, ("protocol: default", f"protocol: {protocol}")) == []
 
@@ -56,7 +56,7 @@ def test_a_variant_that_keeps_the_others_layers_is_matched_by_its_hidden_layer(t
 
 
 def test_multiply_accumulates_are_matched_by_widths_too(tmp_path):
-    old = "run: {sample: {seeds: all}, architecture: {connectivity: locally_connected}}"
+    old = "sample: {seeds: all}, architecture: {connectivity: locally_connected}}"
     lines = warnings(tmp_path, (old, old.replace("locally_connected}", "locally_connected, channels: [8, 16]}")))
     # 1024·9·8 + 256·9·8·16 + 64·16·10 = 378880 against 1347584.
     assert "variants.locally_connected: 71.9 % fewer multiply-accumulates than cnn; channels [16, 32] would match" in lines
@@ -110,9 +110,9 @@ def test_the_stage_warns_passes_and_never_loads_torch_or_numpy(tmp_path):
 
 
 def test_the_stage_ends_with_one_message_and_no_traceback_and_writes_nothing(tmp_path):
-    code, said, _ = run_stage(tmp_path, edited(("baseline: cnn", "baseline: nobody")))
+    code, said, _ = run_stage(tmp_path, edited(("protocol: default", "protocol: nobody")))
     assert code == 1
-    assert "baseline: 'nobody' is not one of cnn" in said
+    assert "protocol: 'nobody' is not one of quick, default" in said
     assert "Traceback" not in said
     assert not (tmp_path / "data").exists()
 

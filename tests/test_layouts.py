@@ -58,7 +58,8 @@ def test_every_layout_is_a_bijection_that_keeps_patches_whole(rows, columns, sid
 
 
 def test_the_seed_and_the_layout_choose_the_permutation():
-    orders = [permutation(*choice).tolist() for choice in (("permuted", 6, 6, (1, 1), 0), ("permuted", 6, 6, (1, 1), 1), ("patches_2", 6, 6, (1, 1), 0))]
+    choices = (("permuted", 6, 6, (1, 1), 0), ("permuted", 6, 6, (1, 1), 1), ("patches_1", 6, 6, (1, 1), 0))
+    orders = [permutation(*choice).tolist() for choice in choices]
     assert permutation("permuted", 6, 6, (1, 1), 0).tolist() == orders[0]
     assert all(one != other for one, other in zip(orders, orders[1:] + orders[:1], strict=True))
     assert list(range(64)) not in orders

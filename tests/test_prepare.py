@@ -25,7 +25,7 @@ from stages.provenance import StageError
 SETTINGS = """
 protocol: tiny
 protocols:
-  tiny: {train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5}
+  tiny: {baseline: cnn, train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5}
 data: {dataset: npz, file: mine.npz, test_fraction: 0.2, seed: 0}
 architecture: {channels: [2, 2], kernel: 3, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max, pool_size: 2}
 variants:
@@ -33,9 +33,7 @@ variants:
   unpadded: {families: {}, run: {architecture: {padding: valid}}}
   mlp: {families: {}, run: {sample: {layout: patches_3, train_size: 20}, architecture: {connectivity: fully_connected, channels: [4]}}}
   elsewhere: {families: {}, run: {protocols: [], sample: {layout: patches_5}, architecture: {kernel: 99, padding: valid}}}
-baseline: cnn
 families: {}
-contrasts: {}
 """
 # Row i of this set is an image whose every pixel is i, so that a prepared image says where it came from.
 LABELS = np.array([0] * 50 + [1] * 30 + [2] * 20)
@@ -60,7 +58,7 @@ def write_settings(folder, text):
 
 
 def sizes(train_size, val_size):
-    return params.Protocol(train_size=train_size, val_size=val_size, epochs=1, seeds=(0,), few_seeds=(0,), margin=1, probe_images=2)
+    return params.Protocol(baseline="cnn", train_size=train_size, val_size=val_size, epochs=1, seeds=(0,), few_seeds=(0,), margin=1, probe_images=2)
 
 
 def raw_of(folder, images=IMAGES, labels=LABELS, test=None, classes=("a", "b", "c")):
