@@ -26,7 +26,7 @@ def costs(parameters=1, macs=1, field=(1, 1)):
 PROMISES = [(key, quantity, other) for key, variant in SETTINGS.variants.items() for quantity, other in variant.matched.items()]
 
 
-@pytest.mark.parametrize(("key", "quantity", "other"), PROMISES, ids="-".join)
+@pytest.mark.parametrize(("key", "quantity", "other"), PROMISES, ids=["-".join(promise) for promise in PROMISES])
 def test_a_variant_has_the_cost_that_it_is_meant_to_share(key, quantity, other):
     ours, theirs = (closed_form(SETTINGS.variants[name].run.architecture, *FASHION) for name in (key, other))
     if quantity == "receptive_field":
@@ -66,7 +66,10 @@ def test_fewer_parameters_than_the_narrowest_net_has_are_refused_naming_it():
         matched_widths("channels", "parameters", units(5), costs(parameters=5), *THREE_PIXELS, 0.02)
 
 
-@pytest.mark.parametrize(("field", "architecture"), [("channels", units()), ("channels", spec(connectivity="resnet18")), ("hidden", spec())], ids=str)
+WITHOUT_WIDTHS = {"linear": ("channels", units()), "resnet18": ("channels", spec(connectivity="resnet18")), "no hidden layer": ("hidden", spec())}
+
+
+@pytest.mark.parametrize(("field", "architecture"), WITHOUT_WIDTHS.values(), ids=WITHOUT_WIDTHS)
 def test_what_has_no_width_is_refused(field, architecture):
     with pytest.raises(ValueError, match=f"it has no {field} to widen or narrow"):
         matched_widths(field, "parameters", architecture, costs(parameters=50), *FASHION, 0.02)

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file
 from small_data import write_prepared
 
-from stages import cores, params
+from stages import cores, params, paths
 from stages.layouts import permutation
 from stages.provenance import StageError
 from stages.train.compute.local import train_seeds
@@ -34,6 +34,12 @@ def run_spec(sample=None, **recipe):
 
 def sampled(**changes):
     return SAMPLE.model_copy(update=changes)
+
+
+@pytest.fixture(autouse=True)
+def _own_finished_seeds(tmp_path, monkeypatch):
+    """What a user's interrupted training keeps must outlast the tests."""
+    monkeypatch.setattr(paths, "FINISHED_SEEDS", tmp_path / "finished")
 
 
 @pytest.fixture
