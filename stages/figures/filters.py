@@ -1,40 +1,61 @@
-"""First-layer filters of the baseline and of the variants with another kernel."""
+"""First-layer filters: of the baseline, of the variants with another kernel, and of the other kinds of net."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from stages import params
 from stages.drawing import style
+from stages.figures import probed
 from stages.figures.results import Results
 
 SHOWN = 16  # filters of a variant
+ROWS = 8  # convolutional variants
 TILE = 105  # pixels of a filter's longer side: enough that no viewer blurs it
 
 
-def filters(results: Results) -> Figure:
-    """One strip a variant, first seed; each strip has its own scale, symmetric around zero."""
-    keys = _shown(results)
-    strips = [_strip(results.filters[key]) for key in keys]
+def filters(results: Results) -> Figure | None:
+    """One strip a variant, first seed; each strip has its own scale, symmetric around zero. None where no variant has filters."""
+    weights = shown(results)
+    if not weights:
+        return None
+    strips = [_strip(own) for own in weights.values()]
     inch = (style.WIDTH - 1.5) / max(strip.shape[1] for strip in strips)
     heights = [strip.shape[0] * inch for strip in strips]
-    figure, panels = style.plt.subplots(len(keys), 1, figsize=(style.WIDTH, sum(heights) + 0.14 * len(keys) + 0.3), squeeze=False, height_ratios=heights)
-    for axes, key, strip in zip(panels[:, 0], keys, strips, strict=True):
+    figure, panels = style.plt.subplots(len(strips), 1, figsize=(style.WIDTH, sum(heights) + 0.14 * len(strips) + 0.3), squeeze=False, height_ratios=heights)
+    for axes, label, strip in zip(panels[:, 0], weights, strips, strict=True):
         axes.imshow(strip, interpolation="none", aspect="equal", extent=(0, strip.shape[1], strip.shape[0], 0))
         axes.set_xlim(0, max(strip.shape[1] for strip in strips))
+        axes.set_yticks([strip.shape[0] / 2], [label])
         axes.set_xticks([])
-        axes.set_yticks([strip.shape[0] / 2], [style.plain(results.names.label(key), 30)])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    panels[-1, 0].set_xlabel(_scale(results.filters[keys[0]]), loc="left", color=style.GREY, fontsize=7)
+    panels[-1, 0].set_xlabel(_scale(next(iter(weights.values()))), loc="left", color=style.GREY, fontsize=7)
     return figure
 
 
-def _shown(results: Results) -> list[str]:
-    """The baseline and every variant whose kernel differs from its; the first few, if the baseline has no filters."""
-    kernels = {key: params.pair(results.settings.variants[key].run.architecture.kernel) for key in (results.settings.baseline, *results.filters)}
-    differ = [key for key in results.filters if kernels[key] != kernels[results.settings.baseline]]
-    first = [key for key in results.filters if key == results.settings.baseline]
-    return (first + [key for key in differ if key not in first])[:8] or list(results.filters)[:4]
+def shown(results: Results) -> dict[str, np.ndarray]:
+    """Label → (filters, channels, height, width); of a locally connected layer, one filter at several positions."""
+    found = {key: drawn["filters"] for key, drawn in results.pictures.items() if np.isfinite(drawn["filters"]).all()}
+    convolutional = [key for key in _kernels(results) if key in found]
+    others = [key for key in probed.kinds(results) if key in found and key not in convolutional]
+    called, labels = probed.called(results), {}
+    for key in [*convolutional, *others]:
+        weights, label = found[key], style.plain(called[key], 30)
+        if weights.ndim == 6:
+            weights, label = weights[:, :, 0].reshape(-1, *weights.shape[3:]), f"{label}:\none filter, {weights.shape[0] * weights.shape[1]} positions"
+        labels[label] = weights
+    return labels
+
+
+def _kernels(results: Results) -> list[str]:
+    """The baseline, if it is convolutional, and every net with another kernel: the first of each."""
+    base = results.settings.baseline
+    first: dict[tuple[tuple[int, int], tuple[int, int]], str] = {}
+    for key in dict.fromkeys((base, *results.nets)):
+        architecture = results.settings.variants[key].run.architecture
+        if architecture.connectivity == "conv":
+            first.setdefault((params.pair(architecture.kernel), params.pair(architecture.dilation)), key)
+    return list(first.values())[:ROWS]
 
 
 def _strip(weights: np.ndarray) -> np.ndarray:
