@@ -135,7 +135,7 @@ def test_which_variants_are_shown():
     assert probed.of_kind(found, "resnet18") is None
     compared = probed.compared(found)
     assert {"cnn", "kernel_7", "linear", "cnn_permuted", "fully_connected_permuted"} <= set(compared)
-    assert not {"cnn_again", "random_labels", "cnn_300", "cnn_lr_low"} & set(compared)
+    assert not {"cnn_again", "random_labels", "cnn_300", "cnn_lr_0_003"} & set(compared)
     chosen = fields.chosen(found)
     assert chosen[:4] == ["cnn", "kernel_1", "depth_4", "dilated_3"] or chosen[:3] == ["cnn", "kernel_1", "depth_4"]
     assert {"locally_connected", "fully_connected", "cnn_permuted"} <= set(chosen)

@@ -69,7 +69,7 @@ def test_what_another_protocol_runs_may_be_too_large_for_this_one(tmp_path):
 
 
 def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
-    assert load(edited("lr: 0.003", "lr: 1e-3"), tmp_path).recipe.lr == 0.001
+    assert load(edited("lr: 0.01", "lr: 1e-3"), tmp_path).recipe.lr == 0.001
 
 
 MISTAKES = {
@@ -80,9 +80,9 @@ MISTAKES = {
     "typo in a block": (("recipe:\n", "recipes:\n"), ["recipe: missing", "did you mean 'recipe'?"]),
     "kernel of zero": (("{kernel: 5}", "{kernel: 0}"), ["kernel_5.run.architecture.kernel = 0", "a whole number from 1 up, or [height, width]"]),
     "kernel of three": (("{kernel: 5}", "{kernel: [1, 2, 3]}"), ["kernel = [1, 2, 3]", "[height, width]"]),
-    "number in quotes": (("lr: 0.003", "lr: '1e-3'"), ["recipe.lr = '1e-3'", "without quotes"]),
-    "negative lr": (("lr: 0.003", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
-    "lr that is not finite": (("lr: 0.003", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
+    "number in quotes": (("lr: 0.01", "lr: '1e-3'"), ["recipe.lr = '1e-3'", "without quotes"]),
+    "negative lr": (("lr: 0.01", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
+    "lr that is not finite": (("lr: 0.01", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
     "unknown choice": (("pooling: max", "pooling: median"), ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"]),
     "unknown protocol": (("protocol: default", "protocol: fast"), ["protocol: 'fast' is not one of quick, default, full, replication"]),
     "unknown baseline": (("baseline: cnn", "baseline: cmn"), ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"]),
@@ -177,7 +177,7 @@ def test_a_mistake_in_the_base_is_reported_once_and_not_for_every_variant(tmp_pa
 
 def test_several_mistakes_are_listed_together(tmp_path):
     with pytest.raises(params.ParamsError, match="2 mistakes"):
-        load(edited("lr: 0.003", "lr: -1").replace("batch_size: 64", "batch_size: 0"), tmp_path)
+        load(edited("lr: 0.01", "lr: -1").replace("batch_size: 32", "batch_size: 0"), tmp_path)
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((5, 6, 7), (1, 10, 11)), ((5, 6, 7, 3), (3, 10, 11)), ((5, 1, 40), (1, 1, 44))])
