@@ -106,8 +106,8 @@ MISTAKES = {
     ),
     "steps of zero": (("steps: null", "steps: 0"), ["recipe.steps = 0: should be greater than or equal to 1"]),
     "sample larger than the protocol's": (
-        ("train_size: 300}, recipe", "train_size: 5001}, recipe"),
-        ["variants.cnn_300.run.sample.train_size = 5001: protocol 'default' prepares 5000 train images"],
+        ("train_size: 300}, recipe", "train_size: 4001}, recipe"),
+        ["variants.cnn_300.run.sample.train_size = 4001: protocol 'default' prepares 4000 train images"],
     ),
     "layout that is not one": (
         ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches4}"),
