@@ -29,6 +29,31 @@ def points_interval(difference: float, low: float, high: float) -> str:
     return DASH if math.isnan(difference) else f"{points(difference)} {interval(low, high)}"
 
 
+def half_width(low: float, high: float) -> str:
+    """Of a symmetric interval of percentage points: [0.0010, 0.0074] → "± 0.32"; "± –" where it is unknown."""
+    return f"± {percent((high - low) / 2)}"
+
+
+def points_half_width(difference: float, low: float, high: float) -> str:
+    """ "+0.42 ± 0.32": a difference with half its interval."""
+    return DASH if math.isnan(difference) else f"{points(difference)} {half_width(low, high)}"
+
+
+def p_value(p: float) -> str:
+    """Three digits: "0.004", "<0.001"."""
+    return DASH if math.isnan(p) else "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def plain(number: float, digits: int = 3) -> str:
+    """A number without a unit that has a sign: "+0.041"; what rounds to zero has none."""
+    return DASH if math.isnan(number) else _signed(f"{number:+.{digits}f}")
+
+
+def plain_interval(low: float, high: float, digits: int = 3) -> str:
+    """ "[0.012, 0.070]"."""
+    return f"[{', '.join(DASH if math.isnan(end) else _signed(f'{end:.{digits}f}') for end in (low, high))}]"
+
+
 def mean_sd(mean: float, sd: float) -> str:
     return DASH if math.isnan(mean) else f"{percent(mean)} ± {percent(sd)}"
 

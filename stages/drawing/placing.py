@@ -24,7 +24,10 @@ STEPS = 80  # points of a leader line that are looked at
 
 @dataclass(frozen=True)
 class Point:
-    """A label to place, at (x, y) in data units; low and high are the ends of its vertical interval, if it has one."""
+    """A label to place, at (x, y) in data units; low and high are the ends of its vertical interval, if it has one.
+
+    A point without a label is kept clear of the others' labels.
+    """
 
     x: float
     y: float
@@ -38,7 +41,7 @@ def place_labels(figure: Figure, axes: Axes, points: Sequence[Point], path: np.n
     """Label the points, the loneliest first, each at the nearest free place; a leader line joins what stands apart.
 
     path: (n, 2) corners, in data units, of a drawn line that the labels keep off where they can.
-    Returns the texts in the order of the points; None for a label that has no free place and is left out.
+    Returns the texts in the order of the points; None without a label, and for one that has no free place and is left out.
     The layout must be final: limits set and the layout engine off, or the texts would move apart from what was measured.
     """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -51,6 +54,8 @@ def place_labels(figure: Figure, axes: Axes, points: Sequence[Point], path: np.n
     texts: list[Text | None] = [None] * len(points)
     for index in sorted(range(len(points)), key=lambda i: (_crowd(centres, i, 40 * unit), i)):
         point, centre = points[index], centres[index]
+        if not point.label:
+            continue
         text = axes.annotate(
             style.plain(point.label, LABEL), (point.x, point.y), xytext=(0, 0), textcoords="offset points",
             fontsize=size, color=style.readable(point.colour), ha="center", va="center", zorder=6,

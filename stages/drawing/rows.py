@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 from stages.drawing import style
 
 ROW = 0.205  # inches a row takes, where the page has room
-LABEL = 40  # characters of a row's label
+LABEL = 44  # characters of a row's label
 
 
 @dataclass(frozen=True)
 class Row:
     """values: one for each seed, in the unit of the axis. low and high are NaN where there is no interval.
 
-    text: what stands at the right of the row.
+    text: what stands at the right of the row. outer: a second, wider interval, drawn thin. band: the half width of a
+    light band around zero, inside which a value is too small to matter.
     """
 
     label: str
@@ -28,6 +29,8 @@ class Row:
     high: float
     colour: str
     text: str = ""
+    outer: tuple[float, float] = (math.nan, math.nan)
+    band: float = 0.0
 
 
 def height(n_rows: int, rest: float = 0.62) -> float:
@@ -41,6 +44,10 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
     for place, row in enumerate(rows):
         spread = np.linspace(-0.24, 0.24, len(row.values)) if len(row.values) > 1 else [0.0]
         axes.scatter(row.values, place + np.asarray(spread), s=7, color=row.colour, alpha=0.45, linewidths=0, zorder=2)
+        if row.band:
+            axes.barh(place, 2 * row.band, left=-row.band, height=0.84, color="#EFEFEF", linewidth=0, zorder=0)
+        if not math.isnan(row.outer[0]):
+            axes.plot(row.outer, [place, place], color=row.colour, linewidth=0.8, solid_capstyle="butt", zorder=3)
         if not math.isnan(row.low):
             axes.errorbar(
                 row.mean, place, xerr=[[row.mean - row.low], [row.high - row.mean]],
