@@ -1,94 +1,88 @@
-"""The report's first paragraph, computed: what convolution buys, what the permutation takes, who withstands a shift."""
+"""The report's first words, computed: what locality and sharing buy, what the permutation takes, who withstands a shift."""
 
 from stages.drawing import numbers
 from stages.drawing.tables import escape
 from stages.figures import sentences
 from stages.figures.results import Results
-from stages.inference import intervals
+from stages.inference import verdict as verdicts
 
-GAP, PERMUTED = "gap_original", "gap_permuted"  # contrasts of params.yaml
+# Keys of hypotheses.yaml; a sentence about one that is not declared, or did not run, is left out.
+GAP, PERMUTED, TAKES = "gap_original", "gap_permuted", "permutation_takes_the_lead"
+LOCALITY, SHARING, MORE = "locality", "sharing", "locality_over_sharing"
 
 
 def answer(results: Results) -> str:
-    """Sentences about what did run; one about a variant that did not is left out."""
-    parts = [gap(results) or best(results), local(results), permutation(results), shift(results), sentences.no_direction(results)]
-    return " ".join(part for part in parts if part)
+    """A list in markdown, of what did run."""
+    points = [gap(results) or best(results), ladder(results), permutation(results), shift(results)]
+    last = " ".join(part for part in (sentences.tally(results), sentences.no_verdict(results)) if part)
+    tally = f"{last} See @sec-hypotheses."
+    return "\n".join(f"- {point}" for point in (*points, tally) if point) + "\n"
 
 
 def gap(results: Results) -> str:
-    """What the contrast CNN − MLP says on the original pixels; empty if params.yaml has no such contrast."""
-    if GAP not in results.settings.contrasts:
+    """What convolution is worth on the original pixels."""
+    if not results.has_run(GAP):
         return ""
     variant, reference = _arms(results, GAP)
     one, other = _nets(results, variant, reference)
-    made = _contrast(results, GAP)
     reached = f"{sentences.mean(results, variant)} against {sentences.mean(results, reference)}"
-    return f"On {_title(results)}, {sentences.verdict(results, one, other, made)} ({reached})."
+    return f"**Convolution.** On {_title(results)}, {sentences.verdict(results, GAP, one, other)} ({reached})."
 
 
-def local(results: Results) -> str:
-    """Where the locally connected net stands to the two nets of the gap; empty if it, or the gap, is missing."""
-    found = [key for key, variant in results.settings.active_variants.items() if _is_local(results, key) and variant.run.sample.layout == "original"]
-    if not found or GAP not in results.settings.contrasts:
-        return ""
-    variant, reference = _arms(results, GAP)
-    if found[0] in (variant, reference):
-        return ""
-    one, other = _nets(results, variant, reference)
-    first, second = (results.estimate(results.differences(found[0], key)) for key in (variant, reference))
-    ways = [results.direction(made) for made in (first, second)]
-    subject = "The locally connected net, which keeps locality but shares no weights,"
-    if intervals.NOT_STATED in ways:
-        return f"{subject} is at {sentences.points(first)} from {one} and at {sentences.points(second)} from {other}."
-    link = "lies between the two: it is" if set(ways) == {intervals.ABOVE, intervals.BELOW} else "is"
-    return f"{subject} {link} {ways[0]} {one}, {sentences.points(first)}, and {ways[1]} {other}, {sentences.points(second)}."
+def ladder(results: Results) -> str:
+    """What of the gap is locality's and what is sharing's."""
+    parts = []
+    for key, what in ((LOCALITY, "Locality"), (SHARING, "Sharing")):
+        if results.has_run(key):
+            one, other = _nets(results, *_arms(results, key))
+            parts.append(f"**{what}.** {_capital(sentences.verdict(results, key, one, other))}.")
+    if len(parts) == 2 and results.has_run(MORE):
+        row = results.hypotheses.loc[MORE]
+        more = f"Locality's part minus sharing's is {sentences.evidence(row)}"
+        parts.append(f"{more}{_judged(str(row['verdict']), 'locality buys more', 'sharing buys more', 'both buy as much')}.")
+    return " ".join(parts)
 
 
 def permutation(results: Results) -> str:
-    """The gap on permuted pixels, and what the permutation takes from it; empty if the contrast is missing."""
-    if PERMUTED not in results.settings.contrasts:
-        return ""
-    variant, reference = _arms(results, PERMUTED)
-    one, other = _nets(results, variant, reference)
-    sentence = f"With the pixels permuted, {sentences.verdict(results, one, other, _contrast(results, PERMUTED))}"
-    if GAP not in results.settings.contrasts:
-        return f"{sentence}."
-    return f"{sentence}; {permutation_effect(results)}."
-
-
-def permutation_effect(results: Results) -> str:
-    """How the gap changes from original to permuted pixels, paired by seed. A clause."""
-    before, after = (results.differences(*_arms(results, key)) for key in (GAP, PERMUTED))
-    taken = results.estimate(intervals.paired_differences(before, after))
-    added = intervals.Estimate(taken.n, -taken.mean, taken.sd, -taken.high, -taken.low)
-    clauses = {
-        intervals.ABOVE: f"the permutation takes {_unsigned(taken)} from the gap",
-        intervals.BELOW: f"the permutation adds {_unsigned(added)} to the gap",
-        intervals.ALIKE: f"the gap's change, {sentences.points(added)}, is not distinguishable from zero",
-    }
-    return clauses.get(results.direction(taken), f"the permutation changes the gap by {sentences.points(added)}")
+    """The gap on permuted pixels, and what the permutation takes from it."""
+    parts = []
+    if results.has_run(PERMUTED):
+        one, other = _nets(results, *_arms(results, PERMUTED))
+        parts.append(f"With the pixels permuted, {sentences.verdict(results, PERMUTED, one, other)}.")
+    if results.has_run(TAKES):
+        row = results.hypotheses.loc[TAKES]
+        less = f"The lead on original pixels minus the lead on permuted ones is {sentences.evidence(row)}"
+        judged = _judged(str(row["verdict"]), "the permutation takes from it", "the permutation adds to it", "the permutation leaves it as it is")
+        parts.append(f"{less}{judged}.")
+    return f"**Order of the pixels.** {' '.join(parts)}" if parts else ""
 
 
 def shift(results: Results) -> str:
-    """The most and the least shift-consistent variant; empty without a probe or with one variant."""
-    means = results.variants["shift_consistency_mean"]
+    """The most and the least shift-consistent net; empty without a probe or with one variant."""
+    means = results.variants.loc[results.nets, "shift_consistency_mean"]
     if not results.shifts_were_probed or len(means) < 2:
         return ""
     if means.max() == means.min():
-        return f"All variants have the same mean shift consistency, {numbers.percent_sign(means.max())}."
+        return f"**Shifts.** All nets have the same mean shift consistency, {numbers.percent_sign(means.max())}."
     (most, high), (least, low) = (sentences.extreme(results, "shift_consistency", highest) for highest in (True, False))
-    return f"Over shifts of the image, predictions agree most often for {most} ({high} of the pairs of shifts) and least often for {least} ({low})."
+    return f"**Shifts.** Over shifts of the image, predictions agree most often for {most} ({high} of the pairs of shifts) and least often for {least} ({low})."
 
 
 def best(results: Results) -> str:
-    """The highest mean accuracy and whose it is."""
-    accuracies, on = results.variants["accuracy_mean"], f"On {_title(results)},"
+    """The highest mean accuracy of a net and whose it is."""
+    accuracies, on = results.variants.loc[results.nets, "accuracy_mean"], f"On {_title(results)},"
     names, reached = sentences.extreme(results, "accuracy")
     if len(accuracies) == 1:
         return f"{on} {names} reaches {reached} test accuracy."
     if accuracies.max() == accuracies.min():
-        return f"{on} all {len(accuracies)} variants have the same mean test accuracy, {reached}."
-    return f"{on} the highest mean test accuracy of {len(accuracies)} variants is that of {names}: {reached}."
+        return f"{on} all {len(accuracies)} nets have the same mean test accuracy, {reached}."
+    return f"{on} the highest mean test accuracy of {len(accuracies)} nets is that of {names}: {reached}."
+
+
+def _judged(verdict: str, better: str, worse: str, equivalent: str) -> str:
+    """A clause that follows the numbers; empty where no verdict is stated."""
+    clauses = {verdicts.BETTER: better, verdicts.WORSE: worse, verdicts.EQUIVALENT: equivalent, verdicts.INCONCLUSIVE: "which decides nothing"}
+    return f": {clauses[verdict]}" if verdict in clauses else ""
 
 
 def _nets(results: Results, variant: str, reference: str) -> tuple[str, str]:
@@ -99,22 +93,14 @@ def _nets(results: Results, variant: str, reference: str) -> tuple[str, str]:
     return f"the {kinds[0]}", f"the {kinds[1]}"
 
 
-def _arms(results: Results, contrast: str) -> tuple[str, str]:
-    about = results.settings.contrasts[contrast]
-    return about.variant, about.reference
-
-
-def _contrast(results: Results, contrast: str) -> intervals.Estimate:
-    return results.estimate(results.differences(*_arms(results, contrast)))
-
-
-def _is_local(results: Results, key: str) -> bool:
-    return results.settings.variants[key].run.architecture.connectivity == "locally_connected"
+def _arms(results: Results, key: str) -> tuple[str, str]:
+    contrast = results.declared[key].contrast
+    return contrast.variant, contrast.reference
 
 
 def _title(results: Results) -> str:
     return escape(results.dataset["title"])
 
 
-def _unsigned(made: intervals.Estimate) -> str:
-    return sentences.points(made).lstrip("+")
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,9 +1,14 @@
 """The generated chapter of the report: a section for each family that has something to compare."""
 
+import math
+
 from stages.drawing import numbers
 from stages.drawing.tables import escape
-from stages.figures import sentences, tables
+from stages.figures import hypotheses, matched, sentences, tables
 from stages.figures.results import Results
+from stages.inference import verdict as verdicts
+
+EXPLORED = "The list has every level, also those that no hypothesis was declared about."
 
 
 def families(results: Results) -> str:
@@ -18,16 +23,19 @@ def _section(results: Results, key: str) -> str:
     levels = results.names.levels(key)
     lines = [f"- {_level(results, key, variant)}" for variant in levels if variant != family.reference]
     reference = f"The reference is **{escape(levels[family.reference])}**, at {sentences.mean(results, family.reference)} test accuracy."
+    declared = [f"- {hypotheses.sentence(results, claim)}" for claim in hypotheses.of_family(results, key)]
     parts = [
         f"### {escape(family.title)} {{#sec-family-{slug}}}",
         f"*{family.question.strip()}* Held constant: {_lowered(family.held.strip())}",
-        " ".join(part for part in (reference, sentences.no_direction(results)) if part),
+        "\n".join(declared),
+        matched.sentence(results, key),
+        " ".join(part for part in (reference, EXPLORED if declared else "", sentences.no_direction(results)) if part),
         "\n".join(lines),
         f"See @fig-family-{slug}, @tbl-family-{slug} and @tbl-cost-{slug}.",
         f'![{_caption(results, key)}](figures/family-{key}.svg){{#fig-family-{slug} fig-alt="{_alt(results, key)}"}}',
         tables.family_tables(results, key).rstrip(),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _level(results: Results, key: str, variant: str) -> str:
@@ -35,10 +43,15 @@ def _level(results: Results, key: str, variant: str) -> str:
     family, levels = results.settings.families[key], results.names.levels(key)
     subject, reference = f"**{escape(levels[variant])}**", escape(levels[family.reference])
     made = results.estimate(results.differences(variant, family.reference))
-    sentence = sentences.verdict(results, subject, reference, made)
+    sentence = sentences.standing(results, subject, reference, made)
+    row = results.effects[(results.effects["family"] == key) & (results.effects["variant"] == variant)].iloc[0]
+    if not math.isnan(row["total_low"]):
+        sentence += f", with new images {numbers.interval(row['total_low'], row['total_high'])}"
+    if row["verdict"] != verdicts.NOT_STATED:
+        sentence += f"; {row['verdict']}"
     if results.shifts_were_probed:
         shift = results.estimate(results.differences(variant, family.reference, "shift_consistency"))
-        sentence += f". {sentences.verdict(results, 'It', reference, shift, 'in shift consistency')}"
+        sentence += f". {sentences.standing(results, 'It', reference, shift, 'in shift consistency')}"
     return f"{sentence}."
 
 

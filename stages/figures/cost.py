@@ -15,9 +15,10 @@ COSTS = {"parameters": "parameters", "macs": "multiply-accumulates for one image
 
 
 def cost(results: Results) -> Figure:
-    """Every variant with its interval; the line joins those that no cheaper variant reaches (the Pareto front).
+    """Every net with its interval; the line joins those that no cheaper variant reaches (the Pareto front).
 
-    A label that no free place is left for is missing here; the table has them all.
+    Named are the variants that ran under every seed and those on the line; a label that no free place is left for is
+    missing here, and the table has them all.
     """
     figure, panels = style.plt.subplots(2, 1, figsize=(style.WIDTH, 6.2), sharey=True)
     for axes, (column, title) in zip(panels, COSTS.items(), strict=True):
@@ -35,10 +36,14 @@ def cost(results: Results) -> Figure:
 
 def points(results: Results, column: str) -> list[placing.Point]:
     made = []
-    for key, row in results.variants.iterrows():
-        name = str(key)
+    means = results.variants.loc[results.nets]
+    front = pareto_front(means[column].to_numpy(dtype=float), means["accuracy_mean"].to_numpy())
+    named = set(results.primary) | {results.nets[index] for index in front}
+    for name in results.nets:
+        row = results.variants.loc[name]
         low, high = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
-        made.append(placing.Point(row[column], 100 * row["accuracy_mean"], low, high, results.names.short(name), results.names.colour(name)))
+        label = results.names.short(name) if name in named else ""
+        made.append(placing.Point(row[column], 100 * row["accuracy_mean"], low, high, label, results.names.colour(name)))
     return made
 
 
@@ -61,7 +66,7 @@ def _draw(axes: Axes, results: Results, column: str) -> None:
     for point in shown:
         if np.isfinite(point.low):
             axes.vlines(point.x, point.low, point.high, color=point.colour, linewidth=1.2, zorder=3)
-        axes.scatter([point.x], [point.y], s=24, color=point.colour, edgecolors="white", linewidths=0.5, zorder=4)
+        axes.scatter([point.x], [point.y], s=24 if point.label else 10, color=point.colour, edgecolors="white", linewidths=0.5, zorder=4)
     axes.set_xlim(x.min() / 1.6, x.max() * 1.6)
     low, high = axes.get_ylim()
     axes.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
@@ -83,8 +88,8 @@ def _stairs(shown: list[placing.Point]) -> np.ndarray:
 
 def _legend(figure: Figure, results: Results) -> None:
     """The families' colours; a variant's tone within its family is told by its label."""
-    homes = [results.names.home(str(key)) for key in results.variants.index if key != results.settings.baseline]
-    shown = [family for family in results.settings.families if family in homes]
+    homes = {results.names.home(key) for key in results.nets if key != results.settings.baseline}
+    shown = [group for group in results.names.groups() if group in {results.names.group(home) for home in homes if home}]
     handles = [Line2D([], [], color=style.INK, marker="o", linestyle="", markersize=5, label="baseline")]
     for family in shown:
         title = style.plain(results.settings.families[family].title, 20)

@@ -37,15 +37,24 @@ def learning_curves(results: Results) -> Figure:
     for index in range(len(groups), bands * columns):
         for row in range(2):
             grid[2 * (index // columns) + row][index % columns].set_axis_off()
-    _share_limits(grid)
+    _share_limits(grid, max(map(len, groups.values())))
     return figure
 
 
 def _groups(results: Results) -> dict[str, dict[str, str]]:
-    """Title of a panel → variant → its name there. A variant without a family stands in the last panel; a long family has several."""
-    groups = {results.settings.families[key].title: results.names.levels(key) for key in results.families}
-    shown = {key for levels in groups.values() for key in levels}
-    others = {key: results.names.short(key) for key in results.variants.index if key not in shown}
+    """Title of a panel → variant → its name there. A variant without a family stands in the last panel; a long family has several.
+
+    Of families that are arms of one question the first alone; none that varies the recipe of one net, and no random labels.
+    """
+    recipes = {key: variant.run.recipe.model_copy(update={"lr": results.settings.recipe.lr}) for key, variant in results.settings.active_variants.items()}
+    grid = {key for group in results.alike_but("recipe.lr") for key in group} - set(results.nets)
+    samples = {key: variant.run.sample for key, variant in results.settings.active_variants.items()}
+    groups = {}
+    for key in results.families:
+        levels = {variant: level for variant, level in results.names.levels(key).items() if samples[variant].labels == "published"}
+        if results.names.group(key) == key and not grid & set(levels) and {recipes[variant] for variant in levels} == {recipes[results.settings.baseline]}:
+            groups[results.settings.families[key].title] = levels
+    others = {key: results.names.short(key) for key in results.variants.index if not results.settings.variants[key].families or not groups}
     groups |= {"Others" if groups else "All variants": others} if others else {}
     panels = {}
     for title, lines in groups.items():
@@ -105,9 +114,9 @@ def _legend(axes: Axes, lines: int) -> None:
     axes.legend(loc="upper right", fontsize=6 if lines <= 5 else 5, **options)
 
 
-def _share_limits(grid: np.ndarray) -> None:
+def _share_limits(grid: np.ndarray, lines: int) -> None:
     """One scale for each measure, so that the panels can be compared; the loss leaves room for its legend."""
-    for row, room in ((0, 0.0), (1, 0.25)):
+    for row, room in ((0, 0.0), (1, 0.25 if lines <= 5 else 0.6)):
         shown = [axes for line in grid[row::2] for axes in line if axes.has_data()]
         low, high = min(axes.get_ylim()[0] for axes in shown), max(axes.get_ylim()[1] for axes in shown)
         for axes in shown:

@@ -6,27 +6,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.drawing import numbers, rows, style
+from stages.figures import axis
 from stages.figures.results import Results
 
-# Where the axis of the forest ends, if some differences are FAR times as long: at MOST of them, and a MARK further.
-FAR, MOST, MARK = 2.5, 0.7, 0.3
+ARROW = "; an arrow: beyond the axis"
 
 
 def accuracy(results: Results) -> Figure:
     """Test accuracy of every variant, best on top, in the colour of its family."""
     order = sorted(results.variants.index, key=lambda key: -results.variants.loc[key, "accuracy_mean"])
-    figure, (axes,) = rows.figure(len(order), rest=0.95)
-    rows.draw(axes, [row(results, key, results.names.label(key), "accuracy", with_mean=True) for key in order], rest=0.95)
+    figure, (axes,) = rows.figure(len(order), rest=1.05)
+    drawn = [row(results, key, results.names.label(key), "accuracy", with_mean=True) for key in order]
+    rows.draw(axes, drawn, rest=1.05)
+    arrows = axis.cut(axes, drawn, centre=100 * results.variants.loc[results.settings.baseline, "accuracy_mean"])
     _mark_baseline(results, axes)
-    axes.set_xlabel(f"test accuracy, % ({_what(results)})")
+    axes.set_xlabel(f"test accuracy, %\n({_what(results)}{ARROW if arrows else ''})")
     return figure
 
 
 def forest(results: Results) -> Figure:
-    """Differences from the baseline, paired by seed, coloured by what their interval supports; the numbers stand at the right."""
+    """Differences from the baseline, paired by seed, coloured by what their interval supports; the numbers stand at the right.
+
+    Of the variants that ran under every seed alone, where others had fewer: the families' figures have them all.
+    """
     baseline = results.settings.baseline
     drawn = []
-    for key in results.variants.index.drop(baseline):
+    for key in compared(results):
         made = results.estimate(differences := results.differences(key, baseline))
         colour = style.DIRECTION_COLOURS.get(results.direction(made), style.GREY)
         values = [100 * value for value in differences.values()]
@@ -36,11 +41,14 @@ def forest(results: Results) -> Figure:
     figure, (axes,) = rows.figure(len(drawn), rest=0.75)
     rows.draw(axes, drawn, rest=0.75)
     axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
-    arrows = _cut(axes, drawn)
-    axes.set_xlabel(
-        f"test accuracy minus the baseline's, percentage points\n({_what(results)}, paired by seed{'; an arrow: beyond the axis' if arrows else ''})"
-    )
+    arrows = axis.cut(axes, drawn)
+    axes.set_xlabel(f"test accuracy minus the baseline's, percentage points\n({_what(results)}, paired by seed{ARROW if arrows else ''})")
     return figure
+
+
+def compared(results: Results) -> list[str]:
+    """The variants in the forest."""
+    return [key for key in results.primary if key != results.settings.baseline] or list(results.variants.index.drop(results.settings.baseline))
 
 
 def family(results: Results, key: str) -> Figure:
@@ -72,22 +80,6 @@ def _mark_baseline(results: Results, axes: Axes) -> None:
 
 
 def _what(results: Results) -> str:
-    n = len(results.settings.active_protocol.seeds)
-    if n == 1:
+    if len(results.settings.active_protocol.seeds) == 1:
         return "one seed, no interval"
-    return f"dots: {n} seeds, bars: {100 * results.settings.inference.confidence:g} % interval of the mean"
-
-
-def _cut(axes: Axes, drawn: list[rows.Row]) -> bool:
-    """End the axis where most differences lie, if some lie far off, and mark what goes beyond it by an arrow; returns whether it did."""
-    farthest = [max((value for value in (*row.values, row.mean, row.low, row.high) if not math.isnan(value)), key=abs) for row in drawn]
-    limit = (1 + MARK) * sorted(map(abs, farthest))[math.ceil(MOST * len(farthest)) - 1]
-    if limit == 0 or max(map(abs, farthest)) <= FAR * limit:
-        return False
-    left, right = axes.get_xlim()
-    axes.set_xlim(max(left, -limit), min(right, limit))
-    for place, (row, end) in enumerate(zip(drawn, farthest, strict=True)):
-        if abs(end) > limit:
-            x, marker = (0.99, ">") if end > 0 else (0.01, "<")
-            axes.plot([x], [place], marker=marker, color=row.colour, markersize=5, transform=axes.get_yaxis_transform(), zorder=5)
-    return True
+    return f"dots: seeds, bars: {100 * results.settings.inference.confidence:g} % interval of the mean"

@@ -31,14 +31,33 @@ class Names:
         """ "CNN", "MLP"…: what kind of net it is."""
         return NETS[self._settings.variants[variant].run.architecture.connectivity]
 
+    def kind(self, variant: str) -> str:
+        """ "CNN + global average": the net and, where it averages over positions, its head."""
+        architecture = self._settings.variants[variant].run.architecture
+        pooled = architecture.connectivity in ("conv", "locally_connected") and architecture.head != "flatten"
+        return self.net(variant) + (f" + {architecture.head.replace('_', ' ')}" if pooled else "")
+
+    def kinds(self, variants: list[str]) -> list[str]:
+        """The kind of each; where several are of one kind, what `short` calls them."""
+        found = [self.kind(variant) for variant in variants]
+        return [name if found.count(name) == 1 else self.short(variant) for name, variant in zip(found, variants, strict=True)]
+
     def home(self, variant: str) -> str | None:
         return next(iter(self._settings.variants[variant].families), None)
 
     def colour(self, variant: str) -> str:
         return self._colours[variant]
 
+    def group(self, family: str) -> str:
+        """The family of which this one is an arm: "kernel" of kernel_matched and kernel_field; itself, if there is none."""
+        return next((other for other in self._settings.families if family.startswith(f"{other}_")), family)
+
+    def groups(self) -> list[str]:
+        return list(dict.fromkeys(self.group(family) for family in self._settings.families))
+
     def family_colour(self, family: str) -> str:
-        return style.PALETTE[list(self._settings.families).index(family) % len(style.PALETTE)]
+        """The arms of one question share a hue."""
+        return style.PALETTE[self.groups().index(self.group(family)) % len(style.PALETTE)]
 
     def _level(self, variant: str, family: str) -> str:
         return self._settings.variants[variant].families[family]
@@ -56,9 +75,9 @@ class Names:
 
     def _all_colours(self) -> dict[str, str]:
         colours = dict.fromkeys(self._settings.variants, style.GREY)
-        for family in self._settings.families:
-            own = [key for key in self._settings.variants if self.home(key) == family and key != self._settings.baseline]
-            colours |= dict(zip(own, style.shades(self.family_colour(family), len(own)), strict=True)) if own else {}
+        for group in self.groups():
+            own = [key for key in self._settings.variants if key != self._settings.baseline and (home := self.home(key)) and self.group(home) == group]
+            colours |= dict(zip(own, style.shades(self.family_colour(group), len(own)), strict=True)) if own else {}
         return colours | {self._settings.baseline: style.INK}
 
 

@@ -15,8 +15,8 @@ REST = 0.6  # inches beside the rows of shift consistency
 
 
 def shift(results: Results) -> Figure:
-    """Above, the shift consistency of every variant; below, accuracy as a map over the shift for a few of them."""
-    order = sorted(results.variants.index, key=lambda key: -results.variants.loc[key, "shift_consistency_mean"])
+    """Above, the shift consistency of every net; below, accuracy as a map over the shift for a few of them."""
+    order = sorted(results.nets, key=lambda key: -results.variants.loc[key, "shift_consistency_mean"])
     maps = {key: accuracy_map(results, key) for key in chosen(results, order)}
     flat = next(iter(maps.values())).shape[0] == 1
     bottom = 1.35 if flat else 2.1
@@ -51,9 +51,8 @@ def shift(results: Results) -> Figure:
 def chosen(results: Results, order: list[str]) -> list[str]:
     """The baseline, the most and the least consistent, and the first other kinds of net, each once."""
     kinds: dict[str, str] = {}
-    for key in results.variants.index:
-        if results.settings.variants[key].run.sample.layout == "original":
-            kinds.setdefault(results.names.net(key), key)
+    for key in results.nets:
+        kinds.setdefault(results.names.net(key), key)
     wanted = [results.settings.baseline, *order[:1], *order[-1:], *kinds.values()]
     return list(dict.fromkeys(wanted))[:MAPS]
 

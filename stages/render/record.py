@@ -28,7 +28,7 @@ def settings(loaded: params.Params) -> dict[str, Any]:
 
 def made(loaded: params.Params) -> dict[str, str]:
     raw = loaded.model_dump(mode="json")
-    used = {name: raw[name] for name in (*BLOCKS, "baseline", "contrasts", "families", "variants")}
+    used = {name: raw[name] for name in (*BLOCKS, "families", "variants")}
     used["protocol"] = raw["protocols"][loaded.protocol]
     digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
     return {"params_sha256": digest[:SHOWN], "cpu": escape(provenance.cpu_name())}
