@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from stages import params, paths
 from stages.architectures.closed_form import closed_form
-from stages.collect import outputs, read, tables
+from stages.collect import outputs, read, tables, verdicts
 from stages.figures import results
 
 REPOSITORY = Path(__file__).parents[1]
@@ -29,22 +29,38 @@ MEANS = {
 def settings(change: Any = None) -> dict[str, Any]:
     """The repository's params.yaml as a mapping, after `change(mapping)`."""
     raw = YAML(typ="safe", pure=True).load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    raw["inference"]["resamples"] = 20  # of the A/A comparison, whose rates no test of the report needs
     if change is not None:
         change(raw)
     return raw
 
 
 def only(raw: dict[str, Any], *variants: str) -> None:
-    """Leave the named variants, and what still can be said of them."""
-    raw["contrasts"] = {key: about for key, about in raw["contrasts"].items() if {about["variant"], about["reference"]} <= set(variants)}
+    """Leave the named variants, of which the first is the baseline if cnn is not among them, and what still can be said of them."""
     raw["families"] = {key: about for key, about in raw["families"].items() if about["reference"] in variants}
     raw["variants"] = {key: raw["variants"][key] for key in variants}
     for variant in raw["variants"].values():
         variant["families"] = {family: level for family, level in variant["families"].items() if family in raw["families"]}
+        variant["matched"] = {quantity: other for quantity, other in variant.get("matched", {}).items() if other in variants}
+        variant["run"].pop("protocols", None)
+    for protocol in raw["protocols"].values():
+        if protocol["baseline"] not in variants:
+            protocol["baseline"] = "cnn" if "cnn" in variants else variants[0]
 
 
 def seeds(number: int) -> Any:
-    return lambda raw: raw["protocols"]["default"].update(seeds=list(range(number)))
+    """As many for every variant."""
+    return lambda raw: raw["protocols"][raw["protocol"]].update(seeds=list(range(number)), few_seeds=list(range(number)))
+
+
+def declared(raw: dict[str, Any]) -> dict[str, Any]:
+    """The repository's hypotheses about variants and families that are left."""
+    found = YAML(typ="safe", pure=True).load((REPOSITORY / "hypotheses.yaml").read_text(encoding="utf-8"))
+
+    def names(contrast: dict[str, Any]) -> set[str]:
+        return {contrast["variant"], contrast["reference"]} | (names(contrast["minus"]) if "minus" in contrast else set())
+
+    return {key: about for key, about in found.items() if names(about["contrast"]) <= set(raw["variants"]) and about["family"] in raw["families"]}
 
 
 def three(raw: dict[str, Any]) -> None:
@@ -58,9 +74,18 @@ def signal(raw: dict[str, Any]) -> None:
     raw["variants"]["kernel_5"]["run"] = {"architecture": {"kernel": [1, 5]}}
 
 
-def forty(raw: dict[str, Any]) -> None:
-    for number, family in zip(range(23), cycle(list(raw["families"])), strict=False):
+FIRST = ("connectivity", "kernel", "depth", "padding")
+
+
+def sixty(raw: dict[str, Any]) -> None:
+    for number, family in zip(range(8), cycle(FIRST), strict=False):
         raw["variants"][f"extra_{number}"] = {"families": {family: f"level {number}"}, "run": {"architecture": {"channels": [17 + number, 32]}}}
+
+
+def replication(raw: dict[str, Any]) -> None:
+    raw["protocol"] = "replication"
+    seeds(3)(raw)
+    raw["protocols"]["replication"] |= {"epochs": 2, "train_size": 10000}
 
 
 # What may run: a change of params.yaml, and of the invented data.
@@ -69,33 +94,39 @@ RUNS = {
     "three": (three, {}),
     "without MLP": (lambda raw: only(raw, "cnn", "kernel_5", "locally_connected"), {}),
     "one variant": (lambda raw: only(raw, "cnn"), {}),
-    "MLP alone": (lambda raw: (only(raw, "fully_connected"), raw.update(baseline="fully_connected")), {}),
+    "MLP alone": (lambda raw: only(raw, "fully_connected"), {}),
     "one seed": (lambda raw: (three(raw), seeds(1)(raw)), {}),
     "quick": (lambda raw: raw.update(protocol="quick"), {}),
-    "no margin": (lambda raw: (three(raw), raw["data"].update(margin=0)), {}),
+    "no margin": (lambda raw: (three(raw), raw["protocols"]["default"].update(margin=0)), {}),
     "signal": (signal, {"shape": (1, 64, 1), "classes": ["low", "high"]}),
     "100 classes, RGB": (
         lambda raw: (only(raw, "cnn", "kernel_5"), raw["protocols"]["default"].update(epochs=1)),
         {"shape": (32, 32, 3), "classes": [f"class {i}" for i in range(100)]},
     ),
     "no family": (lambda raw: (only(raw, "cnn", "kernel_5"), raw.update(families={}), [v.update(families={}) for v in raw["variants"].values()]), {}),
-    "a class never right": (lambda raw: only(raw, "cnn", "kernel_5"), {"n_test": 8, "means": {"cnn": [0.0] * 5, "kernel_5": [0.5] * 5}}),
-    "perfect": (lambda raw: only(raw, "cnn", "kernel_5"), {"means": {"cnn": [1.0] * 5, "kernel_5": [1.0] * 5}}),
-    "forty": (forty, {}),
+    "a class never right": (lambda raw: only(raw, "cnn", "kernel_5"), {"n_test": 8, "means": {"cnn": [0.0] * 10, "kernel_5": [0.5] * 10}}),
+    "perfect": (lambda raw: only(raw, "cnn", "kernel_5"), {"means": {"cnn": [1.0] * 10, "kernel_5": [1.0] * 10}}),
+    "sixty": (sixty, {}),
+    "replication": (replication, {}),
 }
 
 
-def make_root(root: Path, raw: dict[str, Any], **choices: Any) -> params.Params:
-    """Write params.yaml and everything that download, prepare, train and probe would leave under `root`."""
-    loaded = write_params(root, raw)
+def make_root(root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | None = None, **choices: Any) -> params.Params:
+    """Write the settings and everything that download, prepare, train and probe would leave under `root`.
+
+    hypotheses: by default those of the repository about variants that are left.
+    """
+    loaded = write_params(root, raw, hypotheses)
     write_data(root / "data", loaded, **choices)
     return loaded
 
 
-def write_params(root: Path, raw: dict[str, Any]) -> params.Params:
+def write_params(root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | None = None) -> params.Params:
     root.mkdir(parents=True, exist_ok=True)
     with (root / "params.yaml").open("w", encoding="utf-8") as file:
         YAML().dump(raw, file)
+    with (root / "hypotheses.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump(declared(raw) if hypotheses is None else hypotheses, file)
     return params.load(root / "params.yaml")
 
 
@@ -110,28 +141,33 @@ def write_data(
     rng = np.random.default_rng(seed)
     classes = classes or ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
     height, width, channels = shape
-    margins = [0 if size == 1 else loaded.data.margin for size in (height, width)]
+    margins = [0 if size == 1 else loaded.active_protocol.margin for size in (height, width)]
     labels = np.arange(n_test, dtype=np.int64) % len(classes)
     _json(data / "raw/dataset.json", {"name": "fake", "title": "Fashion-MNIST", "classes": classes, "height": height, "width": width, "channels": channels})
-    (data / "prepared/original").mkdir(parents=True)
-    save_file({"labels": labels}, data / "prepared/original/test.safetensors")
+    (data / "prepared").mkdir(parents=True)
+    images = rng.integers(0, 255, (n_test, channels, height + 2 * margins[0], width + 2 * margins[1]), dtype=np.uint8)
+    save_file({"labels": labels, "images": images}, data / "prepared/test.safetensors")
     counts = {"train": [1000] * len(classes), "val": [500] * len(classes), "test": np.bincount(labels, minlength=len(classes)).tolist()}
     canvas = [channels, height + 2 * margins[0], width + 2 * margins[1]]
     about = {"title": "Fashion-MNIST", "classes": classes, "class_counts": counts, "shape": canvas, "margin": margins}
-    _json(data / "prepared/constants.json", about | {"mean": [0.2] * channels, "std": [0.3] * channels})
+    _json(data / "prepared/constants.json", about | {"mean": [0.2] * channels, "std": [0.3] * channels, "layout_seed": 0})
     for place, key in enumerate(loaded.active_variants):
         mean = (means or {}).get(key, MEANS.get(key, 0.9 + 0.001 * (place % 5)))
-        accuracies = mean if isinstance(mean, list) else rng.normal(mean, spread, len(loaded.active_protocol.seeds)).tolist()
+        accuracies = mean if isinstance(mean, list) else rng.normal(mean, spread, len(loaded.seeds(key))).tolist()
         _write_variant(data, loaded, key, labels, about, accuracies, rng)
 
 
 def _write_variant(
     data: Path, loaded: params.Params, key: str, labels: np.ndarray, about: dict[str, Any], accuracies: list[float], rng: np.random.Generator
 ) -> None:
-    protocol, architecture = loaded.active_protocol, loaded.variants[key].run.architecture
+    run = loaded.variants[key].run
+    architecture = run.architecture
+    epochs = loaded.active_protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
     n, n_classes, margins = len(labels), len(about["classes"]), about["margin"]
+    probed = min(n, loaded.active_protocol.probe_images)
     runs, curves, shifts, probes, predicted = [], ["seed,epoch,train_loss,train_accuracy,val_loss,val_accuracy"], ["seed,dy,dx,accuracy"], [], []
-    for seed, asked in zip(protocol.seeds, accuracies, strict=True):
+    by_image: dict[str, list[np.ndarray]] = {"shifted": [], "consistency": []}
+    for seed, asked in zip(loaded.seeds(key), accuracies, strict=True):
         wrong = round(n * min(1.0, max(0.0, 1 - asked)))
         guess = labels.copy()
         guess[:wrong] = (guess[:wrong] + rng.integers(1, n_classes, wrong)) % n_classes
@@ -139,14 +175,18 @@ def _write_variant(
         accuracy = (n - wrong) / n
         runs.append({"seed": seed, "train_accuracy": min(1.0, accuracy + 0.03), "train_loss": 0.2, "val_accuracy": accuracy, "val_loss": 0.3,
                      "test_accuracy": accuracy, "test_loss": 0.3})  # fmt: skip
-        for epoch in range(1, protocol.epochs + 1):
+        for epoch in range(1, epochs + 1):
             late = accuracy - 0.15 * 0.5**epoch + rng.normal(0, 0.002)
             curves.append(f"{seed},{epoch},{3 * (1 - accuracy) + 0.5**epoch:.6f},{late:.6f},{0.3:.6f},{late:.6f}")
         for dy in range(-margins[0], margins[0] + 1):
             for dx in range(-margins[1], margins[1] + 1):
                 shifts.append(f"{seed},{dy},{dx},{max(0.0, accuracy - 0.03 * (dy * dy + dx * dx) ** 0.5):.6f}")
-        consistency = float(np.clip(0.18 + 0.8 * accuracy + rng.normal(0, 0.004), 0, 1)) if any(margins) else None
-        probes.append({"seed": seed, "shift_consistency": consistency, "shifted_accuracy": accuracy - 0.05})
+        share = float(np.clip(0.18 + 0.8 * accuracy + rng.normal(0, 0.004), 0, 1))
+        by_image["shifted"].append(np.clip(rng.normal(accuracy - 0.05, 0.1, probed), 0, 1).astype(np.float32))
+        by_image["consistency"].append(np.clip(rng.normal(share, 0.1, probed), 0, 1).astype(np.float32))
+        measured = {"shifted_accuracy": float(by_image["shifted"][-1].mean())}
+        measured["shift_consistency"] = float(by_image["consistency"][-1].mean()) if any(margins) else None
+        probes.append({"seed": seed, **measured, **_scalars(architecture, rng), "class_accuracy": [accuracy] * n_classes})
     runs_folder, probes_folder = data / "runs" / key, data / "probes" / key
     costs = closed_form(architecture, tuple(about["shape"]), n_classes)
     cost = {"parameters": costs.parameters, "macs": costs.macs, "map_sizes": costs.map_sizes, "receptive_field": costs.receptive_field}
@@ -154,11 +194,44 @@ def _write_variant(
     (runs_folder / "curves.csv").write_text("\n".join(curves) + "\n")
     stacked = np.stack(predicted)
     save_file({"predicted": stacked, "correct": (stacked == labels).astype(np.uint8)}, runs_folder / "predictions.safetensors")
-    _json(probes_folder / "probe.json", {"variant": key, "skipped": False, "runs": probes})
+    _json(probes_folder / "probe.json", {"variant": key, "skipped": False, "runs": probes, "reasons": {}})
     (probes_folder / "shift.csv").write_text("\n".join(shifts) + "\n")
-    if architecture.connectivity == "conv":
-        filters = rng.normal(0, 0.3, (architecture.channels[0], about["shape"][0], *params.pair(architecture.kernel))).astype(np.float32)
-        save_file({"filters": filters}, probes_folder / "filters.safetensors")
+    kept = {name: np.stack(table) for name, table in by_image.items() if name == "shifted" or any(margins)}
+    save_file(kept, probes_folder / "consistency.safetensors")
+    save_file(_pictures(loaded, architecture, tuple(about["shape"]), n_classes, rng), probes_folder / "pictures.safetensors")
+
+
+def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dict[str, float | None]:
+    """What the probes measure of one net; None where they have no meaning."""
+    has_map = architecture.connectivity in ("conv", "locally_connected")
+    found: dict[str, float | None] = {"ece": float(rng.uniform(0.01, 0.05)), "nll": 0.3}
+    of_maps = {"effective_field": 6.0, "field_height": 8, "field_width": 8, "equivariance_error_first": 0.0, "equivariance_error_last": 0.2}
+    of_maps |= {"position_r2": 0.6, "position_r2_shuffled": 0.3 if architecture.padding == "zero" else 0.05, "position_share": 0.1}
+    if not has_map:
+        return found | dict.fromkeys(of_maps)
+    return found | {name: value + float(rng.normal(0, 0.004)) if isinstance(value, float) else value for name, value in of_maps.items()}
+
+
+def _pictures(
+    loaded: params.Params, architecture: params.Architecture, shape: tuple[int, int, int], n_classes: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    probe, (channels, height, width) = loaded.probe, shape
+    drawn, shown = probe.drawn_channels, min(probe.drawn_images, n_classes)
+    first = min(drawn, architecture.channels[0] if architecture.channels else 10)
+    kernel = params.pair(architecture.kernel)
+    shapes = {"conv": (first, channels, *kernel), "resnet18": (first, channels, 3, 3), "fully_connected": (first, channels, height, width)}
+    places = min(probe.drawn_places, height), min(probe.drawn_places, width)
+    shapes["locally_connected"] = (*places, first, channels, *kernel)
+    bins = np.tile([[10.0, 0.8, 0.75]], (probe.bins, 1))
+    made = {
+        "reliability": bins,
+        "effective_field": rng.random((height, width)),
+        "filters": rng.normal(0, 0.3, shapes[architecture.connectivity]),
+        "map_layer_1": rng.random((shown, first, max(1, height // 2), max(1, width // 2))[: 2 if architecture.connectivity == "fully_connected" else 4]),
+    }
+    images = rng.integers(0, 255, (shown, channels, height, width), dtype=np.uint8)
+    labels = np.arange(shown, dtype=np.int64)
+    return {name: array.astype(np.float32) for name, array in made.items()} | {"drawn_images": images, "drawn_labels": labels}
 
 
 @cache
@@ -168,10 +241,10 @@ def results_of(name: str) -> results.Results:
     return finished(settings(change), **{"n_test": 200} | choices)
 
 
-def reached(n: int = 5, **accuracies: float | list[float]) -> results.Results:
+def reached(n: int = 5, n_test: int = 200, **accuracies: float | list[float]) -> results.Results:
     """The Results of a run of the variants named, over n seeds, that reached these accuracies: in every seed, or in each."""
     means = {key: values if isinstance(values, list) else [values] * n for key, values in accuracies.items()}
-    return finished(settings(lambda raw: (only(raw, *accuracies), seeds(n)(raw))), n_test=200, means=means)
+    return finished(settings(lambda raw: (only(raw, *accuracies), seeds(n)(raw))), n_test=n_test, means=means)
 
 
 def finished(raw: dict[str, Any], **choices: Any) -> results.Results:
@@ -190,11 +263,21 @@ def collected(monkeypatch: pytest.MonkeyPatch, root: Path, raw: dict[str, Any], 
 
 def collect(loaded: params.Params) -> None:
     """As `python -m stages.collect`, without its clock."""
-    labels = read.test_labels()
-    variants = [read.variant(key, loaded.active_protocol.seeds, labels) for key in loaded.active_variants]
+    labels, declared_here = read.test_labels(), params.load_hypotheses(loaded, paths.HYPOTHESES)
+    variants = [read.variant(key, loaded.seeds(key), labels) for key in loaded.active_variants]
     runs = tables.runs(variants)
-    by_settings = {f"{make.__name__}.csv": make(loaded, runs) for make in (tables.variants, tables.effects, tables.contrasts)}
-    outputs.write({"runs.csv": runs, **by_settings, "curves.csv": tables.curves(variants), "confusion.csv": tables.confusion(variants, labels)})
+    outputs.write(
+        {
+            "runs.csv": runs,
+            "variants.csv": tables.variants(loaded, runs),
+            "effects.csv": tables.effects(loaded, runs, verdicts.effects(loaded, variants)),
+            "hypotheses.csv": verdicts.hypotheses(loaded, declared_here, variants),
+            "aa.csv": verdicts.aa(loaded, variants),
+            "hard_images.csv": tables.hard_images(loaded, variants, labels),
+            "curves.csv": tables.curves(variants),
+            "confusion.csv": tables.confusion(variants, labels),
+        }
+    )
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:

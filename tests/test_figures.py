@@ -17,7 +17,23 @@ from fake_results import REPOSITORY, RUNS, reached, results_of, settings, three
 from matplotlib.text import Text
 
 from stages.drawing import numbers, style
-from stages.figures import chapter, confusion, cost, curves, dots, draw, filters, names, results, shift, tables
+from stages.figures import (
+    chapter,
+    confusion,
+    cost,
+    curves,
+    dots,
+    draw,
+    hypotheses,
+    inside,
+    names,
+    rates,
+    results,
+    shift,
+    sizes,
+    structure,
+    tables,
+)
 from stages.provenance import StageError
 
 
@@ -36,6 +52,8 @@ def fresh(name):
 
 
 drawn = cache(fresh)
+STEMS = ("accuracy", "learning-curves", "cost", "confusion", "forest", "shift", "hypotheses", "structure", "sizes", "rates")
+ALWAYS = {f"{stem}.svg" for stem in (*STEMS, *inside.FIGURES)}
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -43,12 +61,12 @@ def test_everything_is_written_and_every_reference_of_the_chapter_resolves(name,
     found = results_of(name)
     figures = {f"family-{key}.svg" for key in found.families}
     if name in ("one variant", "MLP alone", "one seed", "no margin", "signal", "100 classes, RGB", "no family"):  # the others show nothing new
-        always = {f"{stem}.svg" for stem in ("accuracy", "learning-curves", "cost", "confusion", "forest", "filters", "shift")}
-        assert drawn(name).keys() == always | figures
+        assert drawn(name).keys() == ALWAYS | figures
     tables.write(found, tmp_path / "tables")
     text = chapter.families(found)
     assert set(re.findall(r"\]\(figures/(.*?)\)", text)) == figures
-    ids = re.findall(r"\{#([\w-]+)", text) + re.findall(r"\{#([\w-]+)", (tmp_path / "tables/results.md").read_text())
+    written = [(tmp_path / f"tables/{stem}.md").read_text() for stem in ("results", "hypotheses", "convergence")]
+    ids = [name for part in (text, *written) for name in re.findall(r"\{#([\w-]+)", part)]
     assert len(ids) == len(set(ids))
     assert set(re.findall(r"@([\w-]+)", text)) <= set(ids)
     assert "nan" not in text
@@ -58,32 +76,42 @@ def test_everything_is_written_and_every_reference_of_the_chapter_resolves(name,
 
 def test_drawing_again_writes_the_same_bytes():
     again = fresh("signal")
-    assert len(again) == 10
+    assert again.keys() == ALWAYS | {f"family-{key}.svg" for key in ("connectivity", "structure", "kernel")}  # and none that varies nothing
     assert again == drawn("signal")
 
 
-@pytest.mark.parametrize(
-    ("name", "notes"), [("one variant", {"forest.svg"}), ("MLP alone", {"forest.svg", "filters.svg"}), ("no margin", {"shift.svg"}), ("signal", set())]
-)
-def test_what_cannot_be_drawn_is_a_note_that_says_why(name, notes):
+NOTES = {
+    "one variant": {"forest.svg", "hypotheses.svg", "structure.svg", "sizes.svg", "rates.svg"},
+    "MLP alone": {"forest.svg", "hypotheses.svg", "structure.svg", "sizes.svg", "rates.svg"},
+    "no margin": {"shift.svg", "structure.svg", "sizes.svg", "rates.svg"},
+    "signal": {"structure.svg", "sizes.svg", "rates.svg"},
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_what_cannot_be_drawn_is_a_note_that_says_why(name):
     """A note is 0.7 inches high, which no figure is."""
-    assert {file for file, text in drawn(name).items() if b'height="50.4pt"' in text} == notes
+    of_probes = {f"{stem}.svg" for stem in inside.FIGURES}
+    assert {file for file, text in drawn(name).items() if b'height="50.4pt"' in text} - of_probes == NOTES[name]
 
 
 def figures_of(found):
     yield "accuracy", dots.accuracy(found)
     yield "cost", cost.cost(found)
     yield "learning curves", curves.learning_curves(found)
-    if len(found.variants) > 20:  # the others do not grow with the variants, or as accuracy does
+    if len(found.variants) > 60:  # the others do not grow with the variants, or as accuracy does
         return
     yield "forest", dots.forest(found)
     yield "confusion", confusion.confusion(found)
-    yield "filters", filters.filters(found)
     yield "shift", shift.shift(found)
+    yield "hypotheses", hypotheses.forest(found)
+    yield "structure", structure.structure(found)
+    yield "sizes", sizes.sizes(found)
+    yield "rates", rates.rates(found)
     yield "family", dots.family(found, found.families[0])
 
 
-@pytest.mark.parametrize("name", ["default", "forty"])
+@pytest.mark.parametrize("name", ["default", "sixty"])
 def test_no_text_covers_another_or_leaves_the_figure_or_the_page(name, monkeypatch):
     drawn = []
     original = Text.draw
@@ -115,7 +143,7 @@ def test_a_variant_has_one_colour_in_every_figure_and_every_protocol():
     assert len(set(own.values())) == len(own)
     assert {key: quick.names.colour(key) for key in quick.variants.index}.items() <= own.items()
     assert {key: dots.row(found, key, "", "accuracy").colour for key in own} == own
-    assert {point.colour for point in cost.points(found, "macs")} == set(own.values())
+    assert {point.colour for point in cost.points(found, "macs")} == {own[key] for key in found.nets}
     panel = curves.learning_curves(found).axes[0]
     assert [line.get_color() for line in panel.lines] == [own[key] for key in found.names.levels("connectivity")]
 
@@ -126,6 +154,8 @@ def test_names_that_several_variants_share_bear_the_key(tmp_path):
         raw["variants"][key]["families"]["kernel"] = level
     made = names.Names(fake_results.write_params(tmp_path, raw))
     assert made.levels("kernel") == {"cnn": "3×3", "kernel_1": "valid", "kernel_5": "large (kernel_5)", "kernel_7": "large (kernel_7)"}
+    assert made.kinds(["cnn", "kernel_1"]) == ["baseline", "Kernel size: valid"]
+    assert made.kinds(["cnn"]) == ["CNN"]
     assert (made.label("cnn"), made.label("kernel_5")) == ("CNN (baseline)", "Kernel size: large (kernel_5)")
     assert (made.short("kernel_1"), made.short("padding_valid")) == ("Kernel size: valid", "Padding: valid")
     assert len({made.short(key) for key in raw["variants"]}) == 5
@@ -143,7 +173,8 @@ def test_every_difference_beyond_the_axis_has_an_arrow():
     arrows = [line for line in axes.lines if line.get_marker() in "<>"]
     labels = [text.get_text() for text in axes.get_yticklabels()]
     assert axes.get_xlim()[0] == pytest.approx(-1.3)  # five of seven reach one point, and 0.3 further
-    assert [(labels[int(line.get_ydata()[0])], line.get_marker()) for line in arrows] == [("Downsampling: stride 2", "<"), ("Head: global average", "<")]
+    marked = [(labels[int(line.get_ydata()[0])], line.get_marker()) for line in arrows]
+    assert marked == [("Downsampling: stride 2", "<"), ("Connectivity: convolutional + global average", "<")]
     assert "beyond the axis" in axes.get_xlabel()
     (axes,) = dots.forest(reached(cnn=0.9, kernel_5=0.9)).axes  # no difference at all
     assert "beyond" not in axes.get_xlabel()
@@ -160,21 +191,12 @@ def test_the_map_is_the_mean_over_seeds_by_shift():
     assert made[0, 4] == pytest.approx(100 * table[table["dx"] == 2]["accuracy"].mean())
 
 
-@pytest.mark.parametrize("shape", [(4, 1, 3, 3), (20, 3, 5, 5), (2, 2, 1, 7)])
-def test_filters_without_weight_are_drawn_in_the_colour_of_zero(shape):
-    strip = filters._strip(np.zeros(shape, dtype=np.float32))
-    shown = min(shape[0], filters.SHOWN)
-    factor = filters.TILE // max(shape[2:])
-    assert strip.shape == (factor * shape[2] + 2, shown * (factor * shape[3] + 2) + (shown - 1) * (filters.TILE // 8), 3)
-    assert strip[2, 2] == pytest.approx([0.5] * 3 if shape[1] == 3 else [0.967] * 3, abs=0.003)  # RdBu's white is 247 of 255
-
-
 def test_the_csv_of_a_family_has_each_column_once_and_the_numbers_of_the_tables(tmp_path):
     found = results_of("default")
     tables.write(found, tmp_path / "tables")
     frame = pd.read_csv(tmp_path / "tables/family-kernel.csv")
     assert not [name for name in frame.columns if name.endswith(("_x", "_y"))]
-    assert frame["level"].tolist() == ["3×3", "1×1", "5×5", "7×7"]
+    assert frame["level"].tolist() == ["3×3", "1×1", "5×5", "7×7", "3×3, dilated by 2"]
     effect = found.effects.query("variant == 'kernel_7' and family == 'kernel'").iloc[0]
     row = frame[frame["variant"] == "kernel_7"].iloc[0]
     assert [row[name] for name in ("difference", "low", "shift_high", "direction")] == [
@@ -182,7 +204,8 @@ def test_the_csv_of_a_family_has_each_column_once_and_the_numbers_of_the_tables(
     ]
     assert row["shift_consistency_high"] == found.variants.loc["kernel_7", "shift_consistency_high"]
     text = (tmp_path / "tables/family-kernel.md").read_text()
-    assert f"{numbers.points_interval(effect['difference'], effect['low'], effect['high'])} |" in text
+    half, total = ((effect[f"{prefix}high"] - effect[f"{prefix}low"]) / 2 for prefix in ("", "total_"))
+    assert re.search(rf"{re.escape(numbers.points(effect['difference']))} ± {100 * half:.2f} \| +± {100 * total:.2f} \| +– \|$", text, re.MULTILINE)
     assert text.count("{#tbl-") == 2  # neither is split
 
 
@@ -198,8 +221,8 @@ def root(tmp_path, monkeypatch):
 STALE = {
     "a variant more": (lambda raw: raw["variants"].update(kernel_7={"families": {}, "run": {"architecture": {"kernel": 7}}}), "holds the variants"),
     "another order": (lambda raw: raw.update(variants=dict(reversed(raw["variants"].items()))), "holds the variants"),
-    "another seed": (fake_results.seeds(6), "holds the seeds [0, 1, 2, 3, 4], but params.yaml asks for [0, 1, 2, 3, 4, 5]"),
-    "no contrast": (lambda raw: raw.update(contrasts={}), "holds the contrasts ['gap_original'], but params.yaml asks for []"),
+    "fewer seeds": (fake_results.seeds(2), "holds the seeds of cnn [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], but the settings ask for [0, 1]"),
+    "no hypothesis": (None, "holds the hypotheses ['gap_original', 'kernel_5_no_better'], but the settings ask for []"),
 }
 
 
@@ -207,9 +230,10 @@ STALE = {
 def test_stale_results_are_refused(root, case):
     change, said = STALE[case]
     raw = settings(three)
-    change(raw)
+    if change is not None:
+        change(raw)
     with pytest.raises(StageError) as refused:
-        results.load(fake_results.write_params(root, raw))
+        results.load(fake_results.write_params(root, raw, {} if case == "no hypothesis" else None))
     assert said in str(refused.value)
     assert str(refused.value).endswith("; run `dvc repro collect`")
 
@@ -217,7 +241,7 @@ def test_stale_results_are_refused(root, case):
 @pytest.mark.parametrize(
     ("file", "stage"),
     [
-        ("results/contrasts.csv", "collect"),
+        ("results/hypotheses.csv", "collect"),
         ("probes/kernel_5/shift.csv", "probe@kernel_5"),
         ("raw/dataset.json", "download"),
         ("prepared/constants.json", "prepare"),
@@ -232,10 +256,10 @@ def test_a_missing_file_is_named_with_the_stage_that_makes_it(root, file, stage)
 def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):
     """Names that a reader of CSV might take for numbers or nothing."""
     raw = settings(lambda raw: fake_results.only(raw, "cnn", "kernel_5", "kernel_7"))
-    raw["contrasts"] = {}
     raw["variants"] = dict(zip(("1", "007", "2"), raw["variants"].values(), strict=True))
     raw["variants"]["007"]["families"], raw["variants"]["2"]["families"] = {"kernel": "NA"}, {"kernel": "2"}
-    raw["baseline"] = "1"
+    for protocol in raw["protocols"].values():
+        protocol["baseline"] = "1"
     for family in raw["families"].values():
         family["reference"] = "1"
     found = fake_results.collected(monkeypatch, tmp_path, raw, n_test=40)
@@ -245,10 +269,10 @@ def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):
 
 def test_the_stage_refuses_stale_results_and_keeps_the_old_figures(root):
     raw = settings(three)
-    fake_results.seeds(6)(raw)
+    fake_results.seeds(2)(raw)
     fake_results.write_params(root, raw)
     command = [sys.executable, "-m", "stages.figures"]
     ended = subprocess.run(command, cwd=REPOSITORY, env=os.environ | {"PIPELINE_ROOT": str(root)}, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert ended.stderr.startswith("data/results holds the seeds")
+    assert ended.stderr.startswith("data/results holds the seeds of cnn")
     assert [file.name for file in (root / "data/figures").iterdir()] == ["old.svg"]
