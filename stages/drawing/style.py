@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#B8A800"
 # Four more that stand apart from those, of Tol's "muted" and a brown; what they name also bears a label.
 INDIGO, WINE, TEAL, BROWN = "#332288", "#882255", "#44AA99", "#7F5539"
-GREY, PALE, INK = "#7A7A7A", "#B5B5B5", "#222222"
+GREY, PALE, INK = "#7A7A7A", "#A4A4A4", "#222222"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, INDIGO, WINE, TEAL, BROWN)
 DIRECTION_COLOURS = {"above": GREEN, "below": VERMILION, "not distinguishable from": GREY}
 OUTCOME_COLOURS = {"supported": GREEN, "contradicted": VERMILION, "undecided": GREY, "not stated": PALE, "not run": PALE}

@@ -45,11 +45,13 @@ def table(results: Results) -> str:
             "Variant": [cell(results.names.label(key)) for key in made["variant"]],
             "Train, %": [numbers.percent(value) for value in made["train_accuracy"]],
             "Test, %": [numbers.percent(value) for value in made["test_accuracy"]],
-            "Train minus test": [numbers.points(value) for value in made["train_accuracy"] - made["test_accuracy"]],
+            "Gap": [numbers.points(value) for value in made["train_accuracy"] - made["test_accuracy"]],
             "Last epoch": [f"{numbers.points(rise)}{' (rising)' if key in found else ''}" for key, rise in rises],
         }
     )
-    caption = "Accuracy on train and test images, means over the seeds, and what the last epoch added to that on the validation images, in points."
+    caption = (
+        "Accuracy on train and test images, means over the seeds, the gap between them, and what the last epoch added on the validation images, in points."
+    )
     return pipe_tables(shown, "tbl-convergence", caption)
 
 

@@ -55,7 +55,7 @@ def tables(results: Results) -> str:
     )
     expected = pipe_tables(judged, "tbl-hypotheses", "Every declared hypothesis, and what the measurements say of it.")
     if not ran:
-        return expected
+        return f"See @tbl-hypotheses.\n\n{expected}"
     found = results.hypotheses.loc[ran]
     evidence = pd.DataFrame(
         {
@@ -70,16 +70,12 @@ def tables(results: Results) -> str:
         }
     )
     interval = sentences.confidence(results)
-    return (
-        expected
-        + "\n"
-        + pipe_tables(
-            evidence,
-            "tbl-evidence",
-            f"The evidence: difference in percentage points (but for R² and relative errors), its {interval} interval over seeds for these test images, and "
-            f"for new seeds and new images; p values of a difference, and of one smaller than matters, adjusted within the family; "
-            f"the smallest effect that so many seeds and images detect.",
-        )
+    return f"@tbl-hypotheses states them with their outcomes, @tbl-evidence the numbers.\n\n{expected}\n" + pipe_tables(
+        evidence,
+        "tbl-evidence",
+        f"The evidence: difference in percentage points (but for R² and relative errors), its {interval} interval over seeds for these test images, and "
+        f"for new seeds and new images; p values of a difference, and of one smaller than matters, adjusted within the family; "
+        f"the smallest effect that so many seeds and images detect.",
     )
 
 
