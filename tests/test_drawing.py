@@ -1,5 +1,6 @@
 """Numbers, pipe tables, the style, rows of dots and the placing of labels."""
 
+import dataclasses
 import io
 import json
 import math
@@ -47,6 +48,19 @@ def _style():
         (numbers.points_interval(-0.0114, -0.0137, -0.0091), "−1.14 [−1.37, −0.91]"),
         (numbers.points_interval(0.0042, NAN, NAN), "+0.42 [–, –]"),
         (numbers.points_interval(NAN, NAN, NAN), "–"),
+        (numbers.half_width(0.001, 0.0074), "± 0.32"),
+        (numbers.half_width(NAN, NAN), "± –"),
+        (numbers.points_half_width(0.0042, 0.001, 0.0074), "+0.42 ± 0.32"),
+        (numbers.points_half_width(NAN, NAN, NAN), "–"),
+        (numbers.p_value(0.0039), "0.004"),
+        (numbers.p_value(0.0004), "<0.001"),
+        (numbers.p_value(1.0), "1.000"),
+        (numbers.p_value(NAN), "–"),
+        (numbers.plain(0.0412), "+0.041"),
+        (numbers.plain(-0.0412), "−0.041"),
+        (numbers.plain(0.0001), "0.000"),
+        (numbers.plain_interval(-0.01, 0.0702), "[−0.010, 0.070]"),
+        (numbers.plain_interval(NAN, NAN), "[–, –]"),
         (numbers.mean_sd(0.9054, 0.0009), "90.54 ± 0.09"),
         (numbers.mean_sd(0.9054, NAN), "90.54 ± –"),
         (numbers.mean_sd(NAN, NAN), "–"),
@@ -158,6 +172,16 @@ def test_no_label_covers_a_label_or_a_point_or_leaves_the_frame(n, same, inches)
     assert len(axes.texts) == len(placed)
 
 
+def test_a_point_without_a_label_is_kept_clear_of_the_others():
+    figure, axes, points = cloud(3, 20)
+    points = [dataclasses.replace(point, label="") if number % 2 else point for number, point in enumerate(points)]
+    texts = placing.place_labels(figure, axes, points)
+    assert [text is not None for text in texts] == [bool(point.label) for point in points]
+    dots = axes.transData.transform([(point.x, point.y) for point in points])
+    boxes = [text.get_window_extent(figure.canvas.get_renderer()) for text in texts if text is not None]
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
+
+
 def test_a_lone_label_stands_beside_its_point_without_a_leader_line():
     figure, axes, points = cloud(0, 1)
     (text,) = placing.place_labels(figure, axes, points)
@@ -201,6 +225,24 @@ def test_a_row_of_one_seed_has_no_interval():
     assert not axes.containers
     rows.draw(axes, [rows.Row("two", [0.5, 0.7], 0.6, 0.2, 1.0, style.BLUE)], rest=0.62)
     assert len(axes.containers) == 1
+
+
+def test_a_row_has_its_outer_interval_and_its_band_where_asked_for():
+    _, (axes,) = rows.figure(1)
+    rows.draw(axes, [rows.Row("two", [0.5, 0.7], 0.6, 0.2, 1.0, style.BLUE, outer=(-0.5, 1.7), band=0.3)], rest=0.62)
+    assert [line.get_xdata().tolist() for line in axes.lines if line.get_linewidth() == 0.8] == [[-0.5, 1.7]]
+    (band,) = axes.patches
+    assert (band.get_x(), band.get_width()) == (-0.3, 0.6)
+    _, (axes,) = rows.figure(1)
+    rows.draw(axes, [rows.Row("two", [0.5, 0.7], 0.6, 0.2, 1.0, style.BLUE)], rest=0.62)
+    assert not axes.patches
+
+
+def test_a_narrower_first_column_leaves_room_for_the_others():
+    """40 wraps at 36 or at 24; with 40 beside it and six between, the row takes 82 or 70 characters."""
+    frame = pd.DataFrame({"F": ["a" * 40], "G": ["b" * 20], "H": ["c" * 20]})
+    assert tables.pipe_tables(frame, "tbl-x", "C", 70).count("{#tbl-x") == 2
+    assert tables.pipe_tables(frame, "tbl-x", "C", 70, first=24).count("{#tbl-x") == 1
 
 
 def test_a_figure_saved_again_has_the_same_bytes_and_no_date(tmp_path):

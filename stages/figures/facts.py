@@ -84,7 +84,7 @@ def _comparisons(results: Results) -> dict[str, str]:
         "gap": _bare(answer.gap(results)) or "The gap between the CNN and the MLP was not measured.",
         "ladder": _bare(answer.ladder(results)) or "The rungs between the MLP and the CNN were not compared.",
         "permutation": _bare(answer.permutation(results)) or "The gap on permuted pixels was not measured.",
-        "sizes": sizes.sentence(results) or "The number of train images was not varied.",
+        "sizes": sizes.sentence(results) or "For the baseline's network and another, the number of train images was not varied.",
         "hypotheses_tally": sentences.tally(results),
         "verdicts": sentences.no_verdict(results)
         or f"A verdict needs {results.settings.inference.verdict_seeds} seeds: a comparison with fewer has an interval and a direction alone.",

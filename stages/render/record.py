@@ -69,10 +69,11 @@ def _labels(keys: list[str]) -> list[str]:
 
 
 def _changes(loaded: params.Params, run: params.Run) -> str:
-    """The differences from the base, as "kernel: 5; padding: valid"; a dash for the base itself."""
+    """The differences from the base, as "kernel: 5; padding: valid"; a dash for the base itself. Tables of results have the seeds."""
     changed: dict[str, Any] = {}
     for own, base in ((run.sample, loaded.sample), (run.architecture, loaded.architecture), (run.recipe, loaded.recipe)):
         changed |= {key: value for key, value in own.model_dump(mode="json").items() if value != base.model_dump(mode="json")[key]}
+    changed.pop("seeds", None)
     return cell("; ".join(f"{key}: {_text(value)}" for key, value in changed.items()) or "–")
 
 
