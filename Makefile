@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # The address of an index of CPU builds of torch; empty: the usual build, with CUDA on Linux.
 TORCH_INDEX ?=
+# One process a core. Consecutive tests, which may share what is costly to make, go to the same process; an idle one takes some.
+PYTEST := python -m pytest -n logical --dist worksteal
 TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -37,20 +39,20 @@ quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol
 	sed -i.old -E 's/^protocol: [a-z_]+/protocol: quick/' params.yaml && rm params.yaml.old
 	@$(MAKE) --no-print-directory repro
 
-test: $(READY) ## Run every test
-	python -m pytest
+test: $(READY) ## Run every test, on all cores
+	$(PYTEST)
 
 test-fast: $(READY) ## Run the tests that take seconds
-	python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(READY) ## Lint, formats, types, dead links, then every test
 	ruff check .
 	ruff format --check .
 	mypy
 	python tests/links.py
-	python -m pytest
+	$(PYTEST)
 
-check-params: $(READY) ## Say what is wrong with params.yaml, or nothing
+check-params: $(READY) ## Say what is wrong with params.yaml or hypotheses.yaml, or nothing
 	@python -m stages.check
 
 times: $(READY) ## What each stage took when it last ran here
