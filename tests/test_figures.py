@@ -56,7 +56,7 @@ STEMS = ("accuracy", "learning-curves", "cost", "confusion", "forest", "shift", 
 ALWAYS = {f"{stem}.svg" for stem in (*STEMS, *inside.FIGURES)}
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "sixty"])  # whose sentences are those of the default
 def test_everything_is_written_and_every_reference_of_the_chapter_resolves(name, tmp_path):
     found = results_of(name)
     figures = {f"family-{key}.svg" for key in found.families}

@@ -267,7 +267,7 @@ WHOLE = ["best_sentence", "best_against_baseline", "directions", "directions_cou
 WHOLE += ["noise", "detectable", "aa", "recipe", "converged", "verdicts", "hypotheses_tally", "shift_probe"]
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "sixty"])  # whose sentences are those of the default
 def test_the_same_facts_exist_whatever_ran_and_each_says_something(name):
     found = facts.facts(results_of(name))
     assert found.keys() == facts.facts(results_of("default")).keys()
