@@ -233,7 +233,7 @@ def test_the_point_of_a_field_is_its_theoretical_edge_and_its_mean_effective_siz
 def test_leaks_are_ordered_by_the_read_out_and_scaled_to_percent():
     found = measuring(measuring(results_of("quick"), "position_r2_shuffled", cnn=0.9), "position_share", cnn=0.25)
     first, second, _ = leaks.leaks(found).axes
-    assert first.get_yticklabels()[0].get_text() == "CNN"
+    assert first.get_yticklabels()[0].get_text() == "CNN (baseline)"
     assert {round(float(x), 6) for x, _ in second.collections[0].get_offsets()} == {25.0}
 
 

@@ -52,7 +52,7 @@ def _panel(axes: Axes, table: np.ndarray, limit: float) -> None:
     factor = max(1, 400 // n)
     axes.imshow(np.kron(table, np.ones((factor, factor))), cmap="RdBu", vmin=-limit, vmax=limit, interpolation="none", extent=(-0.5, n - 0.5, n - 0.5, -0.5))
     for (row, column), value in np.ndenumerate(table):
-        if abs(value) >= 0.5:
+        if round(abs(value)) >= 1:
             text, colour = numbers.plain(value, 0), "white" if abs(value) > 0.6 * limit else style.INK
             axes.text(column, row, text, ha="center", va="center", fontsize=5.5, color=colour)
     axes.tick_params(length=0)

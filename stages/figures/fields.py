@@ -100,7 +100,9 @@ def _sizes(axes: Axes, results: Results, nets: list[str], labelled: list[str]) -
     points = []
     for key in nets:
         made = probed.estimate(results, key, "effective_field")
-        points.append(placing.Point(theoretical(results, key)[2], made.mean, made.low, made.high, called[key], results.names.colour(key)))
+        points.append(
+            placing.Point(theoretical(results, key)[2], made.mean, made.low, made.high, called[key] if key in labelled else "", results.names.colour(key))
+        )
     reach = np.array([0, 1.06 * max(point.x for point in points)])
     even = results.settings.probe.field_share ** (1.0 if pictures.is_signal(results.constants["shape"][1:]) else 0.5)
     axes.plot(reach, even * reach, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
@@ -119,5 +121,4 @@ def _sizes(axes: Axes, results: Results, nets: list[str], labelled: list[str]) -
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    shown = [point for point, key in zip(points, nets, strict=True) if key in labelled]
-    placing.place_labels(figure, axes, shown)
+    placing.place_labels(figure, axes, points, path=np.stack([reach, even * reach], axis=1))

@@ -64,13 +64,14 @@ def _strip(weights: np.ndarray) -> np.ndarray:
     scale = float(np.abs(weights).max()) or 1.0
     factor = max(1, TILE // max(weights.shape[2:]))
     gap = TILE // 8
+    tall = max(factor, gap) if weights.shape[2] == 1 else factor  # that of a whole signal would be a hair
     tiles = []
     for kernel in weights:
         if kernel.shape[0] == 3:
             tile = 0.5 + 0.5 * np.moveaxis(kernel, 0, 2) / scale
         else:
             tile = style.plt.get_cmap("RdBu_r")(0.5 + 0.5 * kernel.mean(axis=0) / scale)[..., :3]
-        tile = np.repeat(np.repeat(tile, factor, axis=0), factor, axis=1)
+        tile = np.repeat(np.repeat(tile, tall, axis=0), factor, axis=1)
         framed = np.ones((tile.shape[0] + 2, tile.shape[1] + 2, 3)) * 0.75
         framed[1:-1, 1:-1] = tile
         tiles += [framed, np.ones((framed.shape[0], gap, 3))]

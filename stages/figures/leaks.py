@@ -20,13 +20,12 @@ def leaks(results: Results) -> Figure | None:
     """A row for each net with a map, ordered by the first column. None where none has one."""
     first = next(iter(COLUMNS))
     ranked = probed.measured(results, results.nets, first)
-    called = probed.called(results)
     order = sorted(ranked, key=lambda key: -ranked[key].mean)
     if not order:
         return None
     figure, columns = rows.figure(len(order), len(COLUMNS), rest=REST)
     for place, (axes, (column, (title, unit))) in enumerate(zip(columns, COLUMNS.items(), strict=True)):
-        rows.draw(axes, [_row(results, key, called[key], column, unit) for key in order], REST, labelled=place == 0)
+        rows.draw(axes, [_row(results, key, results.names.label(key), column, unit) for key in order], REST, labelled=place == 0)
         axes.axvline(0, color=style.GREY, linewidth=0.7, zorder=1)
         axes.set_xlabel(title)
     return figure
