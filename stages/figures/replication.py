@@ -6,7 +6,7 @@ from stages.drawing import numbers
 from stages.drawing.tables import cell, pipe_tables
 from stages.figures import hypotheses, sentences
 from stages.figures.results import Results
-from stages.params.blocks import Published
+from stages.params import Published
 
 
 def published(results: Results) -> list[str]:

@@ -45,6 +45,7 @@ __all__ = [
     "Positive",
     "Probe",
     "Protocol",
+    "Published",
     "Quantity",
     "Recipe",
     "Run",
