@@ -78,7 +78,7 @@ def git_commit() -> dict[str, str]:
 
 def has_local_changes() -> bool:
     """Whether code, params or report sources differ from the commit (what stages write does not count)."""
-    return bool(_git("status", "--porcelain", "--", "stages", "report", "params.yaml", "dvc.yaml"))
+    return bool(_git("status", "--porcelain", "--", "stages", "report", "params.yaml", "hypotheses.yaml", "dvc.yaml"))
 
 
 def cpu_name() -> str:

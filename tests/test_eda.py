@@ -25,7 +25,8 @@ from stages.eda.duplicates import duplicates
 from stages.eda.explained import eta_squared
 from stages.eda.findings.finding import Finding, decimal, joined
 from stages.eda.outputs import Outputs, Table
-from stages.prepare.layouts import on_canvas, permuted
+from stages.layouts import rearranged
+from stages.prepare.canvas import on_canvas
 from stages.provenance import StageError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -136,10 +137,10 @@ def test_a_permutation_takes_smoothness_away_and_leaves_noise_as_it_was():
     rng = np.random.default_rng(0)
     smooth = stack(*(128 + 100 * np.outer(np.sin(np.arange(12) / 3 + rng.uniform(0, 6)), np.sin(np.arange(12) / 3 + rng.uniform(0, 6))) for _ in range(200)))
     order = rng.permutation(144)
-    assert locality.locality(smooth, permuted(smooth, order), 3, 0.95).verdict == verdict.ABOVE
-    assert locality.locality(permuted(smooth, order), smooth, 3, 0.95).verdict == verdict.BELOW
+    assert locality.locality(smooth, rearranged(smooth, order), 3, 0.95).verdict == verdict.ABOVE
+    assert locality.locality(rearranged(smooth, order), smooth, 3, 0.95).verdict == verdict.BELOW
     random = noise(200, 1, 12, 12)
-    assert locality.locality(random, permuted(random, order), 3, 0.95).verdict == verdict.ALIKE
+    assert locality.locality(random, rearranged(random, order), 3, 0.95).verdict == verdict.ALIKE
 
 
 def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
@@ -370,15 +371,13 @@ def write_prepared(folder, images, labels, names, margin):
     canvas = on_canvas(images, margin)
     height, width = images.shape[1:3]
     n = len(labels)
-    order = np.random.default_rng(1).permutation(canvas.shape[2] * canvas.shape[3])
     parts = {"train": slice(0, 6 * n // 10), "val": slice(6 * n // 10, 7 * n // 10), "test": slice(7 * n // 10, n)}
-    for layout, pixels in (("original", canvas), ("permuted", permuted(canvas, order))):
-        (folder / layout).mkdir(parents=True)
-        for split, rows in parts.items():
-            save_file({"images": np.ascontiguousarray(pixels[rows]), "labels": labels[rows]}, folder / layout / f"{split}.safetensors")
-    np.save(folder / "permutation.npy", order)
+    folder.mkdir(parents=True)
+    for split, rows in parts.items():
+        save_file({"images": np.ascontiguousarray(canvas[rows]), "labels": labels[rows]}, folder / f"{split}.safetensors")
     margins = [0 if size == 1 else margin for size in (height, width)]
-    paths.write_json(folder / "constants.json", {"title": "Some data", "classes": names, "margin": margins, "shape": list(canvas.shape[1:])})
+    constants = {"title": "Some data", "classes": names, "margin": margins, "shape": list(canvas.shape[1:]), "layout_seed": 1}
+    paths.write_json(folder / "constants.json", constants)
 
 
 def lines(n=100, seed=0):
@@ -483,7 +482,9 @@ def test_the_number_of_images_is_what_there_is_and_the_margin_is_cut_off(usual, 
     loaded = dataset.load(tmp_path / "again", 20)
     np.testing.assert_array_equal(loaded.train[:, 0], DATA["lines"][0][:20, :, :, 0])
     np.testing.assert_array_equal(loaded.test[:, 0], DATA["lines"][0][70:, :, :, 0])
-    assert loaded.permuted.shape == (20, 1, 15, 14)
+    assert loaded.permuted.shape == loaded.train.shape
+    assert not np.array_equal(loaded.permuted, loaded.train)
+    np.testing.assert_array_equal(np.sort(loaded.permuted.reshape(20, -1)), np.sort(loaded.train.reshape(20, -1)))
 
 
 @pytest.mark.slow
@@ -615,7 +616,7 @@ def test_a_second_run_elsewhere_gives_the_same_bytes_and_leaves_home_and_kernels
 @pytest.mark.slow
 def test_a_failing_cell_ends_in_one_message_and_leaves_nothing(tmp_path):
     root = make_root(tmp_path)
-    (root / "data" / "prepared" / "original" / "test.safetensors").unlink()
+    (root / "data" / "prepared" / "test.safetensors").unlink()
     result = run_stage(root)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr

@@ -88,8 +88,12 @@ MISTAKES = {
         "locality.contrast = 'cnn': should be a mapping",
     ),
     "badly named": (("sharing:\n", "Sharing Weights:\n"), "should be lower-case words joined by _"),
+    "a variant against itself": (
+        ("reference: fully_connected}", "reference: locally_connected}"),
+        "locality.contrast: variant and reference are both 'locally_connected'; a contrast needs two",
+    ),
     "third difference": (
-        ("reference: fully_connected}", "reference: cnn, minus: {variant: cnn, reference: cnn, minus: {variant: cnn, reference: cnn}}}"),
+        ("reference: fully_connected}", "reference: cnn, minus: {variant: cnn, reference: kernel_1, minus: {variant: cnn, reference: kernel_5}}}"),
         "locality.contrast: minus: stands once",
     ),
 }  # fmt: skip

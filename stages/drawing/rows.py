@@ -42,8 +42,8 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
     """The first row stands on top. rest: as the `height` of the figure was asked for."""
     size = min(style.FONT, 0.72 * 72 * (height(len(rows), rest) - rest) / len(rows))
     for place, row in enumerate(rows):
-        spread = np.linspace(-0.24, 0.24, len(row.values)) if len(row.values) > 1 else [0.0]
-        axes.scatter(row.values, place + np.asarray(spread), s=7, color=row.colour, alpha=0.45, linewidths=0, zorder=2)
+        spread = np.linspace(-0.24, 0.24, len(row.values)) if len(row.values) > 1 else np.zeros(len(row.values))
+        axes.scatter(row.values, place + spread, s=7, color=row.colour, alpha=0.45, linewidths=0, zorder=2)
         if row.band:
             axes.barh(place, 2 * row.band, left=-row.band, height=0.84, color="#EFEFEF", linewidth=0, zorder=0)
         if not math.isnan(row.outer[0]):

@@ -10,7 +10,7 @@ from stages.params.blocks import Block, Name, Params, Text
 from stages.params.messages import ParamsError, guess, message, mistake, sentence
 from stages.params.yaml import read_yaml
 
-METRICS = ("accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last")
+Metric = Literal["accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last"]
 
 
 class Contrast(Block):
@@ -26,7 +26,9 @@ class Contrast(Block):
         return (self.variant, self.reference, *(self.minus.variants if self.minus else ()))
 
     @model_validator(mode="after")
-    def _one_level(self) -> Self:
+    def _compares_two(self) -> Self:
+        if self.variant == self.reference:
+            raise mistake(f"variant and reference are both {self.variant!r}; a contrast needs two")
         if self.minus is not None and self.minus.minus is not None:
             raise mistake("minus: stands once; a difference of differences has two")
         return self
@@ -38,7 +40,7 @@ class Hypothesis(Block):
     statement: Text
     family: Name
     contrast: Contrast
-    metric: Literal["accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last"]
+    metric: Metric
     direction: Literal["above", "below", "alike"]
     smallest_effect: Annotated[float, Field(gt=0, lt=1)]
     source: str
