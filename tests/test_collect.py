@@ -30,8 +30,7 @@ def two(raw):
     fake_results.only(raw, "cnn", "kernel_5")
     raw["families"] = {"kernel": raw["families"]["kernel"]}
     raw["variants"]["cnn"]["families"] = {"kernel": "3×3"}
-    raw["contrasts"] = {"larger": {"title": "5×5 − 3×3", "variant": "kernel_5", "reference": "cnn"}}
-    raw["protocols"]["default"] |= {"seeds": [0, 1], "epochs": 2}
+    raw["protocols"]["default"] |= {"seeds": [0, 1], "few_seeds": [0, 1], "epochs": 2}
     raw["inference"]["min_seeds"] = 2
 
 
@@ -81,11 +80,12 @@ def test_means_and_intervals_of_a_variant_by_hand(root):
     assert (kernel_5["difference"], kernel_5["direction"]) == (-0.375, intervals.ALIKE)  # −0.25 and −0.5
 
 
-@pytest.mark.parametrize(("name", "place"), [("effects", {"family": "kernel", "level": "5×5"}), ("contrasts", {"contrast": "larger", "title": "5×5 − 3×3"})])
-def test_effects_and_contrasts_are_paired_by_seed(root, name, place):
+def test_effects_are_paired_by_seed(root):
     collect(root)
-    (row,) = table(name).to_dict("records")
-    assert {key: row[key] for key in ("variant", "reference", *place)} == {"variant": "kernel_5", "reference": "cnn", **place}
+    (row,) = table("effects").to_dict("records")
+    place = {"family": "kernel", "level": "5×5", "variant": "kernel_5", "reference": "cnn"}
+    assert {key: row[key] for key in place} == place
+    assert (row["verdict"], row["n_images"]) == ("not stated", 4)
     assert (row["n_seeds"], row["difference"], row["direction"]) == (2, -0.375, intervals.ALIKE)
     assert (row["low"], row["high"]) == pytest.approx((-0.375 - REACH, -0.375 + REACH), abs=2e-6)
     assert (row["shift_difference"], row["shift_direction"]) == (pytest.approx(0.1), intervals.ALIKE)  # 0.05 and 0.15: wide
@@ -140,7 +140,6 @@ def test_a_deleted_variant_leaves_every_table(root):
     for file in paths.RESULTS.iterdir():
         assert "kernel_5" not in file.read_text(), file.name
     assert table("effects").empty
-    assert table("contrasts").empty
 
 
 def test_a_variant_that_the_protocol_leaves_out_is_not_read(root):
@@ -195,13 +194,13 @@ DAMAGE = {
     "no curves": (lambda: (paths.RUNS / "cnn/curves.csv").unlink(), f"{RUN}/curves.csv is missing", "train@cnn"),
     "no predictions": (lambda: (paths.RUNS / "cnn/predictions.safetensors").unlink(), f"{RUN}/predictions.safetensors is missing", "train@cnn"),
     "no probe": (lambda: (paths.PROBES / "cnn/probe.json").unlink(), f"{PROBE}/probe.json is missing", "probe@cnn"),
-    "no labels": (lambda: (paths.PREPARED / "original/test.safetensors").unlink(), "data/prepared/original/test.safetensors is missing", "prepare"),
+    "no labels": (lambda: (paths.PREPARED / "test.safetensors").unlink(), "data/prepared/test.safetensors is missing", "prepare"),
     "no JSON": (lambda: (paths.RUNS / "cnn/metrics.json").write_text('{"runs": ['), f"{RUN}/metrics.json cannot be read", "train@cnn"),
     "empty curves": (lambda: (paths.RUNS / "cnn/curves.csv").write_text(""), f"{RUN}/curves.csv cannot be read", "train@cnn"),
     "ragged curves": (lambda: (paths.RUNS / "cnn/curves.csv").write_text("seed\n0\n1,2,3\n"), f"{RUN}/curves.csv cannot be read", "train@cnn"),
     "narrow curves": (lambda: (paths.RUNS / "cnn/curves.csv").write_text("seed\n0\n"), f"{RUN}/curves.csv cannot be read", "train@cnn"),
     "damaged": (lambda: (paths.RUNS / "cnn/predictions.safetensors").write_bytes(b"\x40" + b"\0" * 30), "predictions.safetensors cannot be read", "train@cnn"),
-    "damaged labels": (lambda: (paths.PREPARED / "original/test.safetensors").write_bytes(b""), "test.safetensors cannot be read", "prepare"),
+    "damaged labels": (lambda: (paths.PREPARED / "test.safetensors").write_bytes(b""), "test.safetensors cannot be read", "prepare"),
     "an array less": (lambda: with_tensors(lambda arrays: arrays.pop("correct")), "predictions.safetensors cannot be read", "train@cnn"),
     "left out": (lambda: rewrite(paths.RUNS / "cnn/metrics.json", lambda record: record.update(skipped=True)), "says that it was left out", "train@cnn"),
     "left out of the probe": (lambda: rewrite(paths.PROBES / "cnn/probe.json", lambda record: record.update(skipped=True)), "left out", "probe@cnn"),
