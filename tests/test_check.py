@@ -56,7 +56,7 @@ def test_a_variant_that_keeps_the_others_layers_is_matched_by_its_hidden_layer(t
 
 
 def test_multiply_accumulates_are_matched_by_widths_too(tmp_path):
-    old = "sample: {seeds: all}, architecture: {connectivity: locally_connected}}"
+    old = "sample: {seeds: all}, architecture: {connectivity: locally_connected}, recipe: {lr: 0.003}}"
     lines = warnings(tmp_path, (old, old.replace("locally_connected}", "locally_connected, channels: [8, 16]}")))
     # 1024·9·8 + 256·9·8·16 + 64·16·10 = 378880 against 1347584.
     assert "variants.locally_connected: 71.9 % fewer multiply-accumulates than cnn; channels [16, 32] would match" in lines

@@ -655,7 +655,7 @@ def test_a_bare_array_and_an_absent_file_are_told_apart(tmp_path):
 
 
 def settings(**changes):
-    return params.Data.model_validate({"dataset": "fashion_mnist", "file": None, "test_fraction": 0.2, "margin": 2, "seed": 0} | changes)
+    return params.Data.model_validate({"dataset": "fashion_mnist", "file": None, "test_fraction": 0.2, "seed": 0} | changes)
 
 
 def test_two_sources_end_in_the_same_bytes(root, monkeypatch, tmp_path):
