@@ -16,6 +16,7 @@ from stages.params.blocks import (
     Positive,
     Probe,
     Protocol,
+    Published,
     Quantity,
     Recipe,
     Run,
