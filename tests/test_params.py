@@ -84,7 +84,7 @@ MISTAKES = {
     "negative lr": (("lr: 0.01", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
     "lr that is not finite": (("lr: 0.01", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
     "unknown choice": (("pooling: max", "pooling: median"), ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"]),
-    "unknown protocol": (("protocol: default", "protocol: fast"), ["protocol: 'fast' is not one of quick, default, full, replication"]),
+    "unknown protocol": (("protocol: default", "protocol: fast"), ["protocol: 'fast' is not one of quick, default, tuning, full, replication"]),
     "unknown baseline": (("baseline: cnn", "baseline: cmn"), ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"]),
     "baseline that is left out": (
         ("default:\n    baseline: cnn", "default:\n    baseline: resnet18"),
@@ -106,8 +106,8 @@ MISTAKES = {
     ),
     "steps of zero": (("steps: null", "steps: 0"), ["recipe.steps = 0: should be greater than or equal to 1"]),
     "sample larger than the protocol's": (
-        ("train_size: 300}, recipe", "train_size: 4001}, recipe"),
-        ["variants.cnn_300.run.sample.train_size = 4001: protocol 'default' prepares 4000 train images"],
+        ("train_size: 300}, recipe", "train_size: 2501}, recipe"),
+        ["variants.cnn_300.run.sample.train_size = 2501: protocol 'default' prepares 2500 train images"],
     ),
     "layout that is not one": (
         ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches4}"),
@@ -136,7 +136,7 @@ MISTAKES = {
         ["variants.linear.run.architecture.hidden: has no effect where connectivity is fully_connected"],
     ),
     "no variants": (("variants:\n", "variants: {}\nmore:\n"), ["variants = {}: should not be empty"]),
-    "variant without a run": (("run: {protocols: [quick, default, full], sample: {seeds: all}}", "run:"), ["variants.cnn.run = None: should be a mapping"]),
+    "variant without a run": (("run: {protocols: [quick, default, full, tuning], sample: {seeds: all}}", "run:"), ["variants.cnn.run = None: should be a mapping"]),
     "badly named variant": (("  kernel_1:", "  Kernel 1:"), ["should be lower-case words joined by _"]),
     "key that is a number": (("  kernel_1:", "  3:"), ["the key 3 must be text"]),
     "change that has no effect": (("channels: [256, 128]", "channels: [256], kernel: 3"), ["kernel: has no effect where connectivity is fully_connected"]),
