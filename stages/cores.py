@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -47,7 +48,8 @@ def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports:
                 "Run `dvc repro` again; MAX_WORKERS=1 in the environment runs one at a time and needs the least memory"
             ) from None
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():  # what is queued for one cannot be cancelled, and would be begun
+                worker.terminate()
             raise
 
 
@@ -66,6 +68,7 @@ _queue: "SimpleQueue[str]"
 def _share(queue: "SimpleQueue[str]") -> None:
     global _queue
     die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker at once; the stage speaks for it
     _queue = queue
 
 

@@ -31,6 +31,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (StageError, params.ParamsError) as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was finished is kept, and `dvc repro` goes on from there")
 
 
 def die_with_parent() -> None:

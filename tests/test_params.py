@@ -136,7 +136,10 @@ MISTAKES = {
         ["variants.linear.run.architecture.hidden: has no effect where connectivity is fully_connected"],
     ),
     "no variants": (("variants:\n", "variants: {}\nmore:\n"), ["variants = {}: should not be empty"]),
-    "variant without a run": (("run: {protocols: [quick, default, full, tuning], sample: {seeds: all}}", "run:"), ["variants.cnn.run = None: should be a mapping"]),
+    "variant without a run": (
+        ("run: {protocols: [quick, default, full, tuning], sample: {seeds: all}}", "run:"),
+        ["variants.cnn.run = None: should be a mapping"],
+    ),
     "badly named variant": (("  kernel_1:", "  Kernel 1:"), ["should be lower-case words joined by _"]),
     "key that is a number": (("  kernel_1:", "  3:"), ["the key 3 must be text"]),
     "change that has no effect": (("channels: [256, 128]", "channels: [256], kernel: 3"), ["kernel: has no effect where connectivity is fully_connected"]),
