@@ -78,7 +78,7 @@ FIRST = ("connectivity", "kernel", "depth", "padding")
 
 
 def sixty(raw: dict[str, Any]) -> None:
-    for number, family in zip(range(8), cycle(FIRST), strict=False):
+    for number, family in zip(range(18), cycle(FIRST), strict=False):
         raw["variants"][f"extra_{number}"] = {"families": {family: f"level {number}"}, "run": {"architecture": {"channels": [17 + number, 32]}}}
 
 

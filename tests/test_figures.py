@@ -13,7 +13,7 @@ import fake_results
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import REPOSITORY, RUNS, reached, results_of, settings, three
+from fake_results import REPOSITORY, RUNS, finished, reached, results_of, settings, three
 from matplotlib.text import Text
 
 from stages.drawing import numbers, style
@@ -105,13 +105,13 @@ def figures_of(found):
     yield "confusion", confusion.confusion(found)
     yield "shift", shift.shift(found)
     yield "hypotheses", hypotheses.forest(found)
-    yield "structure", structure.structure(found)
-    yield "sizes", sizes.sizes(found)
-    yield "rates", rates.rates(found)
+    for what, of, made in (("structure", structure, structure.structure), ("sizes", sizes, sizes.sizes), ("rates", rates, rates.rates)):
+        if of.arms(found):
+            yield what, made(found)
     yield "family", dots.family(found, found.families[0])
 
 
-@pytest.mark.parametrize("name", ["default", "sixty"])
+@pytest.mark.parametrize("name", ["default", "sixty", "tuning"])
 def test_no_text_covers_another_or_leaves_the_figure_or_the_page(name, monkeypatch):
     drawn = []
     original = Text.draw
@@ -122,7 +122,8 @@ def test_no_text_covers_another_or_leaves_the_figure_or_the_page(name, monkeypat
         return original(text, renderer, *arguments, **options)
 
     monkeypatch.setattr(Text, "draw", record)
-    for what, figure in figures_of(results_of(name)):
+    found = finished(settings(lambda raw: raw.update(protocol="tuning")), n_test=200) if name == "tuning" else results_of(name)
+    for what, figure in figures_of(found):
         drawn.clear()
         figure.canvas.draw()
         width, height = figure.get_size_inches()
