@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from stages import params, paths
 from stages.architectures.closed_form import closed_form
-from stages.collect import outputs, read, tables, verdicts
+from stages.collect import outputs, read
 from stages.figures import results
 
 REPOSITORY = Path(__file__).parents[1]
@@ -265,19 +265,7 @@ def collect(loaded: params.Params) -> None:
     """As `python -m stages.collect`, without its clock."""
     labels, declared_here = read.test_labels(), params.load_hypotheses(loaded, paths.HYPOTHESES)
     variants = [read.variant(key, loaded.seeds(key), labels) for key in loaded.active_variants]
-    runs = tables.runs(variants)
-    outputs.write(
-        {
-            "runs.csv": runs,
-            "variants.csv": tables.variants(loaded, runs),
-            "effects.csv": tables.effects(loaded, runs, verdicts.effects(loaded, variants)),
-            "hypotheses.csv": verdicts.hypotheses(loaded, declared_here, variants),
-            "aa.csv": verdicts.aa(loaded, variants),
-            "hard_images.csv": tables.hard_images(loaded, variants, labels),
-            "curves.csv": tables.curves(variants),
-            "confusion.csv": tables.confusion(variants, labels),
-        }
-    )
+    outputs.write(outputs.tables_of(loaded, declared_here, variants, labels))
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
