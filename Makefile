@@ -36,7 +36,7 @@ repro: $(READY) check-params ## Make everything that is not up to date, to the r
 	@echo "The report: data/report/index.html and data/report/report.pdf"
 
 quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol` in params.yaml
-	sed -i.old -E 's/^protocol: [a-z_]+/protocol: quick/' params.yaml && rm params.yaml.old
+	sed -i.old -E 's/^protocol: \*[a-z_]+/protocol: *quick/' params.yaml && rm params.yaml.old
 	@$(MAKE) --no-print-directory repro
 
 test: $(READY) ## Run every test, on all cores
@@ -53,7 +53,7 @@ check: $(READY) ## Lint, formats, types, dead links, then every test
 	$(PYTEST)
 
 check-params: $(READY) ## Say what is wrong with params.yaml or hypotheses.yaml, or nothing
-	@python -m stages.check
+	@python -m stages.plan --check
 
 times: $(READY) ## What each stage took when it last ran here
 	@python -m stages.provenance

@@ -17,6 +17,7 @@ LOCK = ROOT / "requirements.lock"
 
 DATA = ROOT / "data"
 USER = DATA / "user"
+PLAN = DATA / "plan"
 CHECKED = DATA / "checked.json"
 DOWNLOADS = DATA / "downloads"
 RAW = DATA / "raw"
@@ -30,6 +31,11 @@ REPORT = DATA / "report"
 TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
 FINISHED_SEEDS = PARTIAL / "seeds"  # of trainings that were interrupted
+
+
+def plan(stage: str, variant: str) -> Path:
+    """What that stage of the variant is to do."""
+    return PLAN / stage / f"{variant}.json"
 
 
 @contextmanager

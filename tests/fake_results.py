@@ -42,15 +42,15 @@ def only(raw: dict[str, Any], *variants: str) -> None:
     for variant in raw["variants"].values():
         variant["families"] = {family: level for family, level in variant["families"].items() if family in raw["families"]}
         variant["matched"] = {quantity: other for quantity, other in variant.get("matched", {}).items() if other in variants}
-        variant["run"].pop("protocols", None)
     for protocol in raw["protocols"].values():
+        protocol["variants"] = list(variants)
         if protocol["baseline"] not in variants:
             protocol["baseline"] = "cnn" if "cnn" in variants else variants[0]
 
 
 def seeds(number: int) -> Any:
     """As many for every variant."""
-    return lambda raw: raw["protocols"][raw["protocol"]].update(seeds=list(range(number)), few_seeds=list(range(number)))
+    return lambda raw: raw["protocol"].update(seeds=list(range(number)), few_seeds=list(range(number)))
 
 
 def declared(raw: dict[str, Any]) -> dict[str, Any]:
@@ -79,13 +79,14 @@ FIRST = ("connectivity", "kernel", "depth", "padding")
 
 def sixty(raw: dict[str, Any]) -> None:
     for number, family in zip(range(18), cycle(FIRST), strict=False):
+        raw["protocol"]["variants"].append(f"extra_{number}")
         raw["variants"][f"extra_{number}"] = {"families": {family: f"level {number}"}, "run": {"architecture": {"channels": [17 + number, 32]}}}
 
 
 def replication(raw: dict[str, Any]) -> None:
-    raw["protocol"] = "replication"
+    raw["protocol"] = raw["protocols"]["replication"]
     seeds(3)(raw)
-    raw["protocols"]["replication"] |= {"epochs": 2, "train_size": 10000}
+    raw["protocol"] |= {"epochs": 2, "train_size": 10000}
 
 
 # What may run: a change of params.yaml, and of the invented data.
@@ -96,7 +97,7 @@ RUNS = {
     "one variant": (lambda raw: only(raw, "cnn"), {}),
     "MLP alone": (lambda raw: only(raw, "fully_connected"), {}),
     "one seed": (lambda raw: (three(raw), seeds(1)(raw)), {}),
-    "quick": (lambda raw: raw.update(protocol="quick"), {}),
+    "quick": (lambda raw: raw.update(protocol=raw["protocols"]["quick"]), {}),
     "no margin": (lambda raw: (three(raw), raw["protocols"]["default"].update(margin=0)), {}),
     "signal": (signal, {"shape": (1, 64, 1), "classes": ["low", "high"]}),
     "100 classes, RGB": (
@@ -141,7 +142,7 @@ def write_data(
     rng = np.random.default_rng(seed)
     classes = classes or ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
     height, width, channels = shape
-    margins = [0 if size == 1 else loaded.active_protocol.margin for size in (height, width)]
+    margins = [0 if size == 1 else loaded.protocol.margin for size in (height, width)]
     labels = np.arange(n_test, dtype=np.int64) % len(classes)
     _json(data / "raw/dataset.json", {"name": "fake", "title": "Fashion-MNIST", "classes": classes, "height": height, "width": width, "channels": channels})
     (data / "prepared").mkdir(parents=True)
@@ -162,9 +163,9 @@ def _write_variant(
 ) -> None:
     run = loaded.variants[key].run
     architecture = run.architecture
-    epochs = loaded.active_protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
+    epochs = loaded.protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
     n, n_classes, margins = len(labels), len(about["classes"]), about["margin"]
-    probed = min(n, loaded.active_protocol.probe_images)
+    probed = min(n, loaded.protocol.probe_images)
     runs, curves, shifts, probes, predicted = [], ["seed,epoch,train_loss,train_accuracy,val_loss,val_accuracy"], ["seed,dy,dx,accuracy"], [], []
     by_image: dict[str, list[np.ndarray]] = {"shifted": [], "consistency": []}
     for seed, asked in zip(loaded.seeds(key), accuracies, strict=True):
@@ -190,11 +191,11 @@ def _write_variant(
     runs_folder, probes_folder = data / "runs" / key, data / "probes" / key
     costs = closed_form(architecture, tuple(about["shape"]), n_classes)
     cost = {"parameters": costs.parameters, "macs": costs.macs, "map_sizes": costs.map_sizes, "receptive_field": costs.receptive_field}
-    _json(runs_folder / "metrics.json", {"variant": key, "connectivity": architecture.connectivity, "skipped": False, "runs": runs, **cost})
+    _json(runs_folder / "metrics.json", {"variant": key, "connectivity": architecture.connectivity, "runs": runs, **cost})
     (runs_folder / "curves.csv").write_text("\n".join(curves) + "\n")
     stacked = np.stack(predicted)
     save_file({"predicted": stacked, "correct": (stacked == labels).astype(np.uint8)}, runs_folder / "predictions.safetensors")
-    _json(probes_folder / "probe.json", {"variant": key, "skipped": False, "runs": probes, "reasons": {}})
+    _json(probes_folder / "probe.json", {"variant": key, "runs": probes, "reasons": {}})
     (probes_folder / "shift.csv").write_text("\n".join(shifts) + "\n")
     kept = {name: np.stack(table) for name, table in by_image.items() if name == "shifted" or any(margins)}
     save_file(kept, probes_folder / "consistency.safetensors")

@@ -44,7 +44,7 @@ def root(tmp_path, monkeypatch):
         made = np.array(predicted, dtype=np.int16)
         save_file({"predicted": made, "correct": (made == labels).astype(np.uint8)}, paths.RUNS / key / "predictions.safetensors")
         probes = [{"seed": seed, "shift_consistency": CONSISTENCY[key][seed], "shifted_accuracy": 0.25} for seed in (0, 1)]
-        paths.write_json(paths.PROBES / key / "probe.json", {"variant": key, "skipped": False, "runs": probes})
+        paths.write_json(paths.PROBES / key / "probe.json", {"variant": key, "runs": probes})
     return tmp_path
 
 
@@ -144,7 +144,7 @@ def test_a_deleted_variant_leaves_every_table(root):
 
 def test_a_variant_that_the_protocol_leaves_out_is_not_read(root):
     raw = fake_results.settings(two)
-    raw["variants"]["kernel_7"] = {"families": {"kernel": "7×7"}, "run": {"protocols": ["full"], "architecture": {"kernel": 7}}}
+    raw["variants"]["kernel_7"] = {"families": {"kernel": "7×7"}, "run": {"architecture": {"kernel": 7}}}
     fake_results.collect(fake_results.write_params(root, raw))
     assert table("variants")["variant"].tolist() == ["cnn", "kernel_5"]
 
@@ -152,7 +152,7 @@ def test_a_variant_that_the_protocol_leaves_out_is_not_read(root):
 def test_without_shifts_the_consistency_is_empty_and_no_direction_is_stated(root):
     for key in PREDICTED:
         probes = [{"seed": seed, "shift_consistency": None, "shifted_accuracy": 0.5} for seed in (0, 1)]
-        paths.write_json(paths.PROBES / key / "probe.json", {"skipped": False, "runs": probes})
+        paths.write_json(paths.PROBES / key / "probe.json", {"runs": probes})
     collect(root)
     assert table("variants")["shift_consistency_mean"].isna().all()
     assert table("effects")["shift_direction"].tolist() == [intervals.NOT_STATED]
@@ -202,8 +202,6 @@ DAMAGE = {
     "damaged": (lambda: (paths.RUNS / "cnn/predictions.safetensors").write_bytes(b"\x40" + b"\0" * 30), "predictions.safetensors cannot be read", "train@cnn"),
     "damaged labels": (lambda: (paths.PREPARED / "test.safetensors").write_bytes(b""), "test.safetensors cannot be read", "prepare"),
     "an array less": (lambda: with_tensors(lambda arrays: arrays.pop("correct")), "predictions.safetensors cannot be read", "train@cnn"),
-    "left out": (lambda: rewrite(paths.RUNS / "cnn/metrics.json", lambda record: record.update(skipped=True)), "says that it was left out", "train@cnn"),
-    "left out of the probe": (lambda: rewrite(paths.PROBES / "cnn/probe.json", lambda record: record.update(skipped=True)), "left out", "probe@cnn"),
     "another seed": (lambda: rewrite(paths.RUNS / "cnn/metrics.json", another_seed), "train left seeds [0, 5], but the protocol asks for [0, 1]", "train@cnn"),
     "another probe": (lambda: rewrite(paths.PROBES / "cnn/probe.json", another_seed), "probe left seeds [0, 5], but the protocol asks for [0, 1]", "probe@cnn"),
     "a seed less": (lambda: rewrite(paths.RUNS / "cnn/metrics.json", lambda record: record["runs"].pop()), "train left seeds [0]", "train@cnn"),

@@ -260,7 +260,7 @@ def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):
     raw["variants"] = dict(zip(("1", "007", "2"), raw["variants"].values(), strict=True))
     raw["variants"]["007"]["families"], raw["variants"]["2"]["families"] = {"kernel": "NA"}, {"kernel": "2"}
     for protocol in raw["protocols"].values():
-        protocol["baseline"] = "1"
+        protocol |= {"baseline": "1", "variants": ["1", "007", "2"]}
     for family in raw["families"].values():
         family["reference"] = "1"
     found = fake_results.collected(monkeypatch, tmp_path, raw, n_test=40)

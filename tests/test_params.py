@@ -37,8 +37,9 @@ def edited(old, new):
 
 def test_the_repositorys_own_params_are_valid_under_every_protocol(tmp_path):
     for protocol in raw()["protocols"]:
-        loaded = load(edited("protocol: default", f"protocol: {protocol}"), tmp_path)
-        assert loaded.active_protocol == loaded.protocols[protocol]
+        loaded = load(edited("protocol: *default", f"protocol: *{protocol}"), tmp_path)
+        assert loaded.protocol == loaded.protocols[protocol]
+        assert loaded.protocol.name == protocol
         assert loaded.baseline in loaded.active_variants
 
 
@@ -64,7 +65,7 @@ def test_a_variant_runs_under_all_or_few_of_the_seeds(tmp_path):
 
 
 def test_what_another_protocol_runs_may_be_too_large_for_this_one(tmp_path):
-    larger = edited("run: {protocols: [full], sample: {layout: patches_2}}", "run: {protocols: [full], sample: {train_size: 5001, layout: patches_3}}")
+    larger = edited("run: {sample: {layout: patches_2}}", "run: {sample: {train_size: 5001, layout: patches_3}}")
     assert "cnn_patches_2" not in load(larger, tmp_path).active_variants
 
 
@@ -84,10 +85,23 @@ MISTAKES = {
     "negative lr": (("lr: 0.01", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
     "lr that is not finite": (("lr: 0.01", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
     "unknown choice": (("pooling: max", "pooling: median"), ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"]),
-    "unknown protocol": (("protocol: default", "protocol: fast"), ["protocol: 'fast' is not one of quick, default, tuning, full, replication"]),
+    "unknown protocol": (("protocol: *default", "protocol: *fast"), ["not valid YAML", "undefined alias 'fast'"]),
+    "protocol by its name": (("protocol: *default", "protocol: quick"), ["protocol = 'quick': should be an alias, with a star and without quotes: *quick"]),
+    "unknown variant": (
+        ("kernel_5, depth_1, stride_2", "kernel_6, depth_1, stride_2"),
+        ["protocols.quick.variants: 'kernel_6' is not one of cnn,", "did you mean"],
+    ),
+    "variant named twice": (
+        ("lab_cnn_7, lab_mlp]", "lab_cnn_7, lab_mlp, lab_cnn_7]"),
+        ["protocols.replication: variants", "name ['lab_cnn_7'] more than once"],
+    ),
+    "no variants in a protocol": (
+        ("[lab_cnn_3, lab_cnn_5, lab_cnn_7, lab_mlp]", "[]"),
+        ["protocols.replication.variants = []: should not be empty"],
+    ),
     "unknown baseline": (("baseline: cnn", "baseline: cmn"), ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"]),
     "baseline that is left out": (
-        ("default:\n    baseline: cnn", "default:\n    baseline: resnet18"),
+        ("name: default\n    baseline: cnn", "name: default\n    baseline: resnet18"),
         ["protocols.default.baseline: protocol 'default' leaves 'resnet18' out"],
     ),
     "unknown family": (("{kernel: 1×1}", "{kernels: 1×1}"), ["variants.kernel_1.families: 'kernels' is not one of connectivity"]),
@@ -135,9 +149,9 @@ MISTAKES = {
         ("fully_connected, channels: []", "fully_connected, channels: [], hidden: [8]"),
         ["variants.linear.run.architecture.hidden: has no effect where connectivity is fully_connected"],
     ),
-    "no variants": (("variants:\n", "variants: {}\nmore:\n"), ["variants = {}: should not be empty"]),
+    "no variants": (("\nvariants:\n", "\nvariants: {}\nmore:\n"), ["variants = {}: should not be empty"]),
     "variant without a run": (
-        ("run: {protocols: [quick, default, full, tuning], sample: {seeds: all}}", "run:"),
+        ("run: {sample: {seeds: all}}", "run:"),
         ["variants.cnn.run = None: should be a mapping"],
     ),
     "badly named variant": (("  kernel_1:", "  Kernel 1:"), ["should be lower-case words joined by _"]),
@@ -207,6 +221,8 @@ FEW["variants"] = {
         | {"cnn_300", "locally_connected_narrow", "cnn_permuted", "linear"}
     )
 }
+for few in FEW["protocols"].values():
+    few["variants"] = [key for key in few["variants"] if key in FEW["variants"]]
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.lists(st.integers(), max_size=3), st.just({}))
 
 

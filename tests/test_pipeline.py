@@ -24,12 +24,16 @@ yaml = YAML(typ="safe", pure=True)
 yaml.sort_base_mapping_type_on_output = False  # the order of the variants is that of the tables
 
 # What the small runs change of the repository's own settings, block by block; these blocks are replaced whole.
-WHOLE = ("protocols", "variants", "families")
+WHOLE = ("protocols", "protocol", "variants", "families")
 SMALL = yaml.load("""
-protocol: tiny
 protocols:
-  tiny: {baseline: cnn, train_size: 300, val_size: 100, epochs: 6, seeds: [0, 1, 2], few_seeds: [0, 1], margin: 1, probe_images: 40}
-  two_seeds: {baseline: cnn, train_size: 300, val_size: 100, epochs: 6, seeds: [0, 1], few_seeds: [0, 1], margin: 1, probe_images: 40}
+  tiny: &tiny
+    {name: tiny, baseline: cnn, train_size: 300, val_size: 100, epochs: 6, seeds: [0, 1, 2], few_seeds: [0, 1], margin: 1, probe_images: 40,
+     variants: [cnn, kernel_1, fully_connected]}
+  two_seeds:
+    {name: two_seeds, baseline: cnn, train_size: 300, val_size: 100, epochs: 6, seeds: [0, 1], few_seeds: [0, 1], margin: 1, probe_images: 40,
+     variants: [cnn, kernel_1]}
+protocol: *tiny
 data: {dataset: digits}
 eda: {images: 200, max_distance: 5, samples_per_class: 3}
 architecture: {channels: [4, 8]}
@@ -62,7 +66,10 @@ kernel_1_worst:
 """
 COLOUR = yaml.load("""
 protocols:
-  tiny: {baseline: cnn, train_size: all, val_size: 60, epochs: 4, seeds: [0, 1, 2], few_seeds: [0, 1], margin: 2, probe_images: 30}
+  tiny: &tiny
+    {name: tiny, baseline: cnn, train_size: all, val_size: 60, epochs: 4, seeds: [0, 1, 2], few_seeds: [0, 1], margin: 2, probe_images: 30,
+     variants: [cnn, patches, kernel_1]}
+protocol: *tiny
 data: {dataset: npz, file: mine.npz}
 variants:
   cnn:
@@ -84,7 +91,10 @@ families:
 SIGNALS = yaml.load("""
 data: {dataset: npz, file: mine.npz}
 protocols:
-  tiny: {baseline: cnn, train_size: 100, val_size: 40, epochs: 4, seeds: [0, 1], few_seeds: [0, 1], margin: 1, probe_images: 30}
+  tiny: &tiny
+    {name: tiny, baseline: cnn, train_size: 100, val_size: 40, epochs: 4, seeds: [0, 1], few_seeds: [0, 1], margin: 1, probe_images: 30,
+     variants: [cnn, kernel_1]}
+protocol: *tiny
 architecture: {kernel: [1, 3], pool_size: [1, 2]}
 variants:
   cnn:
@@ -152,7 +162,7 @@ class Workspace:
     def begin_long_training(self):
         """Start to train one variant for many epochs. Returns the process of DVC once a seed is under way."""
         with self.edited("params.yaml") as settings:
-            settings["protocols"]["tiny"]["epochs"] = 100_000
+            settings["protocol"]["epochs"] = 100_000
         process = self.start("dvc", "repro", "--single-item", "train@cnn")
         deadline = time.monotonic() + 120
         while not list((self.folder / "data" / "partial").glob("*/seed_*")):
@@ -163,7 +173,13 @@ class Workspace:
 
     def end_long_training(self):
         with self.edited("params.yaml") as settings:
-            settings["protocols"]["tiny"]["epochs"] = 6
+            settings["protocol"]["epochs"] = 6
+
+
+def delete(settings, variant):
+    del settings["variants"][variant]
+    for protocol in settings["protocols"].values():
+        protocol["variants"].remove(variant)
 
 
 def stages_in(output):
@@ -245,7 +261,7 @@ def assert_both_reports(workspace, *texts):
 def test_a_fresh_clone_runs_every_stage_to_both_reports(finished):
     workspace, ran = finished
     variants = ("cnn", "kernel_1", "fully_connected")
-    assert ran == {"check", "download", "prepare", "eda", *DOWNSTREAM} | {f"{s}@{v}" for s in ("train", "probe") for v in variants}
+    assert ran == {"plan", "download", "prepare", "eda", *DOWNSTREAM} | {f"{s}@{v}" for s in ("train", "probe") for v in variants}
     assert_both_reports(workspace, "A kernel that sees no neighbour is below one that does.")
     metrics = json.loads(workspace.read("data/results/metrics.json"))
     assert set(metrics) == set(variants)
@@ -263,9 +279,10 @@ def test_a_second_run_does_nothing(workspace):
 def test_editing_and_adding_variants_runs_these_alone_and_they_appear_in_the_table(workspace):
     with workspace.edited("params.yaml") as settings:
         settings["variants"]["kernel_1"] = {"families": {"kernel": "2×2"}, "run": {"architecture": {"kernel": 2}}}
+        settings["protocol"]["variants"].append("kernel_5")
         settings["variants"]["kernel_5"] = {"families": {"kernel": "5×5"}, "run": {"architecture": {"kernel": 5}}}
     changed = {f"{stage}@{key}" for stage in ("train", "probe") for key in ("kernel_1", "kernel_5")}
-    assert workspace.repro() == {"check", *changed, *DOWNSTREAM}
+    assert workspace.repro() == {"plan", *changed, *DOWNSTREAM}
     table = workspace.read("data/figures/tables/family-kernel.md")
     assert "2×2" in table
     assert "5×5" in table
@@ -275,9 +292,9 @@ def test_deleting_a_variant_trains_nothing_and_removes_it_from_every_table(works
     assert "kernel_1" in workspace.read("data/results/runs.csv")
     assert "1×1" in workspace.read("data/report/index.html")
     with workspace.edited("params.yaml") as settings:
-        del settings["variants"]["kernel_1"]
+        delete(settings, "kernel_1")
     (workspace.folder / "hypotheses.yaml").write_text("{}\n")
-    assert workspace.repro() == {"check", *DOWNSTREAM}
+    assert workspace.repro() == {"plan", *DOWNSTREAM}
     for file in sorted((workspace.folder / "data" / "results").iterdir()):
         assert "kernel_1" not in file.read_text(), file
     for name in ("data/figures/tables/results.md", "data/report/index.html"):
@@ -286,18 +303,18 @@ def test_deleting_a_variant_trains_nothing_and_removes_it_from_every_table(works
 
 def test_a_hypothesis_about_a_variant_that_is_gone_is_refused_by_name(workspace):
     with workspace.edited("params.yaml") as settings:
-        del settings["variants"]["kernel_1"]
+        delete(settings, "kernel_1")
     code, output = workspace.run("dvc", "repro")
     assert code != 0
     assert "kernel_1_worst.contrast: variant 'kernel_1' is not in params.yaml" in output
-    assert stages_in(output) == {"check"}
+    assert stages_in(output) == {"plan"}
 
 
 def test_editing_the_hypotheses_trains_nothing_and_the_report_states_the_new_one(workspace):
     with workspace.edited("hypotheses.yaml") as hypotheses:
         hypotheses["kernel_1_worst"]["statement"] = "One pixel is not enough."
         hypotheses["alike"] = hypotheses["kernel_1_worst"] | {"statement": "They do not differ by much.", "direction": "alike", "smallest_effect": 0.9}
-    assert workspace.repro() == {"check", *DOWNSTREAM}
+    assert workspace.repro() == {"plan", *DOWNSTREAM}
     assert_both_reports(workspace, "One pixel is not enough.", "They do not differ by much.")
 
 
@@ -307,7 +324,7 @@ def test_editing_prose_a_caption_or_a_label_trains_nothing(workspace):
     with workspace.edited("params.yaml") as settings:
         settings["families"]["kernel"]["question"] = "Must a filter be large?"
         settings["variants"]["kernel_1"]["families"]["kernel"] = "one pixel"
-    assert workspace.repro() == {"check", *DOWNSTREAM}
+    assert workspace.repro() == {"plan", *DOWNSTREAM}
     assert_both_reports(workspace, "One more sentence.", "Must a filter be large?", "one pixel")
 
 
@@ -319,11 +336,14 @@ def test_editing_a_tables_code_retrains_nothing(workspace):
 
 def test_switching_the_protocol_and_back_trains_once(workspace):
     lock = workspace.read("dvc.lock")
-    workspace.edit("params.yaml", "protocol: tiny", "protocol: two_seeds")
-    assert {"train@cnn", "train@kernel_1", *DOWNSTREAM} <= workspace.repro()
-    assert "protocols.two_seeds.seeds" in workspace.read("dvc.lock")
-    workspace.edit("params.yaml", "protocol: two_seeds", "protocol: tiny")
-    assert not any(stage.startswith("train") for stage in workspace.repro())
+    with workspace.edited("params.yaml") as settings:
+        settings["protocol"] = settings["protocols"]["two_seeds"]
+    both = {f"{stage}@{variant}" for stage in ("train", "probe") for variant in ("cnn", "kernel_1")}
+    assert workspace.repro() == {"plan", *both, *DOWNSTREAM}
+    assert {folder.name for folder in (workspace.folder / "data" / "runs").iterdir()} == {"cnn", "kernel_1", ".gitignore"}
+    with workspace.edited("params.yaml") as settings:
+        settings["protocol"] = settings["protocols"]["tiny"]
+    assert workspace.repro() == set()  # DVC has kept all
     assert workspace.read("dvc.lock") == lock
 
 
@@ -346,7 +366,7 @@ def test_two_clean_clones_agree_byte_for_byte_on_one_core_and_on_all(finished, t
 def test_a_users_own_images_go_through_every_stage_to_both_reports(change, arrays, said, tmp_path):
     own = clone(tmp_path / "own", change, {"mine.npz": arrays})
     stages = {f"{stage}@{key}" for stage in ("train", "probe") for key in change["variants"]}
-    assert own.repro() == {"check", "download", "prepare", "eda", *DOWNSTREAM} | stages
+    assert own.repro() == {"plan", "download", "prepare", "eda", *DOWNSTREAM} | stages
     assert_both_reports(own, "mine", *said)
     assert set(json.loads(own.read("data/results/metrics.json"))) == set(change["variants"])
 
@@ -412,14 +432,14 @@ def test_a_mistake_in_params_is_one_message_before_any_stage_runs(place, value, 
     assert code != 0
     assert said in output
     assert "Traceback" not in output
-    assert stages_in(output) == {"check"}
+    assert stages_in(output) == {"plan"}
     assert workspace.read("dvc.lock") == lock
 
 
 def test_an_unknown_variant_is_refused_by_name(workspace):
     code, output = workspace.run("python", "-m", "stages.train", "k33")
     assert code == 1
-    assert output.strip() == "variant 'k33' is not in params.yaml (have: cnn, kernel_1, fully_connected)"
+    assert output.strip() == "variant 'k33' is not among those of the protocol in params.yaml (have: cnn, fully_connected, kernel_1)"
 
 
 def test_dvc_shows_metrics_params_and_plots(workspace):

@@ -23,16 +23,17 @@ from stages.provenance import StageError
 
 # What these tests need of params.yaml; the rest is the repository's.
 SETTINGS = """
-protocol: tiny
 protocols:
-  tiny: {baseline: cnn, train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5}
+  tiny: &tiny
+    {name: tiny, baseline: cnn, train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5, variants: [cnn, unpadded, mlp]}
+protocol: *tiny
 data: {dataset: npz, file: mine.npz, test_fraction: 0.2, seed: 0}
 architecture: {channels: [2, 2], kernel: 3, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max, pool_size: 2}
 variants:
   cnn: {families: {}, run: {}}
   unpadded: {families: {}, run: {architecture: {padding: valid}}}
   mlp: {families: {}, run: {sample: {layout: patches_3, train_size: 20}, architecture: {connectivity: fully_connected, channels: [4]}}}
-  elsewhere: {families: {}, run: {protocols: [], sample: {layout: patches_5}, architecture: {kernel: 99, padding: valid}}}
+  elsewhere: {families: {}, run: {sample: {layout: patches_5}, architecture: {kernel: 99, padding: valid}}}
 families: {}
 """
 # Row i of this set is an image whose every pixel is i, so that a prepared image says where it came from.
@@ -58,7 +59,10 @@ def write_settings(folder, text):
 
 
 def sizes(train_size, val_size):
-    return params.Protocol(baseline="cnn", train_size=train_size, val_size=val_size, epochs=1, seeds=(0,), few_seeds=(0,), margin=1, probe_images=2)
+    return params.Protocol(
+        name="tiny", baseline="cnn", train_size=train_size, val_size=val_size, epochs=1, seeds=(0,), few_seeds=(0,), margin=1, probe_images=2,
+        variants=("cnn",),
+    )  # fmt: skip
 
 
 def raw_of(folder, images=IMAGES, labels=LABELS, test=None, classes=("a", "b", "c")):
@@ -115,7 +119,7 @@ def test_orders_differ_between_seeds_and_within_classes():
 
 
 def test_split_sizes_and_class_counts_by_hand():
-    made = split(LABELS, None, sizes(20, 10), "tiny", 0.2, seed=0)
+    made = split(LABELS, None, sizes(20, 10), 0.2, seed=0)
     # 100 images of shares 0.5, 0.3, 0.2: the test fraction takes 20, the others come from the remaining 80.
     assert [np.bincount(LABELS[rows]).tolist() for rows in (made.test, made.val, made.train)] == [[10, 6, 4], [5, 3, 2], [10, 6, 4]]
     assert not made.has_test_set
@@ -124,7 +128,7 @@ def test_split_sizes_and_class_counts_by_hand():
 @pytest.mark.parametrize("test_labels", [None, LABELS[::3]], ids=["cut from it", "published"])
 @pytest.mark.parametrize("train_size", [1, 37, "all"])
 def test_no_image_is_in_two_splits(test_labels, train_size):
-    made = split(LABELS, test_labels, sizes(train_size, 13), "tiny", 0.25, seed=3)
+    made = split(LABELS, test_labels, sizes(train_size, 13), 0.25, seed=3)
     used = [*made.train, *made.val, *([] if made.has_test_set else made.test)]
     assert len(set(used)) == len(used)
     assert set(used) <= set(range(100))
@@ -134,39 +138,39 @@ def test_no_image_is_in_two_splits(test_labels, train_size):
 
 
 def test_a_published_test_set_is_never_cut():
-    made = split(LABELS, LABELS[::3], sizes(5, 5), "tiny", 0.2, seed=0)
+    made = split(LABELS, LABELS[::3], sizes(5, 5), 0.2, seed=0)
     assert sorted(made.test.tolist()) == list(range(34))
     assert made.has_test_set
 
 
 def test_val_and_test_do_not_depend_on_train_size_and_small_train_sets_lie_in_large_ones():
-    small, large = (split(LABELS, None, sizes(n, 10), "tiny", 0.2, seed=0) for n in (17, "all"))
+    small, large = (split(LABELS, None, sizes(n, 10), 0.2, seed=0) for n in (17, "all"))
     np.testing.assert_array_equal(small.val, large.val)
     np.testing.assert_array_equal(small.test, large.test)
     np.testing.assert_array_equal(small.train, large.train[:17])
 
 
 def test_test_does_not_depend_on_val_size():
-    small, large = (split(LABELS, None, sizes(10, n), "tiny", 0.2, seed=0) for n in (3, 30))
+    small, large = (split(LABELS, None, sizes(10, n), 0.2, seed=0) for n in (3, 30))
     np.testing.assert_array_equal(small.test, large.test)
 
 
 def test_another_seed_gives_other_splits():
-    zero, one = (split(LABELS, None, sizes(20, 10), "tiny", 0.2, seed=seed) for seed in (0, 1))
+    zero, one = (split(LABELS, None, sizes(20, 10), 0.2, seed=seed) for seed in (0, 1))
     for name in ("train", "val", "test"):
         assert set(getattr(zero, name).tolist()) != set(getattr(one, name).tolist())
 
 
 def test_too_few_images_name_the_numbers_and_the_key():
-    split(LABELS, None, sizes(70, 10), "tiny", 0.2, seed=0)
+    split(LABELS, None, sizes(70, 10), 0.2, seed=0)
     with pytest.raises(StageError) as caught:
-        split(LABELS, None, sizes(71, 10), "tiny", 0.2, seed=0)
+        split(LABELS, None, sizes(71, 10), 0.2, seed=0)
     for part in ("protocols.tiny", "train_size 71 + val_size 10 = 81", "20 test images (data.test_fraction)", "the dataset has 80"):
         assert part in str(caught.value)
     with pytest.raises(StageError, match="train_size all \\+ val_size 100, but beside a test set of 34 the dataset has 100"):
-        split(LABELS, LABELS[::3], sizes("all", 100), "tiny", 0.2, seed=0)
+        split(LABELS, LABELS[::3], sizes("all", 100), 0.2, seed=0)
     with pytest.raises(StageError, match="0 test images"):
-        split(LABELS[:10], None, sizes(2, 2), "tiny", 0.01, seed=0)
+        split(LABELS[:10], None, sizes(2, 2), 0.01, seed=0)
 
 
 # --- canvas

@@ -103,7 +103,8 @@ def probe(tmp_path, run, seeds=(4,), spoil=None, margin=None):
         if spoil:
             spoil(model)
         save_weights(model, tmp_path / "weights" / f"seed_{seed}.safetensors")
-    probe_variant("cnn", run, seeds, 40, PROBE, prepared, tmp_path / "weights", tmp_path / "scratch", tmp_path / "out")
+    plan = params.ProbePlan(sample=run.sample, architecture=run.architecture, probe=PROBE, images=40, seeds=seeds)
+    probe_variant("cnn", plan, prepared, tmp_path / "weights", tmp_path / "scratch", tmp_path / "out")
     out = tmp_path / "out"
     assert {file.name for file in out.iterdir()} == {"probe.json", "shift.csv", "consistency.safetensors", "pictures.safetensors"}
     return (

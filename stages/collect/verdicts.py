@@ -94,7 +94,7 @@ def _repetition(settings: Params) -> str | None:
     for key, variant in settings.active_variants.items():
         offset = variant.run.sample.seed_offset
         alike = variant.run.model_copy(update={"sample": variant.run.sample.model_copy(update={"seed_offset": base.sample.seed_offset})})
-        if offset != base.sample.seed_offset and alike.model_copy(update={"protocols": base.protocols}) == base:
+        if offset != base.sample.seed_offset and alike == base:
             return key
     return None
 

@@ -18,15 +18,11 @@ def section(results: Results) -> str:
     """Markdown; where nothing of the kind ran, how to run it."""
     keys = published(results)
     if not keys:
-        elsewhere = {
-            protocol
-            for variant in results.settings.variants.values()
-            if variant.published is not None
-            for protocol in variant.run.protocols or results.settings.protocols
-        }
+        known = {key for key, variant in results.settings.variants.items() if variant.published is not None}
+        elsewhere = [name for name, protocol in results.settings.protocols.items() if known & set(protocol.variants)]
         if not elsewhere:
             return "No variant of `params.yaml` has published numbers to compare with.\n"
-        named = sentences.joined([f"`protocol: {name}`" for name in sorted(elsewhere)])
+        named = sentences.joined([f"`protocol: *{name}`" for name in elsewhere])
         return f"The published results were not replicated in this run: set {named} in `params.yaml` and say `make repro`.\n"
     claims = [f"- {hypotheses.sentence(results, key)}" for key in _claims(results, keys)]
     numbers_are = "@tbl-published and @tbl-published-parameters set the published numbers beside those measured here"

@@ -102,7 +102,7 @@ class Results:
     @property
     def primary(self) -> list[str]:
         """The variants that ran under every seed of the protocol: those of declared hypotheses."""
-        protocol = self.settings.active_protocol
+        protocol = self.settings.protocol
         return [key for key in self.variants.index if len(self.settings.seeds(key)) == len(protocol.seeds)]
 
     @property
@@ -151,7 +151,7 @@ def load(settings: Params) -> Results:
 
 def _but(settings: Params, key: str, *free: str) -> str:
     """All that a variant trains, as text, without these settings, or blocks, and without the number of its seeds."""
-    run = settings.variants[key].run.model_dump(mode="json", exclude={"protocols": True, "sample": {"seeds"}})
+    run = settings.variants[key].run.model_dump(mode="json", exclude={"sample": {"seeds"}})
     for name in free:
         block, _, field = name.partition(".")
         if field:

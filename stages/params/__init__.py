@@ -27,6 +27,7 @@ from stages.params.blocks import (
 from stages.params.hypotheses import Contrast, Hypothesis, load_hypotheses
 from stages.params.load import load
 from stages.params.messages import ParamsError
+from stages.params.plan import ProbePlan, TrainPlan, probe_plan, train_plan
 from stages.params.sizes import DATASETS, canvas, image_shape, map_sizes, pair, patch_side, patches_fit, raw_shape
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "ParamsError",
     "Positive",
     "Probe",
+    "ProbePlan",
     "Protocol",
     "Published",
     "Quantity",
@@ -52,6 +54,7 @@ __all__ = [
     "Run",
     "Sample",
     "Size",
+    "TrainPlan",
     "Variant",
     "canvas",
     "image_shape",
@@ -61,5 +64,7 @@ __all__ = [
     "pair",
     "patch_side",
     "patches_fit",
+    "probe_plan",
     "raw_shape",
+    "train_plan",
 ]

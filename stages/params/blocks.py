@@ -43,6 +43,7 @@ class Block(BaseModel):
 
 
 class Protocol(Block):
+    name: Name
     baseline: str
     train_size: Size
     val_size: Positive
@@ -51,13 +52,15 @@ class Protocol(Block):
     few_seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
     margin: Natural
     probe_images: Annotated[int, Field(ge=2)]
+    variants: Annotated[tuple[str, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _seeds_differ(self) -> Self:
-        for name, seeds in (("seeds", self.seeds), ("few_seeds", self.few_seeds)):
-            twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    def _nothing_stands_twice(self) -> Self:
+        for name in ("seeds", "few_seeds", "variants"):
+            listed = getattr(self, name)
+            twice = sorted({item for item in listed if listed.count(item) > 1})
             if twice:
-                raise mistake(f"{name} {list(seeds)} name {twice} more than once; every seed may stand once")
+                raise mistake(f"{name} {list(listed)} name {twice} more than once; each may stand once")
         others = sorted(set(self.few_seeds) - set(self.seeds))
         if others:
             raise mistake(f"few_seeds {list(self.few_seeds)} have {others}, which seeds {list(self.seeds)} lack; comparisons are paired by seed")
@@ -160,7 +163,6 @@ class Recipe(Block):
 class Run(Block):
     """What one variant trains: the base with the variant's own changes merged in."""
 
-    protocols: tuple[str, ...] | None = None  # None: all
     sample: Sample
     architecture: Architecture
     recipe: Recipe
@@ -215,8 +217,8 @@ class Inference(Block):
 
 
 class Params(Block):
-    protocol: str
     protocols: Annotated[dict[Name, Protocol], Field(min_length=1)]
+    protocol: Protocol  # the one that is used
     data: Data
     eda: Eda
     sample: Sample
@@ -228,18 +230,14 @@ class Params(Block):
     inference: Inference
 
     @property
-    def active_protocol(self) -> Protocol:
-        return self.protocols[self.protocol]
-
-    @property
     def baseline(self) -> str:
         """The variant that the others of the chosen protocol are compared with."""
-        return self.active_protocol.baseline
+        return self.protocol.baseline
 
     @property
     def active_variants(self) -> dict[str, Variant]:
         """The variants that the chosen protocol runs, in the order of params.yaml."""
-        return {key: variant for key, variant in self.variants.items() if _runs_in(variant, self.protocol)}
+        return {key: variant for key, variant in self.variants.items() if key in self.protocol.variants}
 
     def levels(self, family: str) -> dict[str, str]:
         """Variant → name of its level, for the variants of one family that the protocol runs."""
@@ -253,24 +251,23 @@ class Params(Block):
 
     def seeds(self, key: str) -> tuple[int, ...]:
         """The protocol's seeds that the variant runs under."""
-        protocol = self.active_protocol
+        protocol = self.protocol
         return protocol.seeds if self.variants[key].run.sample.seeds == "all" else protocol.few_seeds
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
-        must_be_one_of("protocol", self.protocol, self.protocols)
         for key, variant in self.variants.items():
             for named in variant.families:
                 must_be_one_of(f"variants.{key}.families", named, self.families)
-            for chosen in variant.run.protocols or ():
-                must_be_one_of(f"variants.{key}.run.protocols", chosen, self.protocols)
             for quantity, other in variant.matched.items():
                 must_be_one_of(f"variants.{key}.matched.{quantity}", other, self.variants)
                 if other == key:
                     raise mistake(f"variants.{key}.matched.{quantity} names the variant itself")
-        for name, protocol in self.protocols.items():
-            must_be_one_of(f"protocols.{name}.baseline", protocol.baseline, self.variants)
-        self._must_run(f"protocols.{self.protocol}.baseline", self.baseline)
+        for where, protocol in {"protocol": self.protocol, **{f"protocols.{name}": block for name, block in self.protocols.items()}}.items():
+            for field, keys in {"baseline": (protocol.baseline,), "variants": protocol.variants}.items():
+                for key in keys:
+                    must_be_one_of(f"{where}.{field}", key, self.variants)
+        self._must_run(f"protocols.{self.protocol.name}.baseline", self.baseline)
         for key, family in self.families.items():
             must_be_one_of(f"families.{key}.reference", family.reference, self.variants)
             if self.levels(key):
@@ -282,8 +279,4 @@ class Params(Block):
     def _must_run(self, where: str, variant: str) -> None:
         must_be_one_of(where, variant, self.variants)
         if variant not in self.active_variants:
-            raise mistake(f"{where}: protocol {self.protocol!r} leaves {variant!r} out (see its `protocols`); it runs {', '.join(self.active_variants)}")
-
-
-def _runs_in(variant: Variant, protocol: str) -> bool:
-    return variant.run.protocols is None or protocol in variant.run.protocols
+            raise mistake(f"{where}: protocol {self.protocol.name!r} leaves {variant!r} out; its `variants` are {', '.join(self.active_variants)}")

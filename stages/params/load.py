@@ -34,11 +34,13 @@ MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant s
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check params.yaml. Raises ParamsError with one message that lists every mistake."""
     raw = read_yaml(path)
+    if isinstance(raw.get("protocol"), str):
+        raise ParamsError(message(path, [f"protocol = {raw['protocol']!r}: should be an alias, with a star and without quotes: *{raw['protocol']}"]))
     own = raw.get("variants", {})
     try:
         params = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
     except ValidationError as error:
-        mistakes = [sentence(detail, _fields_at) for detail in error.errors() if not _is_inherited(detail, own)]
+        mistakes = [sentence(detail, _fields_at) for detail in error.errors() if not (_is_inherited(detail, own) or _is_aliased(detail, raw))]
         raise ParamsError(message(path, mistakes)) from None
     mistakes = [*_changes_without_effect(own, params), *_samples_too_large(params), *_patches_that_do_not_fit(params), *_vanishing_layers(params)]
     if mistakes:
@@ -74,6 +76,12 @@ def _is_inherited(detail: ErrorDetails, own_blocks: dict[str, Any]) -> bool:
     return isinstance(own, dict) and (location[4] not in own if len(location) > 4 else not own)
 
 
+def _is_aliased(detail: ErrorDetails, raw: dict[str, Any]) -> bool:
+    """Whether the chosen protocol only repeats a mistake of the block that it is an alias of."""
+    protocols = raw.get("protocols")
+    return detail["loc"][:1] == ("protocol",) and isinstance(protocols, dict) and raw.get("protocol") in list(protocols.values())
+
+
 def _changes_without_effect(own_blocks: dict[str, Any], params: Params) -> list[str]:
     mistakes = []
     for key, variant in params.variants.items():
@@ -85,10 +93,11 @@ def _changes_without_effect(own_blocks: dict[str, Any], params: Params) -> list[
 
 
 def _samples_too_large(params: Params) -> list[str]:
-    largest = params.active_protocol.train_size
+    largest = params.protocol.train_size
     sizes = {key: variant.run.sample.train_size for key, variant in params.active_variants.items()}
     return [
-        f"variants.{key}.run.sample.train_size = {size}: protocol {params.protocol!r} prepares {largest} train images; lessen it, or name its `protocols`"
+        f"variants.{key}.run.sample.train_size = {size}: protocol {params.protocol.name!r} prepares {largest} train images; "
+        "lessen it, or leave the variant out of the protocol"
         for key, size in sizes.items()
         if isinstance(size, int) and isinstance(largest, int) and size > largest
     ]
@@ -103,7 +112,9 @@ def _patches_that_do_not_fit(params: Params) -> list[str]:
         side = patch_side(variant.run.sample.layout)
         if side is not None and not patches_fit(side, *shape[1:]):
             where = f"variants.{key}.run.sample.layout = {variant.run.sample.layout!r}"
-            mistakes.append(f"{where}: patches of {side} do not tile {shape[1]}×{shape[2]} images; choose another side, or name its `protocols`")
+            mistakes.append(
+                f"{where}: patches of {side} do not tile {shape[1]}×{shape[2]} images; choose another side, or leave the variant out of the protocol"
+            )
     return mistakes
 
 
@@ -124,7 +135,7 @@ def _vanishing_layers(params: Params) -> list[str]:
 def _fields_at(location: list[str]) -> list[str]:
     """The keys allowed at a location such as ["variants", "k5", "run"]."""
     named: dict[str, type[Block]] = {
-        "protocols": Protocol, "data": Data, "eda": Eda, "probe": Probe, "sample": Sample, "architecture": Architecture, "recipe": Recipe,
+        "protocols": Protocol, "protocol": Protocol, "data": Data, "eda": Eda, "probe": Probe, "sample": Sample, "architecture": Architecture, "recipe": Recipe,
         "run": Run, "variants": Variant, "families": Family, "inference": Inference,
     }  # fmt: skip
     block = next((named[part] for part in reversed(location) if part in named), Params)

@@ -36,7 +36,7 @@ def raw_shape(settings: Params) -> tuple[int, int, int] | None:
 def image_shape(settings: Params) -> tuple[int, int, int] | None:
     """(channels, height, width) of the canvas: the image and its margin; None while the user's file is absent."""
     shape = raw_shape(settings)
-    return None if shape is None else (shape[0], *canvas(*shape[1:], settings.active_protocol.margin))
+    return None if shape is None else (shape[0], *canvas(*shape[1:], settings.protocol.margin))
 
 
 def canvas(height: int, width: int, margin: int) -> tuple[int, int]:

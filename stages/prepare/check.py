@@ -29,7 +29,7 @@ def check_samples(settings: Params, train_size: int) -> None:
     sizes = {key: variant.run.sample.train_size for key, variant in settings.active_variants.items()}
     mistakes = [f"  variants.{key}.run.sample.train_size = {size}" for key, size in sizes.items() if isinstance(size, int) and size > train_size]
     if mistakes:
-        raise StageError("\n".join([f"params.yaml: protocol {settings.protocol!r} prepares {train_size} train images; too few for", *mistakes]))
+        raise StageError("\n".join([f"params.yaml: protocol {settings.protocol.name!r} prepares {train_size} train images; too few for", *mistakes]))
 
 
 def check_classes(train_counts: np.ndarray, classes: list[str], protocol: str) -> None:

@@ -20,22 +20,22 @@ class Splits:
     has_test_set: bool
 
 
-def split(labels: np.ndarray, test_labels: np.ndarray | None, sizes: Protocol, protocol: str, test_fraction: float, seed: int) -> Splits:
+def split(labels: np.ndarray, test_labels: np.ndarray | None, protocol: Protocol, test_fraction: float, seed: int) -> Splits:
     """Rows of each split, in an order of which every beginning is stratified too.
 
     A published test set is used whole; where there is none, `test_fraction` of the images become one. val does not
     depend on train_size, and a smaller train set is part of every larger one.
-    Raises StageError, naming `protocol` and the numbers, if there are too few images.
+    Raises StageError, naming the protocol and the numbers, if there are too few images.
     """
     rest = np.arange(len(labels))
     if test_labels is not None:
         test = stratified_order(test_labels, stream("test", seed))
     else:
         test, rest = _part(rest, labels, round(test_fraction * len(labels)), "test", seed)
-    train_size = len(rest) - sizes.val_size if sizes.train_size == "all" else sizes.train_size
-    if train_size < 1 or len(test) < 1 or train_size + sizes.val_size > len(rest):
-        raise StageError(_too_few(sizes, protocol, len(rest), len(test), test_labels is not None))
-    val, rest = _part(rest, labels, sizes.val_size, "val", seed)
+    train_size = len(rest) - protocol.val_size if protocol.train_size == "all" else protocol.train_size
+    if train_size < 1 or len(test) < 1 or train_size + protocol.val_size > len(rest):
+        raise StageError(_too_few(protocol, len(rest), len(test), test_labels is not None))
+    val, rest = _part(rest, labels, protocol.val_size, "val", seed)
     train, _ = _part(rest, labels, train_size, "subset", seed)
     return Splits(train, val, test, test_labels is not None)
 
@@ -72,11 +72,11 @@ def _part(rows: np.ndarray, labels: np.ndarray, size: int, name: str, seed: int)
     return order[:size], np.sort(order[size:])
 
 
-def _too_few(sizes: Protocol, protocol: str, available: int, n_test: int, has_test_set: bool) -> str:
+def _too_few(protocol: Protocol, available: int, n_test: int, has_test_set: bool) -> str:
     test = f"a test set of {n_test}" if has_test_set else f"{n_test} test images (data.test_fraction)"
-    asked = f"train_size {sizes.train_size} + val_size {sizes.val_size}"
-    total = "" if sizes.train_size == "all" else f" = {sizes.train_size + sizes.val_size} images"
+    asked = f"train_size {protocol.train_size} + val_size {protocol.val_size}"
+    total = "" if protocol.train_size == "all" else f" = {protocol.train_size + protocol.val_size} images"
     return (
-        f"protocols.{protocol} in params.yaml asks for {asked}{total}, but beside {test} the dataset has {available}; "
-        f"lessen protocols.{protocol}.train_size or val_size (train_size: all takes what val leaves), or choose another `protocol`"
+        f"protocols.{protocol.name} in params.yaml asks for {asked}{total}, but beside {test} the dataset has {available}; "
+        f"lessen protocols.{protocol.name}.train_size or val_size (train_size: all takes what val leaves), or choose another `protocol`"
     )

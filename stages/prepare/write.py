@@ -19,7 +19,7 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     Beside the images, rows.safetensors says which row of the published train set (for test: of the test set, where
     there is one) each image was. Raises StageError if the settings do not fit the images.
     """
-    data, margin = settings.data, settings.active_protocol.margin
+    data, margin = settings.data, settings.protocol.margin
     description = paths.read_json(raw / "dataset.json")
     classes = description["classes"]
     shape = params.canvas(description["height"], description["width"], margin)
@@ -27,9 +27,9 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     print(f"prepare: splitting {description['title']}", flush=True)
     arrays = load_file(raw / "images.safetensors")
     labels = arrays["train_labels"]
-    splits = split(labels, arrays.get("test_labels"), settings.active_protocol, settings.protocol, data.test_fraction, data.seed)
+    splits = split(labels, arrays.get("test_labels"), settings.protocol, data.test_fraction, data.seed)
     check_samples(settings, len(splits.train))
-    check_classes(np.bincount(labels[splits.train], minlength=len(classes)), classes, settings.protocol)
+    check_classes(np.bincount(labels[splits.train], minlength=len(classes)), classes, settings.protocol.name)
 
     rows = {"train": splits.train, "val": splits.val, "test": splits.test}
     save_file(rows, out / "rows.safetensors")

@@ -14,50 +14,47 @@ from stages import paths
 from stages.architectures.build import build, load_weights
 from stages.cores import Report, spread
 from stages.layouts import rearranged
-from stages.params import Probe, Run
+from stages.params import ProbePlan
 from stages.prepared import load_constants, permutation_of, scale_of
 from stages.probe.measures import Array, Measures, measures
 from stages.probe.shift import agreement, predictions_under_shifts, shifts_within
 from stages.seeds import stream
 
 
-def probe_variant(
-    variant: str, run: Run, seeds: tuple[int, ...], images: int, settings: Probe, prepared: Path, weights: Path, scratch: Path, out: Path
-) -> None:
+def probe_variant(variant: str, plan: ProbePlan, prepared: Path, weights: Path, scratch: Path, out: Path) -> None:
     """Write into `out` what every seed shows, and pictures of the first one.
 
     probe.json: the scalars of each seed (null where a probe has no meaning), and once why. shift.csv: accuracy by shift.
     consistency.safetensors: by seed and image, `shifted`, the share of shifts under which the prediction is right, and,
     where there are two shifts, `consistency`, that of the pairs on which it agrees. pictures.safetensors: see `measures`.
-    images: how many of the first test images are shifted. weights: the variant's folder of runs. scratch: an empty folder.
+    weights: the variant's folder of runs. scratch: an empty folder.
     """
-    work = partial(_probe_seed, run, images, settings, prepared, weights, scratch)
-    spread(work, seeds, reports=1, title=f"probe {variant}", unit="seed")
-    results = [paths.read_json(scratch / f"{seed}.json") for seed in seeds]
+    spread(partial(_probe_seed, plan, prepared, weights, scratch), plan.seeds, reports=1, title=f"probe {variant}", unit="seed")
+    results = [paths.read_json(scratch / f"{seed}.json") for seed in plan.seeds]
     shift_rows = [row for result in results for row in result["shifts"]]
     pd.DataFrame(shift_rows).to_csv(out / "shift.csv", index=False, float_format="%.6f", lineterminator="\n")
     reasons = {name: text for result in reversed(results) for name, text in result["reasons"].items()}  # the first seed's, where it has one
-    paths.write_json(out / "probe.json", {"variant": variant, "skipped": False, "runs": [result["run"] for result in results], "reasons": reasons})
-    by_image = [load_file(scratch / f"{seed}.safetensors") for seed in seeds]
+    paths.write_json(out / "probe.json", {"variant": variant, "runs": [result["run"] for result in results], "reasons": reasons})
+    by_image = [load_file(scratch / f"{seed}.safetensors") for seed in plan.seeds]
     save_file({name: np.stack([own[name] for own in by_image]) for name in by_image[0]}, out / "consistency.safetensors")
-    (scratch / f"{seeds[0]}-pictures.safetensors").replace(out / "pictures.safetensors")
+    (scratch / f"{plan.seeds[0]}-pictures.safetensors").replace(out / "pictures.safetensors")
 
 
-def _probe_seed(run: Run, images: int, settings: Probe, prepared: Path, weights: Path, scratch: Path, seed: int, report: Report) -> None:
+def _probe_seed(plan: ProbePlan, prepared: Path, weights: Path, scratch: Path, seed: int, report: Report) -> None:
     torch.set_num_threads(1)
     constants = load_constants(prepared)
     test = load_file(prepared / "test.safetensors")
-    order = permutation_of(run.sample, constants)
-    model = _trained(run, constants, weights, seed)
+    order = permutation_of(plan.sample, constants)
+    model = _trained(plan, constants, weights, seed)
 
     shifts = shifts_within(tuple(constants["margin"]))
-    still = torch.from_numpy(test["images"][:images])
+    still = torch.from_numpy(test["images"][: plan.images])
     predicted = predictions_under_shifts(model, still, shifts, None if order is None else torch.from_numpy(order))
-    right = predicted == test["labels"][:images]  # shift, image
+    right = predicted == test["labels"][: plan.images]  # shift, image
     by_image = {"shifted": right.mean(0)} | ({"consistency": agreement(predicted)} if len(shifts) > 1 else {})
 
     seen = torch.from_numpy(test["images"] if order is None else rearranged(test["images"], order))
-    found = measures(model, seen, torch.from_numpy(test["labels"]), stream("probe", seed), settings)
+    found = measures(model, seen, torch.from_numpy(test["labels"]), stream("probe", seed), plan.probe)
 
     result = {
         "run": {
@@ -76,8 +73,8 @@ def _probe_seed(run: Run, images: int, settings: Probe, prepared: Path, weights:
     report(f"seed {seed}")
 
 
-def _trained(run: Run, constants: dict[str, Any], weights: Path, seed: int) -> nn.Sequential:
-    model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(run.sample, constants), torch.Generator())
+def _trained(plan: ProbePlan, constants: dict[str, Any], weights: Path, seed: int) -> nn.Sequential:
+    model = build(plan.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(plan.sample, constants), torch.Generator())
     load_weights(model, weights / f"seed_{seed}.safetensors")
     model.eval()
     return model

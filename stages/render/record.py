@@ -16,20 +16,18 @@ from stages import params, paths, provenance
 from stages.drawing.tables import cell, escape, pipe_tables
 
 SHOWN = 16  # digits of a digest in the report; its CSV has all
-BLOCKS = ("data", "eda", "sample", "architecture", "recipe", "probe", "inference")
+BLOCKS = ("protocol", "data", "eda", "sample", "architecture", "recipe", "probe", "inference")
 
 
 def settings(loaded: params.Params) -> dict[str, Any]:
-    """params.yaml as text for the prose: settings.recipe.batch_size; the active protocol is settings.protocol."""
+    """params.yaml as text for the prose: settings.recipe.batch_size"""
     raw = loaded.model_dump(mode="json")
-    blocks = {"protocol": raw["protocols"][loaded.protocol]} | {name: raw[name] for name in BLOCKS}
-    return {block: {key: escape(_text(value)) for key, value in values.items()} for block, values in blocks.items()}
+    return {block: {key: escape(_text(value)) for key, value in raw[block].items()} for block in BLOCKS}
 
 
 def made(loaded: params.Params) -> dict[str, str]:
     raw = loaded.model_dump(mode="json")
     used = {name: raw[name] for name in (*BLOCKS, "families", "variants")}
-    used["protocol"] = raw["protocols"][loaded.protocol]
     digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
     return {"params_sha256": digest[:SHOWN], "cpu": escape(provenance.cpu_name())}
 
@@ -40,7 +38,7 @@ def write_tables(loaded: params.Params, folder: Path) -> None:
     _write(folder / "variants", "Every variant and what of the base it changes.", {"Variant": _labels(list(changes)), "Change": list(changes.values())})
 
     rows = [(f"{block}.{key}", value) for block, values in settings(loaded).items() for key, value in values.items()]
-    caption = f"The settings in params.yaml: the protocol *{escape(loaded.protocol)}*, and the base that every variant starts from."
+    caption = f"The settings in params.yaml: the protocol *{escape(loaded.protocol.name)}*, and the base that every variant starts from."
     _write(folder / "settings", caption, {"Setting": [escape(name) for name, _ in rows], "Value": [value for _, value in rows]})
 
     digests = paths.read_json(paths.RAW / "dataset.json")["sha256"]

@@ -31,7 +31,6 @@ def gather(variant: str, run: Run, seeds: tuple[int, ...], prepared: Path, runs:
         shutil.copyfile(folder / "weights.safetensors", out / f"seed_{seed}.safetensors")
     metrics = {
         "variant": variant,
-        "skipped": False,
         "connectivity": run.architecture.connectivity,
         **_costs(run, prepared),
         "runs": [paths.read_json(folder / "metrics.json") for folder in folders],

@@ -1,4 +1,4 @@
-"""The check stage: mistakes end it, missed costs are named with the widths that would not miss, and it is quick."""
+"""The plan stage: mistakes end it, missed costs are named with the widths that would not miss, and it is quick."""
 
 import json
 import os
@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from stages import params, paths
-from stages.check.matches import misses
 from stages.download.catalogue import CATALOGUE
+from stages.plan.matches import misses
 
 TEXT, HYPOTHESES = paths.PARAMS.read_text(), paths.HYPOTHESES.read_text()
 WIDE_KERNEL_5 = ("kernel: 5, channels: [13, 26]", "kernel: 5, channels: [16, 32]")
@@ -31,7 +31,7 @@ def warnings(folder, *edits):
 def run_stage(root, text, hypotheses=HYPOTHESES):
     (root / "params.yaml").write_text(text)
     (root / "hypotheses.yaml").write_text(hypotheses)
-    command = [sys.executable, "-X", "importtime", "-m", "stages.check"]
+    command = [sys.executable, "-X", "importtime", "-m", "stages.plan"]
     environment = os.environ | {"PIPELINE_ROOT": str(root)}
     result = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False)
     lines = result.stderr.splitlines()
@@ -41,7 +41,7 @@ def run_stage(root, text, hypotheses=HYPOTHESES):
 
 @pytest.mark.parametrize("protocol", params.load().protocols)
 def test_the_repositorys_own_settings_miss_nothing(protocol, tmp_path):
-    assert warnings(tmp_path, ("protocol: default", f"protocol: {protocol}")) == []
+    assert warnings(tmp_path, ("protocol: *default", f"protocol: *{protocol}")) == []
 
 
 def test_a_missed_cost_is_named_with_the_channels_that_would_not_miss(tmp_path):
@@ -83,7 +83,7 @@ def test_the_tolerance_is_the_settings_own(tmp_path):
 
 
 def test_only_what_the_protocol_runs_is_warned_of(tmp_path):
-    assert warnings(tmp_path, ("protocol: default", "protocol: quick"), WIDE_KERNEL_5) == []
+    assert warnings(tmp_path, ("protocol: *default", "protocol: *quick"), WIDE_KERNEL_5) == []
 
 
 def test_other_images_and_classes_move_the_costs(tmp_path):
@@ -110,9 +110,9 @@ def test_the_stage_warns_passes_and_never_loads_torch_or_numpy(tmp_path):
 
 
 def test_the_stage_ends_with_one_message_and_no_traceback_and_writes_nothing(tmp_path):
-    code, said, _ = run_stage(tmp_path, edited(("protocol: default", "protocol: nobody")))
+    code, said, _ = run_stage(tmp_path, edited(("lr: 0.01", "lr: -1")))
     assert code == 1
-    assert "protocol: 'nobody' is not one of quick, default" in said
+    assert "recipe.lr = -1: should be greater than 0" in said
     assert "Traceback" not in said
     assert not (tmp_path / "data").exists()
 

@@ -1,1 +1,0 @@
-"""Whether the settings can be run, and whether what they hold constant is constant."""

@@ -1,0 +1,53 @@
+"""What the stages of one variant are to do: all that they read of params.yaml, so that they run again when that changes and only then."""
+
+from typing import Self
+
+from stages import paths
+from stages.params.blocks import Architecture, Block, Params, Probe, Run, Sample
+from stages.params.messages import ParamsError
+
+
+class TrainPlan(Block):
+    """epochs: the protocol's, for a recipe that has no length of its own."""
+
+    run: Run
+    epochs: int
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, settings: Params, key: str) -> Self:
+        return cls(run=settings.variants[key].run, epochs=settings.protocol.epochs, seeds=settings.seeds(key))
+
+
+class ProbePlan(Block):
+    """images: how many of the first test images are shifted."""
+
+    sample: Sample
+    architecture: Architecture
+    probe: Probe
+    images: int
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, settings: Params, key: str) -> Self:
+        run = settings.variants[key].run
+        return cls(sample=run.sample, architecture=run.architecture, probe=settings.probe, images=settings.protocol.probe_images, seeds=settings.seeds(key))
+
+
+def train_plan(key: str) -> TrainPlan:
+    """Raises ParamsError if the protocol has no such variant."""
+    return TrainPlan.model_validate_json(_text("train", key))
+
+
+def probe_plan(key: str) -> ProbePlan:
+    """Raises ParamsError if the protocol has no such variant."""
+    return ProbePlan.model_validate_json(_text("probe", key))
+
+
+def _text(stage: str, key: str) -> str:
+    path = paths.plan(stage, key)
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        have = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or "none; `dvc repro plan` makes them"
+        raise ParamsError(f"variant {key!r} is not among those of the protocol in params.yaml (have: {have})") from None
