@@ -221,6 +221,6 @@ def test_the_pictures_are_those_of_the_first_seed_and_repeat_to_the_byte(tmp_pat
     for name in ("probe.json", "shift.csv", "consistency.safetensors", "pictures.safetensors"):
         assert (first / "out" / name).read_bytes() == (second / "out" / name).read_bytes()
         assert (first / "out" / name).read_bytes() != (other / "out" / name).read_bytes()
-    weight = untrained(variant(), 4).features[1].weight.detach().numpy()
+    weight = untrained(variant(), 4).features[0].weight.detach().numpy()
     assert np.array_equal(pictures["filters"], weight[:3])
     assert all(array.dtype in (np.float32, np.uint8, np.int64) for array in pictures.values())

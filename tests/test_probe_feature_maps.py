@@ -6,7 +6,7 @@ import torch
 from stages import params
 from stages.architectures.build import build
 from stages.probe.feature_maps import feature_maps, first_filters, one_of_each_class
-from stages.probe.layers import Unmeasurable, activations, last_map, layers
+from stages.probe.layers import POOLINGS, Unmeasurable, activations, last_map, layers
 
 SETTINGS = params.load()
 BASE = SETTINGS.architecture
@@ -32,12 +32,29 @@ def test_names_count_the_layers():
 @pytest.mark.parametrize("key", [key for key, variant in SETTINGS.variants.items() if variant.run.architecture.channels])
 def test_the_layers_in_order_are_the_features(key):
     model = build(SETTINGS.variants[key].run.architecture, (2, 12, 14), 4, [0.5] * 2, [0.3] * 2, torch.Generator().manual_seed(0)).eval()
-    modules = [module for layer in layers(model.features).values() for module in layer]
+    parts = layers(model.features)
+    modules = [module for name, layer in parts.items() for module in layer if not _is_shared(module, name, parts)]
     assert modules == list(model.features)
     images = noise(3, 2, 12, 14)
     given = list(activations(model, images).values())[-1]
     assert torch.equal(given, model.features(model.normalise(images.contiguous(memory_format=torch.channels_last))))
     assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
+
+
+def _is_shared(module, name, parts):
+    """Whether it is a layer's ReLU that stands behind the layer's max pooling, and is counted there."""
+    pool = parts.get(name.replace("layer", "pool"), ())
+    return name.startswith("layer") and any(module is other for other in pool)
+
+
+@pytest.mark.parametrize("pooling", ["max", "average", "blur"])
+def test_a_layers_map_is_that_of_its_activation_and_pooling_it_gives_the_pools(pooling):
+    model, images = built(activation="relu", pooling=pooling), noise(3, 2, 12, 14)
+    given = activations(model, images)
+    assert (given["layer_1"] >= 0).all()
+    assert (given["layer_1"] == 0).any()
+    pool = next(module for module in model.features if isinstance(module, POOLINGS))
+    assert torch.equal(pool(given["layer_1"]), given["pool_1"])
 
 
 def test_a_layer_does_not_overwrite_the_map_before_it():

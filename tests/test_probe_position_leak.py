@@ -3,6 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from stages import params
 from stages.architectures.build import build
@@ -38,6 +43,18 @@ def test_the_penalty_shrinks_by_the_closed_form_of_ridge():
     # Standardised, a column of n rows has Σz² = n: the slope shrinks by n / (n + λ), so 1 − R² = (λ / (n + λ))².
     # Four images of three positions in two folds: n = 6.
     assert position_r2(torch.arange(3.0).expand(4, 1, 1, 3), 2, 6.0) == pytest.approx(1 - (6 / 12) ** 2)
+
+
+def test_read_out_agrees_with_scikit_learn():
+    maps = noise(11, 6, 3, 4) + of_coordinates(11, 3, 4).repeat(1, 3, 1, 1) * 0.2
+    maps[:, 4] = 7.0  # never varies
+    units = maps.double().permute(0, 2, 3, 1).reshape(11, 12, 6).numpy()
+    places = np.tile(np.stack([axis.ravel() for axis in np.indices((3, 4))], 1).astype(float), (11, 1, 1))
+    predicted = np.empty_like(places)
+    for fitted, held in KFold(4).split(units):
+        model = make_pipeline(StandardScaler(), Ridge(alpha=2.5)).fit(np.concatenate(units[fitted]), np.concatenate(places[fitted]))
+        predicted[held] = model.predict(np.concatenate(units[held])).reshape(places[held].shape)
+    assert position_r2(maps, 4, 2.5) == pytest.approx(r2_score(np.concatenate(places), np.concatenate(predicted)), abs=1e-12)
 
 
 def test_read_out_is_scored_on_images_it_has_not_seen():

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,8 @@ from stages.provenance import StageError
 from stages.train.compute.local import train_seeds
 from stages.train.data import Split, load_splits
 from stages.train.evaluate import accuracy, evaluate
-from stages.train.recipe import ORDERS, optimiser, schedule
+from stages.train.optimiser import UPDATES, Optimiser
+from stages.train.recipe import ORDERS, schedule
 from stages.train.run import Diverged, train_run
 from stages.train.variant import gather
 
@@ -160,13 +163,16 @@ def rates(monkeypatch):
     """A list for every training that follows: the learning rate of each step of its optimiser."""
     lists = []
 
-    def noted(recipe, parameters):
-        optimise, steps = optimiser(recipe, parameters), []
-        optimise.register_step_pre_hook(lambda one, *_: steps.append(one.param_groups[0]["lr"]))
-        lists.append(steps)
-        return optimise
+    class Noted(Optimiser):
+        def __init__(self, recipe, parameters):
+            super().__init__(recipe, parameters)
+            lists.append([])
 
-    monkeypatch.setattr("stages.train.run.optimiser", noted)
+        def step(self, lr):
+            lists[-1].append(lr)
+            super().step(lr)
+
+    monkeypatch.setattr("stages.train.run.Optimiser", Noted)
     return lists
 
 
@@ -265,22 +271,64 @@ def test_cosine_starts_at_the_peak_and_constant_stays():
 
 def test_sgd_takes_its_momentum_and_weight_decay_from_the_recipe():
     weight = torch.nn.Parameter(torch.tensor([1.0]))
-    recipe = SETTINGS.recipe.model_copy(update={"optimizer": "sgd", "lr": 0.1, "momentum": 0.5, "weight_decay": 0.2})
-    optimise = optimiser(recipe, [weight])
+    recipe = SETTINGS.recipe.model_copy(update={"optimizer": "sgd", "momentum": 0.5, "weight_decay": 0.2})
+    optimiser = Optimiser(recipe, [weight])
     for _ in range(2):
         weight.grad = torch.tensor([1.0])
-        optimise.step()
+        optimiser.step(0.1)
     # v1 = 1 + .2·1 = 1.2, w = .88; v2 = .5·1.2 + 1 + .2·.88 = 1.776, w = .88 − .1776
     assert weight.item() == pytest.approx(0.7024)
 
 
 def test_adadelta_takes_its_first_step_by_hand():
     weight = torch.nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
-    optimise = optimiser(SETTINGS.recipe.model_copy(update={"optimizer": "adadelta", "lr": 2.0, "weight_decay": 0.5}), [weight])
+    optimiser = Optimiser(SETTINGS.recipe.model_copy(update={"optimizer": "adadelta", "weight_decay": 0.5}), [weight])
     weight.grad = torch.tensor([0.5], dtype=torch.float64)
-    optimise.step()
+    optimiser.step(2.0)
     # g = .5 + .5·1 = 1; of squares, the running mean is .1 · 1, and that of the steps 0: √(0 + 1e-6) / √(.1 + 1e-6) · g, times 2.
     assert weight.item() == pytest.approx(1 - 2 * (1e-6 / 0.100001) ** 0.5, rel=1e-12)
+
+
+CLASSES = {
+    "adamw": lambda p: torch.optim.AdamW(p, weight_decay=0.3, fused=True),
+    "adam": lambda p: torch.optim.Adam(p, weight_decay=0.3, fused=True),
+    "sgd": lambda p: torch.optim.SGD(p, weight_decay=0.3, momentum=0.8, fused=True),
+    "adadelta": lambda p: torch.optim.Adadelta(p, weight_decay=0.3),
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_an_optimiser_is_torchs_own_class_bit_for_bit(name):
+    """Over steps of changing rates, on weights in the memory format of a convolution's."""
+    drawn = torch.Generator().manual_seed(0)
+    ours = [
+        torch.nn.Parameter(torch.randn(6, 4, 3, 3, generator=drawn).to(memory_format=torch.channels_last)),
+        torch.nn.Parameter(torch.randn(5, generator=drawn)),
+    ]
+    theirs = [torch.nn.Parameter(p.detach().clone(memory_format=torch.preserve_format)) for p in ours]
+    optimiser = Optimiser(SETTINGS.recipe.model_copy(update={"optimizer": name, "weight_decay": 0.3, "momentum": 0.8}), ours)
+    reference = CLASSES[name](theirs)
+    for lr in (0.1, 0.5, 0.03, 0.0):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=drawn).to(memory_format=torch.channels_last if a.ndim == 4 else torch.contiguous_format)
+            b.grad = a.grad.clone(memory_format=torch.preserve_format)
+        for group in reference.param_groups:
+            group["lr"] = lr
+        optimiser.step(lr)
+        reference.step()
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.equal(a, b)
+            assert a.grad is None
+
+
+def test_training_does_not_load_torchs_compiler(prepared, tmp_path):
+    """It would take longer to import than a small net takes to train."""
+    code = (
+        "import sys; from pathlib import Path; from stages import params; from stages.train.run import train_run; "
+        f"train_run(params.load().variants['cnn'].run, 1, 0, Path({str(prepared)!r}), Path({str(tmp_path)!r}), print); "
+        "import torch; sys.exit('torch._dynamo' in sys.modules or not torch.are_deterministic_algorithms_enabled())"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=True)
 
 
 @pytest.mark.parametrize(("name", "lr"), [("adamw", 0.01), ("adam", 0.01), ("sgd", 0.01), ("adadelta", 1.0)])

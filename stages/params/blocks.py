@@ -263,7 +263,7 @@ class Params(Block):
                 must_be_one_of(f"variants.{key}.matched.{quantity}", other, self.variants)
                 if other == key:
                     raise mistake(f"variants.{key}.matched.{quantity} names the variant itself")
-        for where, protocol in {"protocol": self.protocol, **{f"protocols.{name}": block for name, block in self.protocols.items()}}.items():
+        for where, protocol in {**{f"protocols.{name}": block for name, block in self.protocols.items()}, "protocol": self.protocol}.items():
             for field, keys in {"baseline": (protocol.baseline,), "variants": protocol.variants}.items():
                 for key in keys:
                     must_be_one_of(f"{where}.{field}", key, self.variants)

@@ -35,6 +35,8 @@ def layers(features: nn.Module) -> dict[str, nn.Sequential]:
             parts[f"pool_{depth}"] = nn.Sequential(module)
         else:
             parts[list(parts)[-1]].append(module)
+            if f"pool_{depth}" in parts:  # a ReLU behind the max pooling, with which it commutes, is the layer's too
+                parts[f"layer_{depth}"].append(module)
     return parts
 
 

@@ -1,18 +1,13 @@
-"""Optimisers and learning-rate schedules, each chosen by its name in params.yaml."""
+"""How long, in which order and at which learning rates to train, each chosen by its name in params.yaml."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from stages.params import Recipe
-
-
-def optimiser(recipe: Recipe, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
-    return OPTIMISERS[recipe.optimizer](recipe, parameters)
 
 
 def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -50,12 +45,6 @@ def _fixed(order: np.random.Generator, images: int, batch_size: int) -> Iterator
 
 # Of each epoch, the batches of row numbers.
 ORDERS: dict[str, Callable[[np.random.Generator, int, int], Iterator[tuple[Tensor, ...]]]] = {"reshuffled": _reshuffled, "fixed": _fixed}
-OPTIMISERS: dict[str, Callable[[Recipe, Iterable[Parameter]], torch.optim.Optimizer]] = {
-    "adamw": lambda r, p: torch.optim.AdamW(p, lr=r.lr, weight_decay=r.weight_decay, fused=True),
-    "adam": lambda r, p: torch.optim.Adam(p, lr=r.lr, weight_decay=r.weight_decay, fused=True),
-    "adadelta": lambda r, p: torch.optim.Adadelta(p, lr=r.lr, weight_decay=r.weight_decay),
-    "sgd": lambda r, p: torch.optim.SGD(p, lr=r.lr, momentum=r.momentum, weight_decay=r.weight_decay, fused=True),
-}
 
 
 def _one_cycle(recipe: Recipe, step: int, steps: int) -> float:

@@ -16,7 +16,8 @@ from stages.prepared import load_constants, scale_of
 from stages.seeds import stream
 from stages.train.data import Split, load_splits
 from stages.train.evaluate import accuracy, evaluate
-from stages.train.recipe import ORDERS, epochs_begun, length, optimiser, schedule
+from stages.train.optimiser import Optimiser
+from stages.train.recipe import ORDERS, epochs_begun, length, schedule
 
 
 class Diverged(Exception):
@@ -32,7 +33,7 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     Raises Diverged, naming the epoch.
     """
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without its import of the compiler
     constants = load_constants(prepared)
     drawn = seed + run.sample.seed_offset
     splits = load_splits(prepared, run.sample, drawn)
@@ -56,15 +57,13 @@ def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: n
 
     The last epoch ends with the last step, which need not be the end of the images.
     """
-    optimise = optimiser(recipe, model.parameters())
+    optimiser = Optimiser(recipe, model.parameters())
     lr_at = schedule(recipe, steps)
     step = 0
     for epoch, batches in enumerate(ORDERS[recipe.order](order, len(train.labels), recipe.batch_size), 1):
         loss_sum, right, seen = 0.0, 0, 0
         for batch in batches[: steps - step]:
-            for group in optimise.param_groups:
-                group["lr"] = lr_at(step)
-            loss, logits = _step(model, optimise, train.images[batch], train.labels[batch])
+            loss, logits = _step(model, optimiser, lr_at(step), train.images[batch], train.labels[batch])
             loss_sum += loss * len(batch)
             right += int((logits.argmax(1) == train.labels[batch]).sum())
             seen += len(batch)
@@ -76,12 +75,11 @@ def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: n
             return
 
 
-def _step(model: nn.Module, optimise: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+def _step(model: nn.Module, optimiser: Optimiser, lr: float, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
     logits = logits_of(model, images)
     loss = F.cross_entropy(logits, labels)
-    optimise.zero_grad(set_to_none=True)
     loss.backward()
-    optimise.step()
+    optimiser.step(lr)
     return loss.item(), logits.detach()
 
 
