@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from stages.architectures.build import logits_of
 from stages.train.data import Split
 
-EVALUATION_BATCH = 250  # fits the cache of one core; the result does not depend on it but in the last bits
+EVALUATION_BATCH = 100  # fits the cache of one core; the result does not depend on it but in the last bits
 
 
 def evaluate(model: nn.Module, split: Split) -> tuple[float, Tensor]:
