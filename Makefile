@@ -12,7 +12,7 @@ TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv repro quick test test-fast check check-params times lock
+.PHONY: help venv repro quick compare test test-fast check check-params times lock
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ repro: $(READY) check-params ## Make everything that is not up to date, to the r
 quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol` in params.yaml
 	sed -i.old -E 's/^protocol: \*[a-z_]+/protocol: *quick/' params.yaml && rm params.yaml.old
 	@$(MAKE) --no-print-directory repro
+
+compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace)
+	@python -m stages.compare $(A) $(B) $(C)
 
 test: $(READY) ## Run every test, on all cores
 	$(PYTEST)

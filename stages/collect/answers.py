@@ -1,12 +1,12 @@
 """What comparisons are made of: for each metric, a number for every variant, seed and test image, or one for each seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from stages.collect.read import Variant
+from stages.inference.arms import Arm
 
-Arm = Mapping[int, np.ndarray]  # seed → (images,), or (1,) where a metric has one number a seed
 OF_IMAGES = {"shift_consistency": "consistency", "shifted_accuracy": "shifted"}  # metric → its table in the probe's file
 
 
@@ -14,12 +14,6 @@ def answers(variants: Sequence[Variant], metric: str) -> dict[str, Arm]:
     """Variant → its arm. A variant in which the metric has no meaning is left out."""
     arms = {variant.key: _arm(variant, metric) for variant in variants}
     return {key: arm for key, arm in arms.items() if arm is not None}
-
-
-def shared(arms: Sequence[Arm]) -> list[Arm]:
-    """The same arms, each with the seeds that all of them have."""
-    seeds = sorted(set.intersection(*(set(arm) for arm in arms)))
-    return [{seed: arm[seed] for seed in seeds} for arm in arms]
 
 
 def _arm(variant: Variant, metric: str) -> Arm | None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.collect.answers import Arm, answers, shared
+from stages.collect.answers import answers
 from stages.collect.read import Variant
 from stages.inference import verdict as verdicts
+from stages.inference.arms import Arm, shared
 from stages.inference.comparison import Comparison, compare
 from stages.inference.crossed import expected_mean_squares, mean_squares, seed_errors, total_errors, variance_components
 from stages.inference.interaction import interaction

@@ -1,6 +1,7 @@
 """One look for every figure: fonts, sizes, the palette, and a way to save that repeats byte for byte."""
 
 from pathlib import Path
+from typing import IO
 
 import matplotlib
 
@@ -94,7 +95,7 @@ def note(text: str, path: Path) -> None:
     save(figure, path)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path | IO[bytes]) -> None:
     """Write an SVG whose bytes depend on the drawing alone, and close the figure."""
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)

@@ -13,9 +13,15 @@ from stages.params.messages import ParamsError, message
 def read_yaml(path: Path) -> dict[str, Any]:
     """The file as DVC reads it (YAML 1.2, where 1e-3 is a number)."""
     try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return parsed(path.read_bytes(), path)
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; restore it with `git checkout -- {path.name}`") from None
+
+
+def parsed(content: bytes, path: Path) -> dict[str, Any]:
+    """The content of a file that need not be on the disk; path: what the messages call it."""
+    try:
+        raw = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ParamsError(f"{path.name} is not valid YAML: {reason[:300]}") from None

@@ -1,0 +1,1 @@
+"""Results of several experiments, git revisions or the workspace side by side, read without a checkout."""

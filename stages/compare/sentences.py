@@ -1,0 +1,58 @@
+"""What a comparison says, in sentences that hold for every outcome; plain text."""
+
+from stages.compare.side_by_side import SAME, UNPAIRED, Pair, SideBySide
+from stages.compare.tables import name
+from stages.drawing import numbers
+from stages.inference import verdict as verdicts
+
+NAMED = 6  # variants in a sentence; more are counted alone
+SAID = {
+    verdicts.BETTER: "better", verdicts.WORSE: "worse", verdicts.EQUIVALENT: "equivalent", verdicts.INCONCLUSIVE: "inconclusive",
+    verdicts.NOT_STATED: "without a verdict", UNPAIRED: "not paired",
+}  # fmt: skip
+
+
+def overall(made: SideBySide) -> str:
+    if made.nothing_differs:
+        return "Nothing differs: the settings, the code and the runs are the same."
+    if not made.settings and not made.code:
+        return "Neither a setting nor the code that trains differs; where runs do, they were made elsewhere, or with other packages."
+    return ""
+
+
+def summary(pair: Pair) -> str:
+    """ "Both have 3 variants. The runs of 2 are the same, byte for byte. Of the other one, 1 is better in B (kernel_1)." """
+    if not pair.rows:
+        return "They have no variant in common."
+    same = [row.variant for row in pair.rows if row.verdict.name == SAME]
+    parts = [f"Both have {numbers.plural(len(pair.rows), 'variant')}."]
+    if not pair.changed:
+        return f"{parts[0]} All runs are the same, byte for byte."
+    if same:
+        parts.append(f"The runs of {len(same)} are the same, byte for byte{_named(same)}.")
+    groups = {said: [row.variant for row in pair.changed if row.verdict.name == verdict] for verdict, said in SAID.items()}
+    counts = [f"{len(keys)} {'is' if len(keys) == 1 else 'are'} {said}{_named(keys)}" for said, keys in groups.items() if keys]
+    return " ".join([*parts, f"Of {'the others' if same else 'these'}, seen from {name(pair.other)}: {', '.join(counts)}."])
+
+
+def reasons(pair: Pair) -> list[str]:
+    """Why some rows have no verdict, each reason once."""
+    silent = [row.verdict for row in pair.changed if row.verdict.name in (verdicts.NOT_STATED, UNPAIRED)]
+    return [f"{said.name[0].upper()}{said.name[1:]}: {said.reason}." for said in dict.fromkeys(silent)]
+
+
+def explained(made: SideBySide) -> str:
+    """How to read the table."""
+    inference = made.inference
+    level = f"{100 * inference.confidence:g}{numbers.NBSP}%"
+    small = numbers.points(inference.smallest_effect).lstrip("+")
+    return (
+        f"Accuracy in percent with its {level} interval over seeds; differences in percentage points, paired by seed and test image, with the interval "
+        "for these test images and, beside it, the wider one for new images. "
+        "p is of the sign-flip test over seeds, adjusted over all rows whose runs differ (Benjamini–Hochberg). "
+        f"A verdict needs {inference.verdict_seeds} seeds that both have, and counts less than {small} points as equivalent."
+    )
+
+
+def _named(variants: list[str]) -> str:
+    return f" ({', '.join(variants)})" if len(variants) <= NAMED else ""

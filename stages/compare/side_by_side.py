@@ -1,0 +1,124 @@
+"""Each variant of each revision against the same variant of the first: paired differences, intervals and verdicts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stages.compare import settings
+from stages.compare.read import Images, Result, Runs
+from stages.inference import verdict as verdicts
+from stages.inference.arms import Arm, shared
+from stages.inference.comparison import Comparison
+from stages.inference.comparison import compare as compared
+from stages.inference.intervals import Estimate, estimate
+from stages.inference.multiplicity import benjamini_hochberg
+from stages.inference.verdict import Verdict
+from stages.params import Inference
+
+SAME, UNPAIRED = "same runs", "not paired"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant. first, other: its accuracy in the two revisions, as fractions. comparison, p_adjusted: other − first; None and NaN where not paired.
+
+    differences: of each seed that both have.
+    """
+
+    variant: str
+    first: Estimate
+    other: Estimate
+    comparison: Comparison | None
+    differences: tuple[float, ...]
+    p_adjusted: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A revision against the first. rows: the variants that both have, those whose runs are the same among them. alone: variant → whose it is."""
+
+    first: Result
+    other: Result
+    rows: list[Row]
+    alone: dict[str, Result]
+    unpaired: str  # why nothing is paired; empty where something may be
+
+    @property
+    def changed(self) -> list[Row]:
+        return [row for row in self.rows if row.verdict.name != SAME]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """pairs: one for each revision but the first. settings: key → its value in each. code: that differs."""
+
+    results: list[Result]
+    pairs: list[Pair]
+    settings: dict[str, list[str]]
+    code: list[str]
+    inference: Inference
+
+    @property
+    def nothing_differs(self) -> bool:
+        return not (self.settings or self.code or any(pair.changed or pair.alone for pair in self.pairs))
+
+
+def compare(results: Sequence[Result], inference: Inference) -> SideBySide:
+    """The p values of all comparisons are one exploratory family (Benjamini–Hochberg), to which runs that are the same do not belong."""
+    first, *others = results
+    pairs = _adjusted([_pair(first, other, inference) for other in others], inference)
+    return SideBySide(list(results), pairs, settings.differing(results), settings.differing_code(results), inference)
+
+
+def why_unpaired(one: Images, other: Images) -> str:
+    """Why answers to two test sets cannot be paired; empty where they are the same images in the same order."""
+    if one.digest == other.digest:
+        return ""
+    if len(one.labels) != len(other.labels):
+        return f"the test sets differ: {len(one.labels):,} images and {len(other.labels):,}"
+    if not (np.array_equal(one.images, other.images) and np.array_equal(one.labels, other.labels)):
+        return "the test sets differ: as many images, but not the same ones in the same order"
+    return ""
+
+
+def _pair(first: Result, other: Result, inference: Inference) -> Pair:
+    reason = why_unpaired(first.test, other.test)
+    rows = [_row(key, runs, other.runs[key], reason, inference) for key, runs in first.runs.items() if key in other.runs]
+    alone = {key: first for key in first.runs if key not in other.runs} | {key: other for key in other.runs if key not in first.runs}
+    return Pair(first, other, rows, alone, reason)
+
+
+def _row(key: str, first: Runs, other: Runs, reason: str, inference: Inference) -> Row:
+    accuracies = [estimate([float(images.mean()) for images in runs.correct.values()], inference.confidence) for runs in (first, other)]
+    row = Row(key, accuracies[0], accuracies[1], None, (), math.nan, Verdict(SAME, "byte for byte"))
+    if first.digest == other.digest:
+        return row
+    arms = shared([other.correct, first.correct])
+    reason = reason or ("" if arms[0] else f"no seed in common: {_seeds(first.correct)} and {_seeds(other.correct)}")
+    if reason:
+        return replace(row, verdict=Verdict(UNPAIRED, reason))
+    options = {"confidence": inference.confidence, "smallest_effect": inference.smallest_effect, "alpha": inference.alpha}
+    differences = tuple(float(arms[0][seed].mean() - arms[1][seed].mean()) for seed in arms[0])
+    return replace(row, comparison=compared(arms[0], arms[1], **options), differences=differences)
+
+
+def _adjusted(pairs: Sequence[Pair], inference: Inference) -> list[Pair]:
+    """The same pairs with every comparison's adjusted p and its verdict."""
+    made = [row.comparison for pair in pairs for row in pair.rows if row.comparison]
+    adjusted = iter(benjamini_hochberg([comparison.p for comparison in made]).tolist())
+    return [replace(pair, rows=[_judged(row, next(adjusted), inference) if row.comparison else row for row in pair.rows]) for pair in pairs]
+
+
+def _judged(row: Row, p: float, inference: Inference) -> Row:
+    made = row.comparison
+    assert made is not None
+    limits = {"smallest_effect": inference.smallest_effect, "alpha": inference.alpha}
+    said = verdicts.verdict(made.total_low, made.total_high, p, made.equivalence_p, made.n_seeds, min_seeds=inference.verdict_seeds, **limits)
+    return replace(row, p_adjusted=p, verdict=said)
+
+
+def _seeds(arm: Arm) -> str:
+    return ", ".join(map(str, sorted(arm)))
