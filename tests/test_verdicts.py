@@ -8,8 +8,9 @@ import pytest
 
 from stages import params
 from stages.collect import tables, verdicts
-from stages.collect.answers import answers, shared
+from stages.collect.answers import answers
 from stages.collect.read import Variant
+from stages.inference.arms import shared
 from stages.inference.multiplicity import holm
 from stages.inference.sign_flip import p_value
 from stages.params import Contrast, Hypothesis

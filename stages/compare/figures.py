@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -82,7 +83,7 @@ def _line(axes: Axes, curves: pd.DataFrame, measure: str, number: int, confidenc
     unit = 100 if measure == "val_accuracy" else 1
     by_epoch = [(epoch, estimate(unit * own[measure], confidence)) for epoch, own in curves.groupby("epoch")]
     epochs = [epoch for epoch, _ in by_epoch]
-    options = {"color": _colour(number), "linestyle": _dash(number), "marker": "o" if len(epochs) == 1 else None, "markersize": 3}
+    options: dict[str, Any] = {"color": _colour(number), "linestyle": _dash(number), "marker": "o" if len(epochs) == 1 else None, "markersize": 3}
     axes.plot(epochs, [one.mean for _, one in by_epoch], linewidth=1.2, **options)
     axes.fill_between(epochs, [one.low for _, one in by_epoch], [one.high for _, one in by_epoch], color=_colour(number), alpha=0.16, linewidth=0)
 
@@ -91,7 +92,7 @@ def _colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
-def _dash(number: int) -> object:
+def _dash(number: int) -> Any:
     return DASHES[number % len(DASHES)]
 
 
