@@ -49,7 +49,7 @@ def _probe_seed(plan: ProbePlan, prepared: Path, weights: Path, scratch: Path, s
 
     shifts = shifts_within(tuple(constants["margin"]))
     still = torch.from_numpy(test["images"][: plan.images])
-    predicted = predictions_under_shifts(model, still, shifts, None if order is None else torch.from_numpy(order))
+    predicted = predictions_under_shifts(model, still, shifts, order)
     right = predicted == test["labels"][: plan.images]  # shift, image
     by_image = {"shifted": right.mean(0)} | ({"consistency": agreement(predicted)} if len(shifts) > 1 else {})
 
