@@ -1,9 +1,10 @@
 """Where every file of the pipeline is, and how a file or folder is put there whole."""
 
+import csv
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,14 @@ def write_json(path: Path, content: Any) -> None:
     """Write with sorted keys and a last newline, so that equal content gives equal bytes."""
     with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows of one shape, floats with six decimals: as pandas would, which takes as long to import as some nets take to train."""
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6f}" if isinstance(value, float) else value for name, value in row.items()} for row in rows)
 
 
 def read_json(path: Path) -> Any:

@@ -29,6 +29,7 @@ from stages.figures import (
     names,
     rates,
     results,
+    roadmap,
     shift,
     sizes,
     structure,
@@ -52,7 +53,7 @@ def fresh(name):
 
 
 drawn = cache(fresh)
-STEMS = ("accuracy", "learning-curves", "cost", "confusion", "forest", "shift", "hypotheses", "structure", "sizes", "rates")
+STEMS = ("accuracy", "learning-curves", "cost", "confusion", "forest", "roadmap", "shift", "hypotheses", "structure", "sizes", "rates")
 ALWAYS = {f"{stem}.svg" for stem in (*STEMS, *inside.FIGURES)}
 
 
@@ -81,8 +82,8 @@ def test_drawing_again_writes_the_same_bytes():
 
 
 NOTES = {
-    "one variant": {"forest.svg", "hypotheses.svg", "structure.svg", "sizes.svg", "rates.svg"},
-    "MLP alone": {"forest.svg", "hypotheses.svg", "structure.svg", "sizes.svg", "rates.svg"},
+    "one variant": {"forest.svg", "roadmap.svg", "hypotheses.svg", "structure.svg", "sizes.svg", "rates.svg"},
+    "MLP alone": {"forest.svg", "roadmap.svg", "hypotheses.svg", "structure.svg", "sizes.svg", "rates.svg"},
     "no margin": {"shift.svg", "structure.svg", "sizes.svg", "rates.svg"},
     "signal": {"structure.svg", "sizes.svg", "rates.svg"},
 }
@@ -102,6 +103,7 @@ def figures_of(found):
     if len(found.variants) > 60:  # the others do not grow with the variants, or as accuracy does
         return
     yield "forest", dots.forest(found)
+    yield "roadmap", roadmap.roadmap(found)
     yield "confusion", confusion.confusion(found)
     yield "shift", shift.shift(found)
     yield "hypotheses", hypotheses.forest(found)
@@ -122,7 +124,7 @@ def test_no_text_covers_another_or_leaves_the_figure_or_the_page(name, monkeypat
         return original(text, renderer, *arguments, **options)
 
     monkeypatch.setattr(Text, "draw", record)
-    found = finished(settings(lambda raw: raw.update(protocol="tuning")), n_test=200) if name == "tuning" else results_of(name)
+    found = finished(settings(lambda raw: raw.update(protocol=raw["protocols"]["tuning"])), n_test=200) if name == "tuning" else results_of(name)
     for what, figure in figures_of(found):
         drawn.clear()
         figure.canvas.draw()
@@ -219,8 +221,13 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
+def one_more(raw, key, run):
+    raw["variants"][key] = {"families": {}, "run": run}
+    raw["protocol"]["variants"].append(key)
+
+
 STALE = {
-    "a variant more": (lambda raw: raw["variants"].update(kernel_7={"families": {}, "run": {"architecture": {"kernel": 7}}}), "holds the variants"),
+    "a variant more": (lambda raw: one_more(raw, "kernel_7", {"architecture": {"kernel": 7}}), "holds the variants"),
     "another order": (lambda raw: raw.update(variants=dict(reversed(raw["variants"].items()))), "holds the variants"),
     "fewer seeds": (fake_results.seeds(2), "holds the seeds of cnn [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], but the settings ask for [0, 1]"),
     "no hypothesis": (None, "holds the hypotheses ['gap_original', 'kernel_5_no_better'], but the settings ask for []"),
@@ -252,6 +259,25 @@ def test_a_missing_file_is_named_with_the_stage_that_makes_it(root, file, stage)
     (root / "data" / file).unlink()
     with pytest.raises(StageError, match=f"^data/{file} is missing; `dvc repro {stage}` makes it$"):
         results.load(fake_results.params.load(root / "params.yaml"))
+
+
+def test_the_road_goes_from_the_net_that_assumes_least_to_the_baseline_and_on_by_validation_accuracy():
+    found = results_of("default")
+    path = [("fully_connected", None), ("locally_connected", "fully_connected"), ("cnn", "locally_connected")]
+    assert roadmap.steps(found)[:3] == path
+    further = dict(roadmap.steps(found)[3:])
+    assert set(further.values()) == {"cnn"}
+    assert not {"global_average_permuted", "cnn_again", "random_labels", "linear", "cnn_300"} & set(further)  # they change more than the net
+    val = {key: found.mean(key, "val_accuracy").mean for key in ("kernel_1", "kernel_5", "kernel_7", "dilated_3")}
+    assert [key for key in val if key in further] == [max(val, key=val.get)]
+    means = [found.mean(key).mean for key in further]
+    assert means == sorted(means, reverse=True)
+
+
+def test_the_road_without_a_weaker_net_is_the_baseline_and_what_it_leads_to():
+    assert roadmap.steps(reached(cnn=0.9, kernel_5=0.91, kernel_7=0.8)) == [("cnn", None), ("kernel_5", "cnn")]
+    axes = roadmap.roadmap(reached(cnn=0.9, kernel_5=0.91)).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["start", "+1.00 [1.00, 1.00]"]
 
 
 def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from stages.probe.effective_receptive_field import effective_receptive_field, ef
 from stages.probe.equivariance import first_layer_error
 from stages.probe.layers import last_map
 from stages.probe.position_leak import position_r2, position_share, without_position
-from stages.probe.shift import permuted, predictions_under_shifts, shift_consistency, shifted, shifts_within
+from stages.probe.shift import predictions_under_shifts, shift_consistency, shifted, shifts_within
 from stages.probe.variant import probe_variant
 from stages.seeds import stream
 from stages.train.data import load_splits
@@ -56,9 +56,12 @@ def test_a_shift_moves_down_and_right_and_crops_nothing_that_has_a_margin():
     assert moved.sum() == image.sum()
 
 
-def test_permuting_takes_pixel_i_from_where_the_permutation_points():
-    image = torch.tensor([10, 20, 30, 40]).view(1, 1, 2, 2)
-    assert permuted(image, torch.tensor([2, 0, 3, 1])).flatten().tolist() == [30, 10, 40, 20]
+def test_an_image_is_shifted_first_and_its_pixels_rearranged_after():
+    image = torch.zeros(1, 1, 2, 3, dtype=torch.uint8)
+    image[0, 0, 0, 1] = 255
+    order = np.array([3, 4, 5, 0, 1, 2])  # the rows change places
+    predicted = predictions_under_shifts(BrightestQuarter(), image, [(0, 0), (1, 0)], order)
+    assert predicted.tolist() == [[1], [0]]
 
 
 class BrightestQuarter(torch.nn.Module):

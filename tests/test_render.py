@@ -239,6 +239,7 @@ def test_one_seed_one_variant_and_odd_names_render(tmp_path, eda):
         fake_results.seeds(1)(raw)
         raw["variants"]["cnn"]["families"] = {"kernel": odd}
         raw["variants"]["twin"] = {"families": {"kernel": f"twin {odd}"}, "run": {"architecture": {"kernel": 1}}}
+        raw["protocol"]["variants"].append("twin")
         raw["families"] = {"kernel": raw["families"]["kernel"] | {"title": odd}}
 
     write_root(tmp_path, one, eda, classes=[odd, "-", "+ 1"])

@@ -213,7 +213,7 @@ def test_a_replication_sets_each_claim_beside_its_verdict():
     assert text.count("421,642") == 2  # published and counted in closed form
     assert re.search(r"By mean accuracy, the highest first, they are .*: (the same|not the) order (as|that was) published\.", text)
     assert len(re.findall(r"^- \*\*H\d+, no verdict\.\*\*", text, re.MULTILINE)) == sum(about.family == "replication" for about in found.declared.values())
-    assert "set `protocol: replication` in `params.yaml`" in replication.section(results_of("default"))
+    assert "set `protocol: *replication` in `params.yaml`" in replication.section(results_of("default"))
     assert replication.section(results_of("three")) == "No variant of `params.yaml` has published numbers to compare with.\n"
 
 

@@ -9,8 +9,6 @@ from stages.drawing import numbers, rows, style
 from stages.figures import axis
 from stages.figures.results import Results
 
-ARROW = "; an arrow: beyond the axis"
-
 
 def accuracy(results: Results) -> Figure:
     """Test accuracy of every variant, best on top, in the colour of its family."""
@@ -20,7 +18,7 @@ def accuracy(results: Results) -> Figure:
     rows.draw(axes, drawn, rest=1.05)
     arrows = axis.cut(axes, drawn, centre=100 * results.variants.loc[results.settings.baseline, "accuracy_mean"])
     _mark_baseline(results, axes)
-    axes.set_xlabel(f"test accuracy, %{ARROW if arrows else ''}\n({_what(results)})")
+    axes.set_xlabel(f"test accuracy, %{axis.ARROW if arrows else ''}\n({_what(results)})")
     return figure
 
 
@@ -42,7 +40,7 @@ def forest(results: Results) -> Figure:
     rows.draw(axes, drawn, rest=0.75)
     axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
     arrows = axis.cut(axes, drawn)
-    axes.set_xlabel(f"test accuracy minus the baseline's, percentage points{ARROW if arrows else ''}\n({_what(results)}, paired by seed)")
+    axes.set_xlabel(f"test accuracy minus the baseline's, percentage points{axis.ARROW if arrows else ''}\n({_what(results)}, paired by seed)")
     return figure
 
 

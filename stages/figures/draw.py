@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from stages.drawing import style
-from stages.figures import confusion, cost, curves, dots, hypotheses, inside, rates, shift, sizes, structure
+from stages.figures import confusion, cost, curves, dots, hypotheses, inside, rates, roadmap, shift, sizes, structure
 from stages.figures.results import Results
 
 
@@ -15,6 +15,7 @@ def write(results: Results, folder: Path) -> None:
     folder.mkdir()
     style.save(dots.accuracy(results), folder / "accuracy.svg")
     style.save(curves.learning_curves(results), folder / "learning-curves.svg")
+    _drawn_or_noted(len(results.variants) > 1, roadmap.roadmap, "Only the baseline ran: there is no road to it.", results, folder / "roadmap.svg")
     style.save(cost.cost(results), folder / "cost.svg")
     style.save(confusion.confusion(results), folder / "confusion.svg")
     _drawn_or_noted(any(map(results.has_run, results.declared)), hypotheses.forest, "No declared hypothesis was measured.", results, folder / "hypotheses.svg")

@@ -1,6 +1,7 @@
 """What is said of a mistake in params.yaml: one line each, with the key, its value and what is allowed."""
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def sentence(detail: ErrorDetails, fields_at: Callable[[list[str]], list[str]]) 
         return f"{key} = {_shown(detail['input'])}: unknown key{guess(location[-1], allowed)}; allowed here: {', '.join(allowed)}"
     if detail["type"] == "missing":
         return f"{key}: missing"
-    said = detail["msg"]
+    said = re.sub(r" or instance of \w+", "", detail["msg"])
     for ours, theirs in WORDS:
         said = said.replace(theirs, ours)
     quoted = isinstance(detail["input"], str) and detail["type"] in ("float_type", "int_type")

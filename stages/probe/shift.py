@@ -5,6 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from stages.layouts import rearranged
 from stages.probe.calibration import logits_of_all
 
 
@@ -18,17 +19,12 @@ def shifted(images: Tensor, dy: int, dx: int) -> Tensor:
     return torch.roll(images, (dy, dx), dims=(2, 3))
 
 
-def permuted(images: Tensor, permutation: Tensor) -> Tensor:
-    """(N, C, H, W) with pixel i of every channel taken from pixel permutation[i]; permutation: (H·W,)."""
-    return images.flatten(2)[:, :, permutation].view_as(images)
-
-
-def predictions_under_shifts(model: nn.Module, images: Tensor, shifts: list[tuple[int, int]], permutation: Tensor | None) -> npt.NDArray[np.int64]:
-    """Predicted classes, (shifts, N), of images (N, C, H, W) that are shifted first and permuted, if at all, after."""
+def predictions_under_shifts(model: nn.Module, images: Tensor, shifts: list[tuple[int, int]], order: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+    """Predicted classes, (shifts, N), of images (N, C, H, W) uint8 that are shifted first and rearranged, if at all, after. order: (H·W,)."""
     rows = []
     for dy, dx in shifts:
         moved = shifted(images, dy, dx)
-        moved = moved if permutation is None else permuted(moved, permutation)
+        moved = moved if order is None else torch.from_numpy(rearranged(moved.numpy(), order))
         rows.append(logits_of_all(model, moved).argmax(1).numpy())
     return np.stack(rows)
 

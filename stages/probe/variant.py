@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
@@ -31,8 +30,7 @@ def probe_variant(variant: str, plan: ProbePlan, prepared: Path, weights: Path, 
     """
     spread(partial(_probe_seed, plan, prepared, weights, scratch), plan.seeds, reports=1, title=f"probe {variant}", unit="seed")
     results = [paths.read_json(scratch / f"{seed}.json") for seed in plan.seeds]
-    shift_rows = [row for result in results for row in result["shifts"]]
-    pd.DataFrame(shift_rows).to_csv(out / "shift.csv", index=False, float_format="%.6f", lineterminator="\n")
+    paths.write_csv(out / "shift.csv", [row for result in results for row in result["shifts"]])
     reasons = {name: text for result in reversed(results) for name, text in result["reasons"].items()}  # the first seed's, where it has one
     paths.write_json(out / "probe.json", {"variant": variant, "runs": [result["run"] for result in results], "reasons": reasons})
     by_image = [load_file(scratch / f"{seed}.safetensors") for seed in plan.seeds]
@@ -49,7 +47,7 @@ def _probe_seed(plan: ProbePlan, prepared: Path, weights: Path, scratch: Path, s
 
     shifts = shifts_within(tuple(constants["margin"]))
     still = torch.from_numpy(test["images"][: plan.images])
-    predicted = predictions_under_shifts(model, still, shifts, None if order is None else torch.from_numpy(order))
+    predicted = predictions_under_shifts(model, still, shifts, order)
     right = predicted == test["labels"][: plan.images]  # shift, image
     by_image = {"shifted": right.mean(0)} | ({"consistency": agreement(predicted)} if len(shifts) > 1 else {})
 

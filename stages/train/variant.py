@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from stages import paths
@@ -25,8 +24,8 @@ def gather(variant: str, run: Run, seeds: tuple[int, ...], prepared: Path, runs:
     labels = load_file(prepared / "test.safetensors")["labels"]
     predicted = np.stack([np.load(folder / "predicted.npy") for folder in folders])
     save_file({"predicted": predicted, "correct": (predicted == labels).astype(np.uint8)}, out / "predictions.safetensors")
-    curves = pd.DataFrame([row for folder in folders for row in paths.read_json(folder / "curves.json")])
-    curves[CURVES].to_csv(out / "curves.csv", index=False, float_format="%.6f", lineterminator="\n")
+    curves = [row for folder in folders for row in paths.read_json(folder / "curves.json")]
+    paths.write_csv(out / "curves.csv", [{name: row[name] for name in CURVES} for row in curves])
     for seed, folder in zip(seeds, folders, strict=True):
         shutil.copyfile(folder / "weights.safetensors", out / f"seed_{seed}.safetensors")
     metrics = {
