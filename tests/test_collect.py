@@ -109,8 +109,7 @@ def test_curves_has_every_variant_seed_and_epoch(root):
 def test_metrics_leave_out_what_is_unknown(root):
     collect(root)
     metrics = json.loads((paths.RESULTS / "metrics.json").read_text())
-    assert metrics["cnn"] == {"accuracy": 0.875, "shift_consistency": 0.85}
-    assert metrics["kernel_5"] == {"accuracy": 0.5, "difference": -0.375, "shift_consistency": 0.95}
+    assert metrics == {"cnn": {"accuracy": 0.875}, "kernel_5": {"accuracy": 0.5}}
 
 
 def test_collecting_again_writes_the_same_bytes(root):

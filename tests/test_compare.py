@@ -139,7 +139,7 @@ def test_without_a_seed_in_common_nothing_is_paired_and_the_seeds_are_named():
 
 def test_one_seed_has_a_difference_and_no_interval():
     made = compare(result("a", {"cnn": {0: [1, 0]}}), result("b", {"cnn": {0: [1, 1]}}))
-    assert tables.accuracy(made.pairs[0]).rows == [["cnn", "50.00 ± –", "100.00 ± –", "+50.00 ± –", "± –", "1", "1.000", "not stated"]]
+    assert tables.accuracy(made.pairs[0]).rows == [["cnn", "50.00 ± –", "100.00 ± –", "+50.00 ± –", "not stated", "± –", "1", "1.000"]]
     assert "<svg" not in page.html(made)  # figures are images of their own
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from stages.compare.side_by_side import Pair, Row, SideBySide
 from stages.compare.tables import name
-from stages.drawing import numbers, rows, style
+from stages.drawing import axis, numbers, rows, style
 from stages.inference import verdict as verdicts
 from stages.inference.intervals import estimate
 
@@ -38,11 +38,13 @@ def curves(made: SideBySide) -> list[tuple[str, Figure]]:
 def _differences(paired: Sequence[Row], pair: Pair, made: SideBySide) -> Figure:
     rest = 0.85
     figure, (axes,) = rows.figure(len(paired), rest=rest)
-    rows.draw(axes, [_drawn(row, made.inference.smallest_effect) for row in paired], rest)
+    drawn = [_drawn(row, made.inference.smallest_effect) for row in paired]
+    rows.draw(axes, drawn, rest)
     axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
+    arrows = "; an arrow: beyond the axis" if axis.cut(axes, drawn) else ""
     level = f"{100 * made.inference.confidence:g} %"
     title = style.plain(f"{name(pair.other)} minus {name(pair.first)}, percentage points of test accuracy", 90)
-    axes.set_xlabel(f"{title}\n(dots: seeds; bars: {level} interval, thin: for new images; band: too small to matter)")
+    axes.set_xlabel(f"{title}\n(dots: seeds; bars: {level} interval, thin: for new images; band: too small to matter{arrows})")
     return figure
 
 
@@ -64,13 +66,15 @@ def _curves(variants: Sequence[str], measure: str, title: str, made: SideBySide)
         for number, result in enumerate(made.results):
             if variant in result.runs:
                 _line(axes, result.runs[variant].curves, measure, number, made.inference.confidence)
-        axes.set_title(style.plain(variant, 90 // columns), fontsize=7.5)
+        axes.set_title(style.plain(variant, min(40, 76 // columns)), fontsize=7.5)
         axes.grid()
         axes.set_axisbelow(True)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
         axes.tick_params(labelsize=6.5)
     for axes in grid.flat[len(variants) :]:
         axes.set_axis_off()
+    low, high = grid[0][0].get_ylim()
+    grid[0][0].set_ylim(max(low, 0), min(high, 100) if measure == "val_accuracy" else high)  # an interval may reach beyond what can be
     figure.supxlabel("epoch", fontsize=7.5)
     figure.supylabel(title, fontsize=7.5)
     marks = [style.plt.Line2D([], [], color=_colour(number), linestyle=_dash(number)) for number in range(len(made.results))]

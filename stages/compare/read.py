@@ -51,7 +51,8 @@ class Result:
 
 def results(revisions: Sequence[Revision]) -> list[Result]:
     """Raises StageError, saying what to run, if a revision has no results or DVC's cache lacks a file of them."""
-    locks = [Lock(revision, cache.of_project()) for revision in revisions]
+    kept = cache.of_project()
+    locks = [Lock(revision, kept) for revision in revisions]
     return [_result(lock) for lock in locks]
 
 

@@ -36,7 +36,7 @@ def settings(made: SideBySide) -> Table:
 
 def accuracy(pair: Pair) -> Table:
     """Of the variants whose runs are not the same."""
-    header = ["variant", name(pair.first), name(pair.other), "difference", "new images", "seeds", "p", "verdict"]
+    header = ["variant", name(pair.first), name(pair.other), "difference", "verdict", "new images", "seeds", "p"]
     return Table(header, [_compared(row) for row in pair.changed])
 
 
@@ -63,10 +63,10 @@ def _compared(row: Row) -> list[str]:
     means = [f"{numbers.percent(one.mean)} {numbers.half_width(one.low, one.high)}" for one in (row.first, row.other)]
     made = row.comparison
     if made is None:
-        return [row.variant, *means, *[numbers.DASH] * 4, row.verdict.name]
+        return [row.variant, *means, numbers.DASH, row.verdict.name, *[numbers.DASH] * 3]
     difference = numbers.points_half_width(made.difference, made.low, made.high)
     new_images = numbers.half_width(made.total_low, made.total_high)
-    return [row.variant, *means, difference, new_images, str(made.n_seeds), numbers.p_value(row.p_adjusted), row.verdict.name]
+    return [row.variant, *means, difference, row.verdict.name, new_images, str(made.n_seeds), numbers.p_value(row.p_adjusted)]
 
 
 def _beside(key: str, result: Result) -> list[str]:

@@ -33,8 +33,7 @@ def _pair(pair: Pair) -> str:
 
 
 def _table(table: Table) -> str:
-    align = ["left", *["right"] * (len(table.header) - 2), "left"]
-    return str(tabulate(table.rows, table.header, tablefmt="simple", disable_numparse=True, colalign=align if table.rows else None))
+    return str(tabulate(table.rows, table.header, tablefmt="simple", disable_numparse=True))
 
 
 def _shortened(table: Table) -> Table:

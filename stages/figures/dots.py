@@ -5,8 +5,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.drawing import numbers, rows, style
-from stages.figures import axis
+from stages.drawing import axis, numbers, rows, style
 from stages.figures.results import Results
 
 

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from stages.drawing import numbers, rows, style
+from stages.drawing import axis, numbers, rows, style
 from stages.drawing.tables import cell, escape, pipe_tables
-from stages.figures import axis, sentences
+from stages.figures import sentences
 from stages.figures.results import NOT_RUN, Results
 from stages.inference import verdict as verdicts
 
