@@ -21,7 +21,7 @@ def overall(made: SideBySide) -> str:
 
 
 def summary(pair: Pair) -> str:
-    """ "Both have 3 variants. The runs of 2 are the same, byte for byte. Of the other one, 1 is better in B (kernel_1)." """
+    """ "Both have 3 variants. The runs of 2 are the same, byte for byte. The rest, seen from B: 1 is better (kernel_1)." """
     if not pair.rows:
         return "They have no variant in common."
     same = [row.variant for row in pair.rows if row.verdict.name == SAME]
@@ -32,7 +32,7 @@ def summary(pair: Pair) -> str:
         parts.append(f"The runs of {len(same)} are the same, byte for byte{_named(same)}.")
     groups = {said: [row.variant for row in pair.changed if row.verdict.name == verdict] for verdict, said in SAID.items()}
     counts = [f"{len(keys)} {'is' if len(keys) == 1 else 'are'} {said}{_named(keys)}" for said, keys in groups.items() if keys]
-    return " ".join([*parts, f"Of {'the others' if same else 'these'}, seen from {name(pair.other)}: {', '.join(counts)}."])
+    return " ".join([*parts, f"{'The rest, seen' if same else 'Seen'} from {name(pair.other)}: {', '.join(counts)}."])
 
 
 def reasons(pair: Pair) -> list[str]:
