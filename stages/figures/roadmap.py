@@ -3,8 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.drawing import numbers, rows, style
-from stages.figures import axis
+from stages.drawing import axis, numbers, rows, style
 from stages.figures.results import Results
 
 ASSUMPTIONS = ("fully_connected", "locally_connected", "conv")  # each assumes more than the one before
