@@ -41,7 +41,7 @@ def _differences(paired: Sequence[Row], pair: Pair, made: SideBySide) -> Figure:
     drawn = [_drawn(row, made.inference.smallest_effect) for row in paired]
     rows.draw(axes, drawn, rest)
     axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
-    arrows = "\nan arrow: beyond the axis" if axis.cut(axes, drawn) else ""
+    arrows = f"\n{axis.ARROW.lstrip('; ')}" if axis.cut(axes, drawn) else ""
     level = f"{100 * made.inference.confidence:g} %"
     title = style.plain(f"{name(pair.other)} minus {name(pair.first)}, percentage points of test accuracy", 90)
     axes.set_xlabel(f"{title}\ndots: seeds; bars: {level} interval, thin: for new images; band: too small to matter{arrows}")
