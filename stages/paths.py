@@ -28,6 +28,7 @@ PROBES = DATA / "probes"
 RESULTS = DATA / "results"
 FIGURES = DATA / "figures"
 REPORT = DATA / "report"
+MODEL = DATA / "model"  # what is deployed; no stage of the pipeline
 TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
 FINISHED_SEEDS = PARTIAL / "seeds"  # of trainings that were interrupted
