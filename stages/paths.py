@@ -14,6 +14,7 @@ PARAMS = ROOT / "params.yaml"
 HYPOTHESES = ROOT / "hypotheses.yaml"
 REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
+COMPUTE = ROOT / "compute.yaml"
 
 DATA = ROOT / "data"
 USER = DATA / "user"
