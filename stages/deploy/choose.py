@@ -22,6 +22,13 @@ class Choice:
     among: int
     untrained: list[str]
 
+    def __str__(self) -> str:
+        missing = f"; not trained: {', '.join(self.untrained)}" if self.untrained else ""
+        return (
+            f"{self.variant}, seed {self.seed}, with a val accuracy of {self.val_accuracy:.4f} "
+            f"({self.mean_val_accuracy:.4f} over the variant's seeds; {self.among} variants are trained{missing})"
+        )
+
 
 def choose(plans: Path, runs: Path, variant: str | None = None, seed: int | None = None) -> Choice:
     """The variant with the best mean over its seeds, and its best seed; `variant` and `seed` fix one or both.
@@ -34,7 +41,9 @@ def choose(plans: Path, runs: Path, variant: str | None = None, seed: int | None
     if not metrics:
         raise StageError("no trained model is there (data/plan and data/runs); `dvc repro` trains them")
     if variant is not None and variant not in metrics:
-        raise StageError(f"variant {variant!r} has no trained model (have: {', '.join(metrics)}); `dvc repro train@{variant}` trains it, if the protocol has it")
+        raise StageError(
+            f"variant {variant!r} has no trained model (have: {', '.join(metrics)}); `dvc repro train@{variant}` trains it, if the protocol has it"
+        )
     if variant is None and seed is not None and not any(seed == run["seed"] for one in metrics.values() for run in one["runs"]):
         raise StageError(f"no variant was trained with seed {seed}; leave --seed out, or name one that was")
     best = variant or min(metrics, key=lambda key: (*_rank(metrics[key]["runs"]), key))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import safetensors
 from PIL import Image
 from safetensors.numpy import load_file
@@ -24,8 +25,18 @@ from stages.provenance import StageError
 
 ARCHIVE = "model.tar.gz"
 EXAMPLE = "example.json"
-# Of ours; nothing else of the repository leaves the machine.
-CODE = ("__init__.py", "paths.py", "params", "architectures", "deploy/__init__.py", "deploy/handler.py", "deploy/ray_serve.py")
+# Of ours, what the handler imports; nothing else of the repository leaves the machine.
+CODE = (
+    "__init__.py",
+    "architectures/__init__.py",
+    "architectures/build.py",
+    "architectures/layers.py",
+    "deploy/__init__.py",
+    "deploy/handler.py",
+    "deploy/ray_serve.py",
+    "params",
+    "paths.py",
+)
 # What the handler imports and AWS's serving image lacks; torch, numpy, pillow, pydantic and safetensors are the image's own.
 REQUIREMENTS = ("jaxtyping", "ruamel-yaml")
 # Read by the serving image: which application it is to run.
@@ -47,23 +58,28 @@ def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
 
     Equal inputs give equal bytes. Raises StageError if the weights are not those of the plan and the prepared data.
     """
+    constants = load_constants(prepared)
+    image = _first_test_image(prepared, constants)
     contents = {
         "config.yaml": CONFIG.encode(),
         "code/requirements.txt": _requirements(paths.LOCK).encode(),
-        handler.MODEL: _json(_card(choice, load_constants(prepared))),
+        EXAMPLE: _json({"pixels": image.tolist()}),
+        handler.MODEL: _json(_card(choice, constants)),
         handler.WEIGHTS: (runs / choice.variant / f"seed_{choice.seed}.safetensors").read_bytes(),
         **_code(Path(__file__).parents[1]),
     }
     (out / ARCHIVE).write_bytes(_archive(contents))
     with unpacked(out / ARCHIVE) as folder:
         try:
-            classifier = handler.model_fn(folder)
+            handler.model_fn(folder)
         except (RuntimeError, safetensors.SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise StageError(
                 f"variant {choice.variant!r}, seed {choice.seed}: its weights are not those of data/plan and data/prepared ({reason}); run `dvc repro`"
             ) from None
-    _write_example(classifier, prepared, out / EXAMPLE)
+    (out / EXAMPLE).write_bytes(contents[EXAMPLE])
+    if image.ndim == 2 or image.shape[2] == 3:  # what a PNG can hold
+        Image.fromarray(image).save((out / EXAMPLE).with_suffix(".png"))
     return digest(out / ARCHIVE)
 
 
@@ -137,14 +153,9 @@ def _archive(contents: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def _write_example(classifier: handler.Classifier, prepared: Path, path: Path) -> None:
-    """The first test image as published, without its margin, as a request; and as a PNG, if one can hold it."""
-    height, width, channels = classifier.image
-    above, beside = classifier.margin
+def _first_test_image(prepared: Path, constants: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    """As published, without its margin: (height, width), or (height, width, channels) where there are several."""
+    above, beside = constants["margin"]
     canvas = load_file(prepared / "test.safetensors")["images"][0]
-    image = np.ascontiguousarray(canvas[:, above : above + height, beside : beside + width].transpose(1, 2, 0))
-    if channels == 1:
-        image = image[:, :, 0]
-    path.write_bytes(_json({"pixels": image.tolist()}))
-    if channels in (1, 3):
-        Image.fromarray(image).save(path.with_suffix(".png"))
+    image = canvas[:, above : canvas.shape[1] - above, beside : canvas.shape[2] - beside].transpose(1, 2, 0)
+    return np.ascontiguousarray(image[:, :, 0] if len(canvas) == 1 else image)

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from stages.deploy.handler import answer, model_fn
 
 
-@serve.deployment
 class Service:
     """The image's own adapter has /ping and /invocations, and hands what is posted to the latter on to here."""
 
@@ -21,4 +20,4 @@ class Service:
         return Response(reply.body, reply.status, media_type=reply.content_type)
 
 
-app = Service.bind()
+app = serve.deployment(Service).bind()
