@@ -214,7 +214,7 @@ def test_weights_that_are_not_those_of_the_plan_are_refused(data, tmp_path):
     paths.write_json(tmp_path / "plan" / "cnn.json", changed)
     choice = choose(tmp_path / "plan", data / "runs")
     (tmp_path / "out").mkdir()
-    with pytest.raises(StageError, match=r"its weights are not those of data/plan and data/prepared .* run `dvc repro`"):
+    with pytest.raises(StageError, match=r"its weights are not what data/plan, data/prepared and this code would train; run `dvc repro` \(.*features"):
         package(choice, data / "prepared", data / "runs", tmp_path / "out")
 
 

@@ -41,9 +41,7 @@ def choose(plans: Path, runs: Path, variant: str | None = None, seed: int | None
     if not metrics:
         raise StageError("no trained model is there (data/plan and data/runs); `dvc repro` trains them")
     if variant is not None and variant not in metrics:
-        raise StageError(
-            f"variant {variant!r} has no trained model (have: {', '.join(metrics)}); `dvc repro train@{variant}` trains it, if the protocol has it"
-        )
+        raise StageError(f"variant {variant!r} has no trained model (have: {', '.join(metrics)}); `dvc repro` trains those of the protocol in params.yaml")
     if variant is None and seed is not None and not any(seed == run["seed"] for one in metrics.values() for run in one["runs"]):
         raise StageError(f"no variant was trained with seed {seed}; leave --seed out, or name one that was")
     best = variant or min(metrics, key=lambda key: (*_rank(metrics[key]["runs"]), key))

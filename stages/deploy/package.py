@@ -73,9 +73,10 @@ def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
         try:
             handler.model_fn(folder)
         except (RuntimeError, safetensors.SafetensorError) as error:
-            reason = str(error).splitlines()[0]
+            reason = " ".join(str(error).split())[:160]
             raise StageError(
-                f"variant {choice.variant!r}, seed {choice.seed}: its weights are not those of data/plan and data/prepared ({reason}); run `dvc repro`"
+                f"variant {choice.variant!r}, seed {choice.seed}: its weights are not what data/plan, data/prepared and this code would train; "
+                f"run `dvc repro` ({reason})"
             ) from None
     (out / EXAMPLE).write_bytes(contents[EXAMPLE])
     if image.ndim == 2 or image.shape[2] == 3:  # what a PNG can hold
