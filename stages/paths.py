@@ -34,6 +34,8 @@ TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
 FINISHED_SEEDS = PARTIAL / "seeds"  # of trainings that were interrupted
 
+CONTAINER = Path(os.environ.get("ML_ROOT", "/opt/ml"))  # in a training job of SageMaker
+
 
 def plan(stage: str, variant: str) -> Path:
     """What that stage of the variant is to do."""

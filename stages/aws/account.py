@@ -29,6 +29,7 @@ def preflight(settings: SageMaker) -> Account:
 
     Raises StageError that says what is missing, which variable sets it, and an example.
     """
+    _boto3()
     bucket = _need(settings.bucket, "bucket", "SAGEMAKER_BUCKET", "the S3 bucket for data, code and results", "my-bucket")
     role = _need(settings.role, "role", "SAGEMAKER_ROLE", "the IAM role that jobs run under", "arn:aws:iam::123456789012:role/SageMakerTraining")
     owner = ROLE.fullmatch(role)
@@ -45,7 +46,7 @@ def preflight(settings: SageMaker) -> Account:
 
 def region() -> str:
     """AWS_REGION, AWS_DEFAULT_REGION or the profile's. Raises StageError if none is set."""
-    found = os.environ.get("AWS_REGION") or _session().region_name
+    found = os.environ.get("AWS_REGION") or session().region_name
     if not found:
         raise StageError("no AWS region is set; set AWS_REGION, for example AWS_REGION=eu-central-1")
     return str(found)
@@ -57,17 +58,22 @@ def client(service: str) -> Any:
     from botocore.config import Config
 
     with errors_said():
-        return _session().client(service, region_name=region(), config=Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=10))
+        return session().client(service, region_name=region(), config=Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=10))
 
 
 @cache
-def _session() -> Any:
+def session() -> Any:
+    """boto3's; it finds the credentials."""
+    with errors_said():
+        return _boto3().Session()
+
+
+def _boto3() -> Any:
     try:
         import boto3
     except ModuleNotFoundError:
         raise StageError("SageMaker needs packages that are not installed: `make sagemaker` installs them (local training does without)") from None
-    with errors_said():
-        return boto3.Session()
+    return boto3
 
 
 @contextmanager
