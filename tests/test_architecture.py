@@ -18,6 +18,7 @@ EXEMPT = {
     "stages/paths.py": "names where results lie, not what they are",
     "stages/provenance.py": "times and records, in files that no hash depends on",
     "stages/cores.py": "decides where work runs, not what it is",
+    "stages/aws": "decides where work runs, not what it is",
     "stages/train/compute": "decides where work runs, not what it is",
 }
 # Commands beside the pipeline: what they read they read from its outputs, and no result depends on them.

@@ -66,7 +66,7 @@ def aws(server, monkeypatch, tmp_path):
     forget()
 
 
-CACHES = (account.client, account._session)
+CACHES = (account.client, account.session)
 
 
 def forget():

@@ -14,6 +14,7 @@ from typing import Any
 from stages.aws.account import Account, client, error_code, errors_said, preflight
 from stages.aws.names import resource_name
 from stages.aws.settings import SageMaker
+from stages.aws.storage import exists
 from stages.deploy import handler
 from stages.deploy.hosting import IMAGE, Hosting
 from stages.deploy.package import ARCHIVE, EXAMPLE, digest, unpacked
@@ -78,14 +79,13 @@ def pause(seconds: float) -> None:
 
 
 def ask(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any] | None:
-    """What AWS answers; None if what is asked for does not exist."""
+    """What SageMaker answers; None if what is asked for does not exist."""
     from botocore.exceptions import ClientError
 
     try:
         return call(**arguments)
     except ClientError as error:
-        missing = error_code(error) in ("404", "NoSuchKey") or (error_code(error) == "ValidationException" and "Could not find" in str(error))
-        if not missing:
+        if error_code(error) != "ValidationException" or "Could not find" not in str(error):  # the code alone stands for many mistakes
             raise
         return None
 
@@ -101,12 +101,12 @@ def archives_prefix(settings: SageMaker) -> str:
 
 def _make(name: str, archive: Path, hosting: Hosting, image: str, account: Account, settings: SageMaker, left: list[str]) -> None:
     """Make what is not there yet; `left` gains what is there."""
-    sagemaker, s3 = client("sagemaker"), client("s3")
+    sagemaker = client("sagemaker")
     key = archive_key(settings, name)
     url = f"s3://{account.bucket}/{key}"
     tags = [{"Key": tag, "Value": value} for tag, value in settings.tags.items()]
-    if ask(s3.head_object, Bucket=account.bucket, Key=key) is None:
-        s3.put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes())
+    if not exists(url):
+        client("s3").put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes())
     left.append(url)
     if ask(sagemaker.describe_model, ModelName=name) is None:
         container = {"Image": image, "ModelDataUrl": url}

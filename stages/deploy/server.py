@@ -79,6 +79,7 @@ class Server(ThreadingHTTPServer):
 class Requests(BaseHTTPRequestHandler):
     """One connection. What it refuses unread ends the connection, so that a body is never taken for the next request."""
 
+    disable_nagle_algorithm = True  # an answer's head and body are two writes, and the second would wait for an acknowledgement
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.0"  # of a line that names none: the answer still has a status
     server: Server
