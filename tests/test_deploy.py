@@ -263,15 +263,18 @@ def offline_probabilities(data, variant, seed):
 
 
 def test_a_colour_image_is_rows_of_red_green_blue(tmp_path):
-    """By hand: a net that reads the pixel at row 0, column 1 alone, whose classes are its three channels."""
+    """By hand: a net that reads the pixel at row 0, column 1 alone, whose classes are its three channels.
+
+    One column of margin on either side and no row: on the canvas of 2×5 the pixel is the third of its channel's ten.
+    """
     architecture = run_spec().architecture.model_copy(update={"connectivity": "fully_connected", "channels": ()})
-    net = build(architecture, (3, 2, 3), 3, [0.0] * 3, [1 / 255] * 3, torch.Generator())
+    net = build(architecture, (3, 2, 5), 3, [0.0] * 3, [1 / 255] * 3, torch.Generator())
     with torch.no_grad():
         net.head.weight.zero_()
         net.head.bias.zero_()
         for channel in range(3):
-            net.head.weight[channel, channel * 6 + 1] = 1
-    classifier = handler.Classifier(net.eval(), (2, 3, 3), (0, 0), None, ["red", "green", "blue"], {})
+            net.head.weight[channel, channel * 10 + 2] = 1
+    classifier = handler.Classifier(net.eval(), (2, 3, 3), (0, 1), None, ["red", "green", "blue"], {})
     image = np.zeros((2, 3, 3), dtype=np.uint8)
     image[0, 1] = [1, 3, 2]
     expected = np.exp([1, 3, 2]) / np.exp([1, 3, 2]).sum()

@@ -81,6 +81,7 @@ class Requests(BaseHTTPRequestHandler):
 
     disable_nagle_algorithm = True  # an answer's head and body are two writes, and the second would wait for an acknowledgement
     protocol_version = "HTTP/1.1"
+    server_version, sys_version = "classifier", ""
     default_request_version = "HTTP/1.0"  # of a line that names none: the answer still has a status
     server: Server
 
