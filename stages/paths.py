@@ -16,6 +16,7 @@ HYPOTHESES = ROOT / "hypotheses.yaml"
 REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
 DVC_LOCK = ROOT / "dvc.lock"
+COMPUTE = ROOT / "compute.yaml"
 
 DATA = ROOT / "data"
 USER = DATA / "user"
@@ -31,9 +32,12 @@ RESULTS = DATA / "results"
 FIGURES = DATA / "figures"
 REPORT = DATA / "report"
 COMPARISON = DATA / "compare" / "index.html"
+MODEL = DATA / "model"  # what is deployed; no stage of the pipeline
 TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
 FINISHED_SEEDS = PARTIAL / "seeds"  # of trainings that were interrupted
+
+CONTAINER = Path(os.environ.get("ML_ROOT", "/opt/ml"))  # in a training job of SageMaker
 
 
 def plan(stage: str, variant: str) -> Path:

@@ -112,7 +112,7 @@ def print_times() -> None:
     """Print what each stage took when it last ran on this machine, the longest first."""
     records = sorted((paths.read_json(file) for file in paths.TIMINGS.glob("*.json")), key=lambda record: -record["seconds"])
     for record in records:
-        print(f"{record['seconds']:9.1f} s  {record['stage']}")
+        print(f"{record['seconds']:9.1f} s  {record['stage']}{', on SageMaker' if record.get('backend') == 'sagemaker' else ''}")
     print(f"{sum(record['seconds'] for record in records):9.1f} s  in {len(records)} stages, each when it last ran")
 
 

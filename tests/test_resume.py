@@ -72,9 +72,9 @@ def test_another_recipe_other_data_or_other_code_have_a_folder_of_their_own(prep
     assert of() != first
     write_prepared(prepared)
     assert of() == first
-    code = resume._code()
+    code = resume.code_of_stage()
     assert {"run.py", "build.py", "layouts.py", "seeds.py"} <= {file.name for file in code}
-    monkeypatch.setattr(resume, "_code", lambda: code[1:])
+    monkeypatch.setattr(resume, "code_of_stage", lambda: code[1:])
     assert of() != first
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stages import params, paths, provenance
-from stages.train.compute.local import train_seeds
+from stages.train.compute.backend import train_seeds
 from stages.train.variant import gather
 
 
@@ -17,12 +17,11 @@ def main() -> None:
     key = parser.parse_args().variant
     plan = params.train_plan(key)
     provenance.need(paths.PREPARED, "prepare")
-    with provenance.timed(f"train-{key}", backend="local", device="cpu") as record, paths.whole_folder(paths.RUNS / key) as out:
+    with provenance.timed(f"train-{key}") as record, paths.whole_folder(paths.RUNS / key) as out:
         with tempfile.TemporaryDirectory(dir=paths.PARTIAL) as seeds:
-            train_seeds(key, plan.run, plan.epochs, plan.seeds, paths.PREPARED, Path(seeds))
+            record |= train_seeds(key, plan.run, plan.epochs, plan.seeds, paths.PREPARED, Path(seeds))
             metrics = gather(key, plan.run, plan.seeds, paths.PREPARED, Path(seeds), out)
         accuracies = [one["test_accuracy"] for one in metrics["runs"]]
-        record["packages"] = provenance.packages()
         print(f"train {key}: test accuracy {np.mean(accuracies):.4f}, from {min(accuracies):.4f} to {max(accuracies):.4f} over {len(accuracies)} seeds")
 
 

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import torch
 
-from stages import layouts, paths, prepared, seeds
+from stages import paths
 from stages.params import Run
+from stages.train.compute.code import code_of_stage
+
+DIGESTS = "kept.json"  # in a kept seed's folder: its files' names and digests
 
 
 def kept_folder(variant: str, run: Run, epochs: int, data: Path) -> Path:
     """Where the finished seeds of this very training are kept until all are: its name holds a digest of all that they depend on."""
     total = hashlib.sha256(f"{run.model_dump_json()} {epochs} {torch.__version__}".encode())
-    for file in [*sorted(data.iterdir()), *_code()]:
+    for file in [*sorted(data.iterdir()), *code_of_stage()]:
         total.update(hashlib.sha256(file.read_bytes()).digest())
     return paths.FINISHED_SEEDS / f"{variant}-{total.hexdigest()[:16]}"
 
@@ -25,14 +28,16 @@ def keep(folder: Path, kept: Path) -> None:
     partial = kept / f".{folder.name}"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(folder, partial)
+    paths.write_json(partial / DIGESTS, _digests(folder))
     os.replace(partial, kept / folder.name)
 
 
 def take(kept: Path, folder: Path) -> bool:
-    """Copy a finished seed out of `kept`, if it is there."""
-    if not (kept / folder.name).is_dir():
+    """Copy a finished seed out of `kept`, if it is there whole: a folder that was carried elsewhere and back may have come in part."""
+    found = kept / folder.name
+    if not (found / DIGESTS).is_file() or paths.read_json(found / DIGESTS) != _digests(found):
         return False
-    shutil.copytree(kept / folder.name, folder)
+    shutil.copytree(found, folder, ignore=shutil.ignore_patterns(DIGESTS))
     return True
 
 
@@ -42,8 +47,5 @@ def forget(variant: str) -> None:
         shutil.rmtree(folder)
 
 
-def _code() -> list[Path]:
-    """The files that dvc.yaml names as this stage's code."""
-    rooms = [Path(str(module.__file__)) for module in (layouts, prepared, seeds)]
-    stage = Path(__file__).parents[1]
-    return sorted([*rooms, *stage.glob("*.py"), *(stage.parent / "architectures").glob("*.py")])
+def _digests(folder: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir()) if file.name != DIGESTS}

@@ -1,0 +1,80 @@
+"""Train the seeds of one variant in jobs: the counterpart of compute/local.py."""
+
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from stages import paths
+from stages.aws import prices, storage
+from stages.aws.account import client, errors_said, preflight
+from stages.aws.settings import load
+from stages.params import Run, TrainPlan
+from stages.provenance import StageError
+from stages.train.compute.sagemaker.ensure import ensure, failure, is_transient, latest
+from stages.train.compute.sagemaker.job import Job, Place, jobs_of
+from stages.train.compute.sagemaker.queue import ensure_all
+from stages.train.compute.sagemaker.service import Description, wait
+
+STOP = "`python -m stages.train.compute.submit --stop` stops them"
+
+
+def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
+    """Train every seed into out/seed_<seed>/. Returns where that was and what it cost, for the record of times.
+
+    epochs: the protocol's. Raises StageError if a job fails, with the script's own words.
+    """
+    settings = load().sagemaker
+    hourly = prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
+    place = Place(preflight(settings), settings, prepared)
+    jobs = jobs_of(variant, TrainPlan(run=run, epochs=epochs, seeds=seeds), place)
+    try:
+        names, failures = ensure_all(jobs, place)
+        if failures:
+            raise failures[0]
+        ended = [_finished(job, names[job], place) for job in jobs]
+        records = [_fetch(job, found, out) for job, found in zip(jobs, ended, strict=True)]
+    except KeyboardInterrupt:
+        raise StageError(f"interrupted; the jobs of {variant!r} go on and are paid for: {STOP}, `dvc repro` attaches to them") from None
+    billable = sum(found["BillableTimeInSeconds"] for found in ended)
+    usd = round(billable / 3600 * hourly, 4)
+    print(f"train {variant}: {billable} s billed on {settings.instance_type}, about {usd:.3f} US dollars", flush=True)
+    return {
+        "backend": "sagemaker",
+        "device": "cpu",
+        "instance_type": settings.instance_type,
+        "jobs": [found["TrainingJobName"] for found in ended],
+        "billable_seconds": billable,
+        "usd": usd,
+        "core_seconds": sum(record["train_seconds"] * min(record["cores"], len(job.plan.seeds)) for job, record in zip(jobs, records, strict=True)),
+        **{key: records[0][key] for key in ("packages", "cpu", "cores", "python")},
+    }
+
+
+def _finished(job: Job, name: str, place: Place) -> Description:
+    """Wait for a job; one that the service itself let fail is attempted again."""
+    while True:
+        found = wait(name, place.settings.poll_seconds)
+        if found["TrainingJobStatus"] == "Completed":
+            return found
+        if not is_transient(found, latest(job)[2]):
+            raise failure(job, name, found)
+        name = ensure(job, place)
+
+
+def _fetch(job: Job, found: Description, out: Path) -> dict[str, Any]:
+    """Unpack the seeds of a job into `out`. Returns the job's own record."""
+    uri = found["ModelArtifacts"]["S3ModelArtifacts"]
+    bucket, key = storage.split(uri)
+    with tempfile.TemporaryDirectory(dir=paths.PARTIAL) as folder:
+        packed, unpacked = Path(folder) / "model.tar.gz", Path(folder) / "model"
+        with errors_said():
+            client("s3").download_file(bucket, key, str(packed))
+        with tarfile.open(packed) as archive:
+            archive.extractall(unpacked, filter="data")
+        for seed in job.plan.seeds:
+            if not (unpacked / f"seed_{seed}").is_dir():
+                raise StageError(f"{uri} lacks seed {seed} of variant {job.variant!r}; delete that object, and `dvc repro` makes the job again")
+            (unpacked / f"seed_{seed}").rename(out / f"seed_{seed}")
+        record: dict[str, Any] = paths.read_json(unpacked / "job.json")
+    return record

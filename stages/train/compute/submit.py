@@ -1,0 +1,49 @@
+"""Before `dvc repro`, which runs one stage after another: make all training jobs that it will wait for.
+
+`python -m stages.train.compute.submit`. A stage is right without this step too: it makes the job that it does not find.
+"""
+
+import argparse
+
+from stages import params, paths, provenance
+from stages.aws import settings
+from stages.provenance import StageError
+from stages.train.compute import stale
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.train.compute.submit", description=f"{__doc__}")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--dry-run", action="store_true", help="say which jobs would be made, on what and at which price; change nothing")
+    choice.add_argument("--retry-failed", action="store_true", help="make jobs that failed again, as they are")
+    choice.add_argument("--stop", action="store_true", help="stop every job of the project that runs")
+    choice.add_argument("--cost", action="store_true", help="say what the jobs of the variants that are here cost")
+    parser.add_argument("variant", nargs="*", help="of the protocol; all that DVC would train, if none is named")
+    asked = parser.parse_args()
+    if settings.backend() == "local":
+        print("training runs on this machine (`backend` in compute.yaml, or COMPUTE_BACKEND): no jobs")
+        return
+    # The rest imports what a local user need not have.
+    from stages.train.compute.sagemaker import overview
+
+    if asked.stop:
+        overview.stop_all()
+    elif asked.cost:
+        overview.print_cost()
+    elif asked.dry_run:
+        if stale.inputs_are_stale():
+            print("plan or prepare is not up to date (`dvc repro plan prepare`): what follows is for the settings and data of their last run")
+        overview.print_plan(_plans(asked.variant))
+    else:
+        stale.make_inputs()
+        overview.submit(_plans(asked.variant), asked.retry_failed)
+
+
+def _plans(variants: list[str]) -> dict[str, params.TrainPlan]:
+    if not paths.PREPARED.exists():
+        raise StageError("data/prepared is missing; `dvc repro plan prepare` makes it")
+    return {key: params.train_plan(key) for key in variants or stale.stale_variants()}
+
+
+if __name__ == "__main__":
+    provenance.run(main)
