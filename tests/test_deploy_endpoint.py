@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import urllib.request
 
 import pytest
@@ -305,8 +306,10 @@ def test_an_endpoint_that_fails_ends_in_one_message_with_the_reason_the_log_and_
 
 def test_an_endpoint_that_never_comes_up_is_given_up_in_time_and_can_be_deleted_when_it_has(aws, archive):
     aws.coming = ["Creating"]
+    start = time.monotonic()
     with pytest.raises(StageError, match=r"is still Creating after 0\.001 minutes; it may yet come up") as failure:
         create(archive, minutes=0.001)
+    assert time.monotonic() - start < 5
     name = there()[0][0]
     assert f"delete {name}" in str(failure.value)
     with pytest.raises(StageError, match=r"is still Creating after 0\.001 minutes, and may cost; say .* again"):
