@@ -63,7 +63,8 @@ def print_cost() -> None:
     rows = [[record["stage"], record["instance_type"], len(record["jobs"]), record["billable_seconds"], f"{record['usd']:.4f}"] for record in records]
     print(tabulate(rows, headers=["stage", "instance", "jobs", "billed seconds", "US dollars"], disable_numparse=True))
     print(
-        f"{sum(record['usd'] for record in records):.2f} US dollars in {sum(len(record['jobs']) for record in records)} jobs, by the price list of {prices.AS_OF}"
+    total, jobs = sum(record["usd"] for record in records), sum(len(record["jobs"]) for record in records)
+    print(f"{total:.2f} US dollars in {jobs} jobs, by the price list of {prices.AS_OF}")
     )
 
 
