@@ -9,11 +9,12 @@ from ruamel.yaml import YAML
 from stages import paths
 
 STAGES = paths.ROOT / "stages"
-ROOMS = {"params", "paths", "seeds", "layouts", "prepared", "provenance", "cores", "architectures", "inference", "drawing"}
+ROOMS = {"params", "paths", "seeds", "layouts", "prepared", "provenance", "cores", "aws", "architectures", "inference", "drawing"}
 WITHOUT_TORCH = ("plan", "inference", "drawing", "collect", "figures", "render", "download", "prepare", "eda")
 # Not deps of any stage, each for its reason.
 EXEMPT = {
     "stages/__init__.py": "empty but for its docstring",
+    "stages/aws": "decides where work runs, not what it is",
     "stages/params": "DVC tracks the values themselves, in params.yaml and data/plan, so a new knob for the report must not retrain a model",
     "stages/paths.py": "names where results lie, not what they are",
     "stages/provenance.py": "times and records, in files that no hash depends on",
