@@ -406,7 +406,7 @@ def remote(layer, tmp_path):
     with workspace.edited("compute.yaml") as settings:
         settings["sagemaker"]["poll_seconds"] = 0.2
     (workspace.folder / ".env").write_text(f"AWS_SECRET_ACCESS_KEY={SECRET}\n")
-    (workspace.folder / "stages" / "train" / "credentials.json").write_text(SECRET)
+    (workspace.folder / "stages" / "train" / "compute" / "credentials.json").write_text(SECRET)
     workspace.environment = layer.environment | {"AWS_SECRET_ACCESS_KEY": SECRET, "OMP_NUM_THREADS": "1"}
     return workspace
 
