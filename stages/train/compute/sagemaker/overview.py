@@ -49,7 +49,8 @@ def print_plan(plans: dict[str, TrainPlan]) -> None:
         rows.append([name, len(job.plan.seeds), status, "unknown" if seconds is None else f"{seconds:.0f}", "unknown" if usd is None else f"{usd:.4f}"])
     print(tabulate(rows, headers=["job", "seeds", "state", "seconds", "US dollars"], disable_numparse=True))
     kind = f"{settings.instance_type}{', spot' if settings.spot else ''}, at most {settings.max_concurrent} at once"
-    guess = f"about {total:.2f} US dollars{f', and {unknown} jobs that were never timed' if unknown else ''}"
+    known = "no estimate" if rows and unknown == len(rows) else f"about {total:.2f} US dollars"
+    guess = f"{known}{f' ({unknown} were never timed here)' if unknown else ''}"
     print(f"{len(rows)} jobs on {kind}: {guess}; never more than {limit:.2f} (max_runtime_minutes, on demand)")
     source = prices.AS_OF if settings.price_per_hour is None else "price_per_hour in compute.yaml"
     print(f"Prices: {source}{f'; spot at {share:.0%} of them' if settings.spot else ''}")
