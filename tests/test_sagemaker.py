@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ pytest.importorskip("sagemaker.core.resources", reason="the extra `sagemaker` is
 pytest.importorskip("moto.server", reason="moto is not installed")
 
 from sagemaker_layer import BUCKET, REGION, ROLE, Layer  # noqa: E402
-from test_pipeline import clone, finished  # noqa: E402, F401 (a fixture)
+from test_pipeline import clone, finished, workspace  # noqa: E402, F401 (fixtures)
 
 from stages import params, paths  # noqa: E402
 from stages.aws import account, prices  # noqa: E402
@@ -479,3 +480,12 @@ def test_without_the_extra_the_message_says_what_to_install(remote):
     code, said = remote.run("python", "-c", blocked, **remote.environment)
     assert code == 1
     assert said.strip() == "SageMaker needs packages that are not installed: `make sagemaker` installs them (local training does without)"
+
+
+@pytest.mark.slow
+def test_a_job_is_needed_for_what_dvc_would_train_and_not_for_what_it_has_in_its_cache(workspace):  # noqa: F811
+    ask = ("python", "-c", "from stages.train.compute.stale import stale_variants; print(stale_variants())")
+    shutil.rmtree(workspace.folder / "data" / "runs" / "cnn")
+    assert workspace.run(*ask) == (0, "[]\n")
+    workspace.lose("train@kernel_1")
+    assert workspace.run(*ask) == (0, "['kernel_1']\n")
