@@ -403,13 +403,13 @@ def test_a_local_user_imports_neither_boto3_nor_sagemaker():
 @pytest.fixture
 def remote(layer, tmp_path):
     """A fresh clone whose training runs in jobs."""
-    workspace = clone(tmp_path / "clone")
-    with workspace.edited("compute.yaml") as settings:
+    fresh = clone(tmp_path / "clone")
+    with fresh.edited("compute.yaml") as settings:
         settings["sagemaker"]["poll_seconds"] = 0.2
-    (workspace.folder / ".env").write_text(f"AWS_SECRET_ACCESS_KEY={SECRET}\n")
-    (workspace.folder / "stages" / "train" / "compute" / "credentials.json").write_text(SECRET)
-    workspace.environment = layer.environment | {"AWS_SECRET_ACCESS_KEY": SECRET, "OMP_NUM_THREADS": "1"}
-    return workspace
+    (fresh.folder / ".env").write_text(f"AWS_SECRET_ACCESS_KEY={SECRET}\n")
+    (fresh.folder / "stages" / "train" / "compute" / "credentials.json").write_text(SECRET)
+    fresh.environment = layer.environment | {"AWS_SECRET_ACCESS_KEY": SECRET, "OMP_NUM_THREADS": "1"}
+    return fresh
 
 
 @pytest.mark.slow
