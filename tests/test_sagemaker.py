@@ -383,11 +383,11 @@ def test_stopping_stops_the_jobs_of_the_project_alone(prepared, layer, capsys):
     layer.runs = False
     where, wanted = jobs(prepared, variants=("a", "b"))
     ensure_all(wanted, where)
-    asked = dict(layer.jobs[wanted[0].name()].state) | {"TrainingJobName": "somebody-elses"}
+    asked = dict(layer.jobs[wanted[0].name()].state) | {"TrainingJobName": "somebodys-wcb-job"}
     layer._CreateTrainingJob(asked)
     overview.stop_all()
     assert {name: job.state["TrainingJobStatus"] for name, job in layer.jobs.items()} == {
-        wanted[0].name(): "Stopped", wanted[1].name(): "Stopped", "somebody-elses": "InProgress",
+        wanted[0].name(): "Stopped", wanted[1].name(): "Stopped", "somebodys-wcb-job": "InProgress",
     }  # fmt: skip
     assert "2 jobs were running" in capsys.readouterr().out
 
