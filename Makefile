@@ -12,7 +12,7 @@ TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv repro quick compare test test-fast check check-params times lock
+.PHONY: help venv sagemaker repro quick compare test test-fast check check-params times lock
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,11 @@ else
 endif
 	@touch $@
 
+sagemaker: $(READY) ## Install what training on SageMaker needs in addition
+	$(BIN)/python -m pip install --quiet --progress-bar off --disable-pip-version-check -r requirements-sagemaker.lock
+
 repro: $(READY) check-params ## Make everything that is not up to date, to the report in data/report/
+	@python -m stages.train.compute.submit
 	dvc repro
 	@python -m stages.provenance
 	@echo "The report: data/report/index.html and data/report/report.pdf"

@@ -71,8 +71,7 @@ class Layer:
     def __exit__(self, *_):
         for job in list(self.jobs.values()):
             job.kill()
-        for job in list(self.jobs.values()):
-            job.thread.join(10)
+        self.wait()
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10).close()
         self.server.shutdown()
         self.server.server_close()
@@ -83,7 +82,8 @@ class Layer:
     def wait(self):
         """Until no job runs."""
         for job in list(self.jobs.values()):
-            job.thread.join(120)
+            if job.thread.is_alive():
+                job.thread.join(120)
 
     def _answer(self, environ, start_response):
         target = environ.get("HTTP_X_AMZ_TARGET", "")

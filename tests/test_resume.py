@@ -86,3 +86,22 @@ def test_a_seed_that_broke_off_while_it_was_being_kept_counts_for_nothing(prepar
     assert not resume.take(kept, tmp_path / "out" / "seed_0")
     resume.keep(tmp_path / "seed_0", kept)
     assert resume.take(kept, tmp_path / "out" / "seed_0")
+
+
+def test_a_kept_seed_of_which_a_file_is_lost_or_broken_is_trained_again(prepared, tmp_path):
+    kept = resume.kept_folder("cnn", RUN, 2, prepared)
+    (tmp_path / "seed_0").mkdir()
+    for name in ("weights", "curves"):
+        (tmp_path / "seed_0" / name).write_text("whole")
+    for spoil in (
+        lambda folder: (folder / "curves").unlink(),
+        lambda folder: (folder / "curves").write_text("who"),
+        lambda folder: (folder / "kept.json").unlink(),
+    ):
+        shutil.rmtree(kept, ignore_errors=True)
+        resume.keep(tmp_path / "seed_0", kept)
+        spoil(kept / "seed_0")
+        assert not resume.take(kept, tmp_path / "out" / "seed_0")
+    resume.keep(tmp_path / "seed_0", tmp_path / "whole")
+    assert resume.take(tmp_path / "whole", tmp_path / "out" / "seed_0")
+    assert sorted(file.name for file in (tmp_path / "out" / "seed_0").iterdir()) == ["curves", "weights"]

@@ -7,7 +7,6 @@ import argparse
 
 from stages import params, paths, provenance
 from stages.aws import settings
-from stages.provenance import StageError
 from stages.train.compute import stale
 
 
@@ -31,6 +30,7 @@ def main() -> None:
     elif asked.cost:
         overview.print_cost()
     elif asked.dry_run:
+        provenance.need(paths.PREPARED, "plan prepare")
         if stale.inputs_are_stale():
             print("plan or prepare is not up to date (`dvc repro plan prepare`): what follows is for the settings and data of their last run")
         overview.print_plan(_plans(asked.variant))
@@ -40,8 +40,6 @@ def main() -> None:
 
 
 def _plans(variants: list[str]) -> dict[str, params.TrainPlan]:
-    if not paths.PREPARED.exists():
-        raise StageError("data/prepared is missing; `dvc repro plan prepare` makes it")
     return {key: params.train_plan(key) for key in variants or stale.stale_variants()}
 
 

@@ -49,11 +49,11 @@ def print_plan(plans: dict[str, TrainPlan]) -> None:
         rows.append([name, len(job.plan.seeds), status, "unknown" if seconds is None else f"{seconds:.0f}", "unknown" if usd is None else f"{usd:.4f}"])
     print(tabulate(rows, headers=["job", "seeds", "state", "seconds", "US dollars"], disable_numparse=True))
     kind = f"{settings.instance_type}{', spot' if settings.spot else ''}, at most {settings.max_concurrent} at once"
-    guess = f"about {total:.2f} US dollars{f', and {unknown} jobs that were never timed' if unknown else ''}"
+    known = "no estimate" if rows and unknown == len(rows) else f"about {total:.2f} US dollars"
+    guess = f"{known}{f' ({unknown} were never timed here)' if unknown else ''}"
     print(f"{len(rows)} jobs on {kind}: {guess}; never more than {limit:.2f} (max_runtime_minutes, on demand)")
-    print(
-        f"Prices: {prices.AS_OF if settings.price_per_hour is None else 'price_per_hour in compute.yaml'}{f'; spot at {share:.0%} of it' if settings.spot else ''}"
-    )
+    source = prices.AS_OF if settings.price_per_hour is None else "price_per_hour in compute.yaml"
+    print(f"Prices: {source}{f'; spot at {share:.0%} of them' if settings.spot else ''}")
     print("Nothing was changed")
 
 
@@ -62,9 +62,8 @@ def print_cost() -> None:
     records = [record for file in sorted(paths.TIMINGS.glob("train-*.json")) if "usd" in (record := paths.read_json(file))]
     rows = [[record["stage"], record["instance_type"], len(record["jobs"]), record["billable_seconds"], f"{record['usd']:.4f}"] for record in records]
     print(tabulate(rows, headers=["stage", "instance", "jobs", "billed seconds", "US dollars"], disable_numparse=True))
-    print(
-        f"{sum(record['usd'] for record in records):.2f} US dollars in {sum(len(record['jobs']) for record in records)} jobs, by the price list of {prices.AS_OF}"
-    )
+    total, jobs = sum(record["usd"] for record in records), sum(len(record["jobs"]) for record in records)
+    print(f"{total:.2f} US dollars in {jobs} jobs, by the price list of {prices.AS_OF}")
 
 
 def stop_all() -> None:

@@ -37,7 +37,7 @@ def wait(name: str, poll_seconds: float) -> Description:
     while True:
         found = describe(name)
         assert found is not None, f"{name} was there"
-        state = found.get("SecondaryStatus", found["TrainingJobStatus"])
+        state = str(found.get("SecondaryStatus", found["TrainingJobStatus"]))
         if state != said:
             print(f"job {name}: {state}", flush=True)
             said = state

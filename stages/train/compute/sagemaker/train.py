@@ -2,6 +2,7 @@
 
 import tarfile
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,6 @@ from stages.train.compute.sagemaker.ensure import ensure, failure, is_transient,
 from stages.train.compute.sagemaker.job import Job, Place, jobs_of
 from stages.train.compute.sagemaker.queue import ensure_all
 from stages.train.compute.sagemaker.service import Description, wait
-
-STOP = "`python -m stages.train.compute.submit --stop` stops them"
 
 
 def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
@@ -35,9 +34,13 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
         ended = [_finished(job, names[job], place) for job in jobs]
         records = [_fetch(job, found, out) for job, found in zip(jobs, ended, strict=True)]
     except KeyboardInterrupt:
-        raise StageError(f"interrupted; the jobs of {variant!r} go on and are paid for: {STOP}, `dvc repro` attaches to them") from None
+        stop = "`python -m stages.train.compute.submit --stop` stops them"
+        raise StageError(f"interrupted; the jobs of {variant!r} go on and are paid for: {stop}, `dvc repro` attaches to them") from None
     billable = sum(found["BillableTimeInSeconds"] for found in ended)
     usd = round(billable / 3600 * hourly, 4)
+    theirs, ours = records[0]["packages"]["torch"].split("+")[0], version("torch").split("+")[0]
+    if theirs != ours:
+        print(f"train {variant}: trained with torch {theirs}, not with {ours} as here; the last bits may differ", flush=True)
     print(f"train {variant}: {billable} s billed on {settings.instance_type}, about {usd:.3f} US dollars", flush=True)
     return {
         "backend": "sagemaker",
