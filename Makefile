@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+SAGEMAKER := $(VENV)/ready-sagemaker
 # The address of an index of CPU builds of torch; empty: the usual build, with CUDA on Linux.
 TORCH_INDEX ?=
 # One process a core. Consecutive tests, which may share what is costly to make, go to the same process; an idle one takes some.
@@ -30,8 +31,11 @@ else
 endif
 	@touch $@
 
-sagemaker: $(READY) ## Install what training on SageMaker needs in addition
+sagemaker: $(SAGEMAKER) ## Install what SageMaker needs in addition, and its stand-in for the tests
+
+$(SAGEMAKER): $(READY) requirements-sagemaker.lock
 	$(BIN)/python -m pip install --quiet --progress-bar off --disable-pip-version-check -r requirements-sagemaker.lock
+	@touch $@
 
 repro: $(READY) check-params ## Make everything that is not up to date, to the report in data/report/
 	@python -m stages.train.compute.submit
@@ -46,13 +50,13 @@ quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol
 compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace)
 	@python -m stages.compare $(A) $(B) $(C)
 
-test: $(READY) ## Run every test, on all cores
+test: $(SAGEMAKER) ## Run every test, on all cores
 	$(PYTEST)
 
 test-fast: $(READY) ## Run the tests that take seconds
 	$(PYTEST) -m "not slow"
 
-check: $(READY) ## Lint, formats, types, dead links, then every test
+check: $(SAGEMAKER) ## Lint, formats, types, dead links, then every test
 	ruff check .
 	ruff format --check .
 	mypy
@@ -66,7 +70,9 @@ times: $(READY) ## What each stage took when it last ran here
 	@python -m stages.provenance
 
 lock: ## Pin every version again from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file lock.tmp
+	uv pip compile pyproject.toml --extra dev --extra sagemaker --extra sagemaker-dev --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file all.tmp
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --quiet --constraint all.tmp --output-file lock.tmp
 	(echo "# The CUDA side of torch on Linux. \`make lock\` writes this file."; grep -E '^(nvidia|cuda|triton)' lock.tmp) > requirements-cuda.lock
 	(echo "# Every version that the project runs on. \`make lock\` writes this file from pyproject.toml."; grep -vE '^(nvidia|cuda|triton)' lock.tmp) > requirements.lock
-	rm lock.tmp
+	(echo "# What SageMaker needs beside these, and its tests. \`make lock\` writes this file."; grep -vxFf lock.tmp all.tmp) > requirements-sagemaker.lock
+	rm lock.tmp all.tmp

@@ -16,7 +16,6 @@ WITHOUT_TORCH = ("plan", "compare", "inference", "drawing", "collect", "figures"
 # Not deps of any stage, each for its reason.
 EXEMPT = {
     "stages/__init__.py": "empty but for its docstring",
-    "stages/aws": "decides where work runs, not what it is",
     "stages/params": "DVC tracks the values themselves, in params.yaml and data/plan, so a new knob for the report must not retrain a model",
     "stages/paths.py": "names where results lie, not what they are",
     "stages/provenance.py": "times and records, in files that no hash depends on",
