@@ -48,7 +48,7 @@ def tables(results: Results) -> str:
     judged = pd.DataFrame(
         {
             "Hypothesis": [cell(f"{results.number(key)}: {results.declared[key].statement}") for key in keys],
-            "Family": [cell(results.settings.families[results.declared[key].family].title) for key in keys],
+            "Choice": [cell(results.settings.families[results.names.group(results.declared[key].family)].title) for key in keys],
             "Verdict": [_word(row) for _, row in found.iterrows()],
             "Outcome": [outcome(results, key) for key in keys],
         }
