@@ -237,6 +237,7 @@ class Job:
         command = [*algorithm["ContainerEntrypoint"], *algorithm["ContainerArguments"]]
         # A container knows nothing of the user's environment.
         environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(ml / "tmp"), "OMP_NUM_THREADS": "1"}
+        environment |= {name: os.environ[name] for name in ("MAX_WORKERS",) if name in os.environ}  # for an instance with fewer cores
         with (ml / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 _within(ml, command, environment), env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True

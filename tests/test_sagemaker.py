@@ -120,11 +120,13 @@ def test_a_job_for_each_seed_makes_the_same_files(prepared, layer, tmp_path):
     assert state["TrainingTimeInSeconds"] == state["BillableTimeInSeconds"]
 
 
-def test_a_spot_interruption_resumes_from_the_finished_seed(prepared, layer, tmp_path):
-    _, here = trained(prepared, tmp_path / "here", where=local)
-    _, (job,) = jobs(prepared)
+def test_a_spot_interruption_resumes_from_the_finished_seed(prepared, layer, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAX_WORKERS", "1")  # the seeds one after another, so that some are still to come when the first is finished
+    seeds = (0, 1, 2, 3)
+    _, here = trained(prepared, tmp_path / "here", seeds, where=local)
+    _, (job,) = jobs(prepared, seeds=seeds)
     layer.interrupt_at[job.name()] = 1
-    _, there = trained(prepared, tmp_path / "there")
+    _, there = trained(prepared, tmp_path / "there", seeds)
     assert there == here
     assert not layer.interrupt_at
     log = layer.client("logs").get_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=f"{job.name()}/algo-1-1")["events"]
