@@ -23,7 +23,7 @@ from stages.deploy.package import digest, unpacked
 from stages.prepared import load_constants
 from stages.provenance import StageError
 
-moto_server = pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[s3,server]' boto3")
+moto_server = pytest.importorskip("moto.server", reason="moto is not installed: `make sagemaker` installs it")
 
 REGION, BUCKET, NUMBER = "eu-central-1", "bucket-of-mine", "123456789012"
 ROLE = f"arn:aws:iam::{NUMBER}:role/SageMakerRole"

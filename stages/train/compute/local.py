@@ -20,7 +20,7 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
     kept = resume.kept_folder(variant, run, epochs, prepared)
     task = partial(_train_seed, variant, run, epochs, prepared, kept, out)
     reports = epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))
-    before = [str(seed) for seed in seeds if (kept / f"seed_{seed}").is_dir()]
+    before = [str(seed) for seed in seeds if resume.is_whole(kept / f"seed_{seed}")]
     if before:
         print(f"train {variant}: finished before, and kept: seed {', '.join(before)}", flush=True)
     spread(task, seeds, reports=reports, title=f"train {variant}", unit="epoch")

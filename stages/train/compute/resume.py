@@ -32,10 +32,15 @@ def keep(folder: Path, kept: Path) -> None:
     os.replace(partial, kept / folder.name)
 
 
+def is_whole(kept_seed: Path) -> bool:
+    """Whether a finished seed is there whole: a folder that was carried elsewhere and back may have come in part."""
+    return (kept_seed / DIGESTS).is_file() and paths.read_json(kept_seed / DIGESTS) == _digests(kept_seed)
+
+
 def take(kept: Path, folder: Path) -> bool:
-    """Copy a finished seed out of `kept`, if it is there whole: a folder that was carried elsewhere and back may have come in part."""
+    """Copy a finished seed out of `kept`, if it is there whole."""
     found = kept / folder.name
-    if not (found / DIGESTS).is_file() or paths.read_json(found / DIGESTS) != _digests(found):
+    if not is_whole(found):
         return False
     shutil.copytree(found, folder, ignore=shutil.ignore_patterns(DIGESTS))
     return True
