@@ -1,5 +1,6 @@
 """Spread independent tasks over the cores: one process each, with progress."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,8 @@ Item = TypeVar("Item")
 Report = Callable[[str], None]
 
 POLL_SECONDS = 0.2
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+LARGEST_BLOCK = 2**31 - 1  # bytes
 
 
 def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports: int, title: str, unit: str) -> None:
@@ -62,12 +65,27 @@ def cores() -> int:
     return min(allowed, int(limit))
 
 
+def keep_freed_memory() -> None:
+    """Let this process reuse what it frees, where the C library is glibc.
+
+    As it is, glibc hands a large block back to the system when it is freed, and the system fills it with zeros, page by page,
+    when it is asked for again: once a layer in every step, a fifth of the time of a training step.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST_BLOCK)
+
+
 _queue: "SimpleQueue[str]"
 
 
 def _share(queue: "SimpleQueue[str]") -> None:
     global _queue
     die_with_parent()
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker at once; the stage speaks for it
     _queue = queue
 

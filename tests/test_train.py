@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -385,3 +386,24 @@ def test_max_workers_must_be_a_whole_number_from_one_up(value, monkeypatch):
     monkeypatch.setenv("MAX_WORKERS", value)
     with pytest.raises(StageError, match="MAX_WORKERS is "):
         cores.cores()
+
+
+FAULTS_OF_BLOCKS = """
+import resource, sys
+from stages.cores import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+blocks = lambda: [bytearray(40 * 2**20) and None for _ in range(10)]
+blocks()
+before = faults()
+blocks()
+print((faults() - before) * resource.getpagesize() / 2**20)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+@pytest.mark.parametrize(("kept", "megabytes"), [("keep", (0, 10)), ("give back", (390, 500))])
+def test_freed_memory_is_used_again_without_the_system_filling_it_with_zeros(kept, megabytes):
+    done = subprocess.run([sys.executable, "-c", FAULTS_OF_BLOCKS, kept], capture_output=True, text=True, check=True)
+    assert megabytes[0] <= float(done.stdout) <= megabytes[1]
