@@ -39,6 +39,7 @@ $(SAGEMAKER): $(READY) requirements-sagemaker.lock
 
 repro: $(READY) check-params ## Make everything that is not up to date, to the report in data/report/
 	@python -m stages.train.compute.submit
+	@python -m stages.ahead
 	dvc repro
 	@python -m stages.provenance
 	@echo "The report: data/report/index.html and data/report/report.pdf"

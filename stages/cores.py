@@ -26,7 +26,7 @@ LARGEST_BLOCK = 2**31 - 1  # bytes
 def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports: int, title: str, unit: str) -> None:
     """Call task(item, report) for every item, as many at once as there are cores.
 
-    Each task calls report(text) `reports` times; every call moves the bar by one `unit`. Which process does
+    Tasks call report(text), `reports` times all together; every call moves the bar by one `unit`. Which process does
     what never touches a result: tasks share nothing. The first error of a task stops the others and is raised.
     Raises StageError if a process is killed.
     """
@@ -36,7 +36,7 @@ def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports:
     workers = min(len(items), cores())
     with (
         ProcessPoolExecutor(workers, context, initializer=_share, initargs=(queue,)) as pool,
-        tqdm(total=len(items) * reports, desc=title, unit=unit, dynamic_ncols=True) as bar,
+        tqdm(total=reports, desc=title, unit=unit, dynamic_ncols=True) as bar,
     ):
         pending = {pool.submit(_call, task, item) for item in items}
         try:

@@ -35,7 +35,8 @@ COMPARISON = DATA / "compare" / "index.html"
 MODEL = DATA / "model"  # what is deployed; no stage of the pipeline
 TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
-FINISHED_SEEDS = PARTIAL / "seeds"  # of trainings that were interrupted
+FINISHED_SEEDS = PARTIAL / "seeds"  # of variants that are not finished
+PROBED_SEEDS = PARTIAL / "probes"
 
 CONTAINER = Path(os.environ.get("ML_ROOT", "/opt/ml"))  # in a training job of SageMaker
 

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from stages import paths
 
 STAGES = paths.ROOT / "stages"
-ROOMS = {"params", "paths", "seeds", "layouts", "prepared", "provenance", "cores", "aws", "architectures", "inference", "drawing"}
+ROOMS = {"kept", "stale", "params", "paths", "seeds", "layouts", "prepared", "provenance", "cores", "aws", "architectures", "inference", "drawing"}
 # Commands beside the pipeline: what they read they read from its outputs, and no result depends on them.
 BESIDE = {"compare", "deploy"}
 WITHOUT_TORCH = ("plan", "compare", "inference", "drawing", "collect", "figures", "render", "download", "prepare", "eda")
@@ -19,6 +19,8 @@ EXEMPT = {
     "stages/params": "DVC tracks the values themselves, in params.yaml and data/plan, so a new knob for the report must not retrain a model",
     "stages/paths.py": "names where results lie, not what they are",
     "stages/provenance.py": "times and records, in files that no hash depends on",
+    "stages/kept.py": "keeps what others made, under a digest of all that made it",
+    "stages/stale.py": "asks DVC what it would run",
     "stages/cores.py": "decides where work runs, not what it is",
     "stages/aws": "decides where work runs, not what it is",
     "stages/train/compute": "decides where work runs, not what it is",

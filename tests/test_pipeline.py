@@ -166,7 +166,7 @@ class Workspace:
             settings["protocol"]["epochs"] = 100_000
         process = self.start("dvc", "repro", "train@cnn")
         deadline = time.monotonic() + 120
-        while not list((self.folder / "data" / "partial").glob("*/seed_*")):
+        while not list((self.folder / "data" / "partial" / "seeds").glob("*/.seed_*")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "training never began"
             time.sleep(0.05)
@@ -355,6 +355,19 @@ def test_two_clean_clones_agree_byte_for_byte_on_one_core_and_on_all(finished, t
     for name in ("index.html", "report.pdf"):
         one, two = ((w.folder / "data" / "report" / name).read_bytes() for w in (other, finished[0]))
         assert one == two, name
+
+
+def test_what_is_done_ahead_is_what_dvc_alone_would_make(finished, tmp_path):
+    other = clone(tmp_path / "other")
+    code, said = other.run("python", "-m", "stages.ahead")
+    assert code == 0, said
+    assert "train 8 seeds of 3 variants" in said
+    assert "probe 8 seeds of 3 variants" in said
+    code, said = other.run("dvc", "repro")
+    assert code == 0, said
+    assert len(re.findall(r"probe \w+: (\d) of \1 seeds were finished before, and kept", said)) == 3
+    assert yaml.load(other.read("dvc.lock")) == yaml.load(finished[0].read("dvc.lock"))  # the order is that in which stages ran
+    assert other.run("python", "-m", "stages.ahead") == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from stages.probe.effective_receptive_field import effective_receptive_field, ef
 from stages.probe.equivariance import first_layer_error
 from stages.probe.layers import last_map
 from stages.probe.position_leak import position_r2, position_share, without_position
+from stages.probe.seed import probe_seed
 from stages.probe.shift import predictions_under_shifts, shift_consistency, shifted, shifts_within
-from stages.probe.variant import probe_variant
+from stages.probe.variant import gather
 from stages.seeds import stream
 from stages.train.data import load_splits
 from stages.train.evaluate import evaluate
@@ -107,7 +108,10 @@ def probe(tmp_path, run, seeds=(4,), spoil=None, margin=None):
             spoil(model)
         save_weights(model, tmp_path / "weights" / f"seed_{seed}.safetensors")
     plan = params.ProbePlan(sample=run.sample, architecture=run.architecture, probe=PROBE, images=40, seeds=seeds)
-    probe_variant("cnn", plan, prepared, tmp_path / "weights", tmp_path / "scratch", tmp_path / "out")
+    for seed in seeds:
+        (tmp_path / "scratch" / f"seed_{seed}").mkdir()
+        probe_seed(plan, seed, prepared, tmp_path / "weights", tmp_path / "scratch" / f"seed_{seed}")
+    gather("cnn", seeds, tmp_path / "scratch", tmp_path / "out")
     out = tmp_path / "out"
     assert {file.name for file in out.iterdir()} == {"probe.json", "shift.csv", "consistency.safetensors", "pictures.safetensors"}
     return (

@@ -486,7 +486,7 @@ def test_without_the_extra_the_message_says_what_to_install(remote):
 
 @pytest.mark.slow
 def test_a_job_is_needed_for_what_dvc_would_train_and_not_for_what_it_has_in_its_cache(workspace):  # noqa: F811
-    ask = ("python", "-c", "from stages.train.compute.stale import stale_variants; print(stale_variants())")
+    ask = ("python", "-c", "from stages.stale import stale_variants; print(stale_variants('train'))")
     shutil.rmtree(workspace.folder / "data" / "runs" / "cnn")
     assert workspace.run(*ask) == (0, "[]\n")
     workspace.lose("train@kernel_1")

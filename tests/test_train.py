@@ -18,7 +18,7 @@ from small_data import write_prepared
 from stages import cores, params, paths
 from stages.layouts import permutation
 from stages.provenance import StageError
-from stages.train.compute.local import train_seeds
+from stages.train.compute.local import train_ahead, train_seeds
 from stages.train.data import Split, load_splits
 from stages.train.evaluate import accuracy, evaluate
 from stages.train.optimiser import UPDATES, Optimiser
@@ -204,10 +204,10 @@ def test_a_recipes_own_epochs_stand_before_the_protocols(prepared, tmp_path, rat
 
 
 @pytest.mark.parametrize(("recipe", "reports"), [({}, 7), ({"epochs": 2}, 2), ({"steps": 4, "batch_size": 8}, 2)])
-def test_the_bar_counts_the_epochs_that_are_run(recipe, reports, prepared, tmp_path, monkeypatch):
+def test_the_bar_counts_the_epochs_that_are_run(recipe, reports, prepared, monkeypatch):
     asked = {}
     monkeypatch.setattr("stages.train.compute.local.spread", lambda task, seeds, **given: asked.update(given))
-    train_seeds("cnn", run_spec(sampled(train_size=20), **recipe), 7, (0,), prepared, tmp_path)
+    train_ahead({"cnn": params.TrainPlan(run=run_spec(sampled(train_size=20), **recipe), epochs=7, seeds=(0,))}, prepared)
     assert asked["reports"] == reports
 
 

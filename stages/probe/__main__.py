@@ -1,11 +1,10 @@
 """Probe every seed of one trained variant: `python -m stages.probe cnn`."""
 
 import argparse
-import tempfile
-from pathlib import Path
 
-from stages import params, paths, provenance
-from stages.probe.variant import probe_variant
+from stages import kept, params, paths, provenance
+from stages.probe.ahead import probe_ahead
+from stages.probe.variant import gather
 
 
 def main() -> None:
@@ -15,12 +14,11 @@ def main() -> None:
     plan = params.probe_plan(key)
     provenance.need(paths.PREPARED, "prepare")
     provenance.need(paths.RUNS / key, f"train@{key}")
-    with (
-        provenance.timed(f"probe-{key}"),
-        paths.whole_folder(paths.PROBES / key) as out,
-        tempfile.TemporaryDirectory(dir=paths.PARTIAL) as scratch,
-    ):
-        probe_variant(key, plan, paths.PREPARED, paths.RUNS / key, Path(scratch), out)
+    with provenance.timed(f"probe-{key}") as record, paths.whole_folder(paths.PROBES / key) as out:
+        probed = probe_ahead({key: plan}, paths.PREPARED, paths.RUNS)[key]
+        gather(key, plan.seeds, probed, out)
+        record["core_seconds"] = round(sum(kept.seconds(probed / f"seed_{seed}") for seed in plan.seeds), 2)
+        kept.forget(probed)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
 
 
 def _local(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
-    local.train_seeds(variant, run, epochs, seeds, prepared, out)
-    return {"backend": "local", "device": "cpu", "packages": provenance.packages()}
+    seconds = local.train_seeds(variant, run, epochs, seeds, prepared, out)
+    return {"backend": "local", "device": "cpu", "core_seconds": round(seconds, 2), "packages": provenance.packages()}
 
 
 def _sagemaker(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 STAGES = Path(__file__).parents[2]
 # Of this folder, what runs in a job; of the other rooms, what train_run is called through.
-SENT = ("__init__.py", "cores.py", "paths.py", "provenance.py", "params/*.py", "train/compute/*.py")
+SENT = ("__init__.py", "cores.py", "kept.py", "paths.py", "provenance.py", "params/*.py", "train/compute/*.py")
 
 
 def code_of_stage() -> list[Path]:

@@ -1,41 +1,62 @@
-"""Train on this machine: the seeds of a variant spread over the cores, one process and one thread each."""
+"""Train on this machine: seeds spread over the cores, one process and one thread each.
 
+torch is imported only where a seed is to be trained: a stage that finds all of its seeds kept does without.
+"""
+
+import shutil
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
+from stages import kept, paths
 from stages.cores import Report, spread
-from stages.params import Run
+from stages.params import Run, TrainPlan
 from stages.prepared import load_constants, train_size
 from stages.provenance import StageError
-from stages.train.compute import resume
-from stages.train.recipe import epochs_begun
-from stages.train.run import Diverged, train_run
+from stages.train.compute.code import code_of_stage
 
 
-def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> None:
-    """Train every seed into out/seed_<seed>/, but for those that an interrupted training of the same had finished.
+def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> float:
+    """Train every seed into out/seed_<seed>/, but for those that are kept. Returns the seconds of one core that all took.
 
     epochs: the protocol's. Raises StageError if a run diverges or its process is killed.
     """
-    kept = resume.kept_folder(variant, run, epochs, prepared)
-    task = partial(_train_seed, variant, run, epochs, prepared, kept, out)
-    reports = epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))
-    before = [str(seed) for seed in seeds if resume.is_whole(kept / f"seed_{seed}")]
-    if before:
-        print(f"train {variant}: finished before, and kept: seed {', '.join(before)}", flush=True)
-    spread(task, seeds, reports=reports, title=f"train {variant}", unit="epoch")
-    resume.forget(variant)
+    folder = train_ahead({variant: TrainPlan(run=run, epochs=epochs, seeds=seeds)}, prepared)[variant]
+    for seed in seeds:
+        shutil.copytree(folder / f"seed_{seed}", out / f"seed_{seed}", ignore=shutil.ignore_patterns(kept.RECORD))
+    seconds = sum(kept.seconds(folder / f"seed_{seed}") for seed in seeds)
+    kept.forget(folder)
+    return seconds
 
 
-def _train_seed(variant: str, run: Run, epochs: int, prepared: Path, kept: Path, out: Path, seed: int, report: Report) -> None:
-    folder = out / f"seed_{seed}"
-    if resume.take(kept, folder):
-        for _ in range(epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))):
-            report(f"seed {seed}: finished before")
-        return
-    folder.mkdir()
+def train_ahead(plans: dict[str, TrainPlan], prepared: Path) -> dict[str, Path]:
+    """Train what of all these variants' seeds is not kept. Returns the folder in which each variant's are kept now."""
+    folders = {variant: kept_folder(variant, plan, prepared) for variant, plan in plans.items()}
+    title, missing = kept.unfinished("train", {variant: plan.seeds for variant, plan in plans.items()}, folders)
+    if missing:
+        from stages.train import run  # noqa: F401  (imported once, before the processes part)
+        from stages.train.recipe import epochs_begun
+
+        constants = load_constants(prepared)
+        epochs = {variant: epochs_begun(plan.run.recipe, plan.epochs, train_size(plan.run.sample, constants)) for variant, plan in plans.items()}
+        task = partial(_train_seed, plans, prepared, folders)
+        spread(task, missing, reports=sum(epochs[variant] for variant, _ in missing), title=title, unit="epoch")
+    return folders
+
+
+def kept_folder(variant: str, plan: TrainPlan, prepared: Path) -> Path:
+    settings = f"{plan.run.model_dump_json()} {plan.epochs} {version('torch')}"
+    return kept.folder(paths.FINISHED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *code_of_stage()])
+
+
+def _train_seed(plans: dict[str, TrainPlan], prepared: Path, folders: dict[str, Path], task: kept.Task, report: Report) -> None:
+    from stages.train.run import Diverged, train_run
+
+    variant, seed = task
+    plan = plans[variant]
+    told = report if len(plans) == 1 else lambda text: report(f"{variant}, {text}")
     try:
-        train_run(run, epochs, seed, prepared, folder, report)
+        with kept.making(folders[variant] / f"seed_{seed}") as folder:
+            train_run(plan.run, plan.epochs, seed, prepared, folder, told)
     except Diverged as error:
         raise StageError(f"variant {variant!r}, seed {seed}: {error}; lower recipe.lr in params.yaml, or in that variant's run") from None
-    resume.keep(folder, kept)

@@ -5,9 +5,8 @@
 
 import argparse
 
-from stages import params, paths, provenance
+from stages import params, paths, provenance, stale
 from stages.aws import settings
-from stages.train.compute import stale
 
 
 def main() -> None:
@@ -31,16 +30,16 @@ def main() -> None:
         overview.print_cost()
     elif asked.dry_run:
         provenance.need(paths.PREPARED, "plan prepare")
-        if stale.inputs_are_stale():
+        if stale.stale_stages("plan", "prepare"):
             print("plan or prepare is not up to date (`dvc repro plan prepare`): what follows is for the settings and data of their last run")
         overview.print_plan(_plans(asked.variant))
     else:
-        stale.make_inputs()
+        stale.make("plan", "prepare")
         overview.submit(_plans(asked.variant), asked.retry_failed)
 
 
 def _plans(variants: list[str]) -> dict[str, params.TrainPlan]:
-    return {key: params.train_plan(key) for key in variants or stale.stale_variants()}
+    return {key: params.train_plan(key) for key in variants or stale.stale_variants("train")}
 
 
 if __name__ == "__main__":

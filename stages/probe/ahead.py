@@ -1,0 +1,41 @@
+"""Seeds probed on all cores. torch is imported only where a seed is to be probed: a stage that finds all of its seeds kept does without."""
+
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from stages import kept, paths
+from stages.cores import Report, spread
+from stages.params import ProbePlan
+
+STAGES = Path(__file__).parents[1]
+CODE = ("layouts.py", "prepared.py", "seeds.py", "architectures/*.py", "probe/*.py")  # what dvc.yaml names as this stage's code
+
+
+def probe_ahead(plans: dict[str, ProbePlan], prepared: Path, runs: Path) -> dict[str, Path]:
+    """Probe what of all these variants' seeds is not kept. Returns the folder in which each variant's are kept now.
+
+    runs: the folder with one folder of trained seeds for each variant.
+    """
+    folders = {variant: kept_folder(variant, plan, prepared, runs / variant) for variant, plan in plans.items()}
+    title, missing = kept.unfinished("probe", {variant: plan.seeds for variant, plan in plans.items()}, folders)
+    if missing:
+        from stages.probe import seed  # noqa: F401  (imported once, before the processes part)
+
+        spread(partial(_probe_seed, plans, prepared, runs, folders), missing, reports=len(missing), title=title, unit="seed")
+    return folders
+
+
+def kept_folder(variant: str, plan: ProbePlan, prepared: Path, runs: Path) -> Path:
+    code = sorted(file for pattern in CODE for file in STAGES.glob(pattern))
+    settings = f"{plan.model_dump_json(exclude={'seeds'})} {version('torch')}"
+    return kept.folder(paths.PROBED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *sorted(runs.glob("seed_*")), *code])
+
+
+def _probe_seed(plans: dict[str, ProbePlan], prepared: Path, runs: Path, folders: dict[str, Path], task: kept.Task, report: Report) -> None:
+    from stages.probe.seed import probe_seed
+
+    variant, seed = task
+    with kept.making(folders[variant] / f"seed_{seed}") as folder:
+        probe_seed(plans[variant], seed, prepared, runs / variant, folder)
+    report(f"{variant}, seed {seed}")
