@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
@@ -17,6 +18,7 @@ from stages.params import ProbePlan
 from stages.prepared import load_constants, permutation_of, scale_of
 from stages.probe.measures import Array, Measures, measures
 from stages.probe.shift import agreement, predictions_under_shifts, shifts_within
+from stages.provenance import StageError
 from stages.seeds import stream
 
 
@@ -26,16 +28,21 @@ def probe_variant(variant: str, plan: ProbePlan, prepared: Path, weights: Path, 
     probe.json: the scalars of each seed (null where a probe has no meaning), and once why. shift.csv: accuracy by shift.
     consistency.safetensors: by seed and image, `shifted`, the share of shifts under which the prediction is right, and,
     where there are two shifts, `consistency`, that of the pairs on which it agrees. pictures.safetensors: see `measures`.
+    Of a run that diverged there is nothing to probe; where all did, probe.json has no run and is alone.
     weights: the variant's folder of runs. scratch: an empty folder.
     """
-    spread(partial(_probe_seed, plan, prepared, weights, scratch), plan.seeds, reports=1, title=f"probe {variant}", unit="seed")
-    results = [paths.read_json(scratch / f"{seed}.json") for seed in plan.seeds]
-    paths.write_csv(out / "shift.csv", [row for result in results for row in result["shifts"]])
+    diverged = {run["seed"] for run in paths.read_json(weights / "metrics.json").get("diverged", [])}
+    seeds = [seed for seed in plan.seeds if seed not in diverged]
+    if not seeds:
+        return paths.write_json(out / "probe.json", {"variant": variant, "runs": [], "reasons": {}})
+    spread(partial(_probe_seed, plan, prepared, weights, scratch), seeds, reports=1, title=f"probe {variant}", unit="seed")
+    results = [paths.read_json(scratch / f"{seed}.json") for seed in seeds]
+    paths.write_csv(out / "shift.csv", ["seed", "dy", "dx", "accuracy"], [row for result in results for row in result["shifts"]])
     reasons = {name: text for result in reversed(results) for name, text in result["reasons"].items()}  # the first seed's, where it has one
     paths.write_json(out / "probe.json", {"variant": variant, "runs": [result["run"] for result in results], "reasons": reasons})
-    by_image = [load_file(scratch / f"{seed}.safetensors") for seed in plan.seeds]
+    by_image = [load_file(scratch / f"{seed}.safetensors") for seed in seeds]
     save_file({name: np.stack([own[name] for own in by_image]) for name in by_image[0]}, out / "consistency.safetensors")
-    (scratch / f"{plan.seeds[0]}-pictures.safetensors").replace(out / "pictures.safetensors")
+    (scratch / f"{seeds[0]}-pictures.safetensors").replace(out / "pictures.safetensors")
 
 
 def _probe_seed(plan: ProbePlan, prepared: Path, weights: Path, scratch: Path, seed: int, report: Report) -> None:
@@ -73,7 +80,12 @@ def _probe_seed(plan: ProbePlan, prepared: Path, weights: Path, scratch: Path, s
 
 def _trained(plan: ProbePlan, constants: dict[str, Any], weights: Path, seed: int) -> nn.Sequential:
     model = build(plan.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(plan.sample, constants), torch.Generator())
-    load_weights(model, weights / f"seed_{seed}.safetensors")
+    path = weights / f"seed_{seed}.safetensors"
+    try:
+        load_weights(model, path)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise StageError(f"{path.name} of {weights.name} cannot be used ({reason}); `dvc repro train@{weights.name}` makes it again") from None
     model.eval()
     return model
 

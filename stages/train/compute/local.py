@@ -6,19 +6,18 @@ from pathlib import Path
 from stages.cores import Report, spread
 from stages.params import Run
 from stages.prepared import load_constants, train_size
-from stages.provenance import StageError
 from stages.train.compute import resume
 from stages.train.recipe import epochs_begun
-from stages.train.run import Diverged, train_run
+from stages.train.run import train_run
 
 
 def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> None:
     """Train every seed into out/seed_<seed>/, but for those that an interrupted training of the same had finished.
 
-    epochs: the protocol's. Raises StageError if a run diverges or its process is killed.
+    epochs: the protocol's. Raises StageError if a process is killed.
     """
     kept = resume.kept_folder(variant, run, epochs, prepared)
-    task = partial(_train_seed, variant, run, epochs, prepared, kept, out)
+    task = partial(_train_seed, run, epochs, prepared, kept, out)
     reports = epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))
     before = [str(seed) for seed in seeds if resume.is_whole(kept / f"seed_{seed}")]
     if before:
@@ -27,15 +26,12 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
     resume.forget(variant)
 
 
-def _train_seed(variant: str, run: Run, epochs: int, prepared: Path, kept: Path, out: Path, seed: int, report: Report) -> None:
+def _train_seed(run: Run, epochs: int, prepared: Path, kept: Path, out: Path, seed: int, report: Report) -> None:
     folder = out / f"seed_{seed}"
     if resume.take(kept, folder):
         for _ in range(epochs_begun(run.recipe, epochs, train_size(run.sample, load_constants(prepared)))):
             report(f"seed {seed}: finished before")
         return
     folder.mkdir()
-    try:
-        train_run(run, epochs, seed, prepared, folder, report)
-    except Diverged as error:
-        raise StageError(f"variant {variant!r}, seed {seed}: {error}; lower recipe.lr in params.yaml, or in that variant's run") from None
+    train_run(run, epochs, seed, prepared, folder, report)
     resume.keep(folder, kept)
