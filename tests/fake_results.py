@@ -134,9 +134,11 @@ def write_params(root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | N
 def write_data(
     data: Path, loaded: params.Params, classes: list[str] | None = None, shape: tuple[int, int, int] = (28, 28, 1),
     n_test: int = 1000, means: dict[str, float | list[float]] | None = None, spread: float = 0.0015, seed: int = 0,
+    diverged: dict[str, dict[int, int]] | None = None,
 ) -> None:  # fmt: skip
     """shape: (height, width, channels) of the raw images. spread: standard deviation of the accuracy over seeds.
 
+    diverged: of the variants named, the seeds that diverged, and in which epoch.
     means: of the variants named, the mean accuracy, or the accuracy of each seed.
     """
     rng = np.random.default_rng(seed)
@@ -155,12 +157,15 @@ def write_data(
     for place, key in enumerate(loaded.active_variants):
         mean = (means or {}).get(key, MEANS.get(key, 0.9 + 0.001 * (place % 5)))
         accuracies = mean if isinstance(mean, list) else rng.normal(mean, spread, len(loaded.seeds(key))).tolist()
-        _write_variant(data, loaded, key, labels, about, accuracies, rng)
+        lost = (diverged or {}).get(key, {})
+        finished = {seed: asked for seed, asked in zip(loaded.seeds(key), accuracies, strict=True) if seed not in lost}
+        _write_variant(data, loaded, key, labels, about, finished, lost, rng)
 
 
 def _write_variant(
-    data: Path, loaded: params.Params, key: str, labels: np.ndarray, about: dict[str, Any], accuracies: list[float], rng: np.random.Generator
-) -> None:
+    data: Path, loaded: params.Params, key: str, labels: np.ndarray, about: dict[str, Any], accuracies: dict[int, float], lost: dict[int, int],
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
     run = loaded.variants[key].run
     architecture = run.architecture
     epochs = loaded.protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
@@ -168,7 +173,7 @@ def _write_variant(
     probed = min(n, loaded.protocol.probe_images)
     runs, curves, shifts, probes, predicted = [], ["seed,epoch,train_loss,train_accuracy,val_loss,val_accuracy"], ["seed,dy,dx,accuracy"], [], []
     by_image: dict[str, list[np.ndarray]] = {"shifted": [], "consistency": []}
-    for seed, asked in zip(loaded.seeds(key), accuracies, strict=True):
+    for seed, asked in accuracies.items():
         wrong = round(n * min(1.0, max(0.0, 1 - asked)))
         guess = labels.copy()
         guess[:wrong] = (guess[:wrong] + rng.integers(1, n_classes, wrong)) % n_classes
@@ -191,11 +196,14 @@ def _write_variant(
     runs_folder, probes_folder = data / "runs" / key, data / "probes" / key
     costs = closed_form(architecture, tuple(about["shape"]), n_classes)
     cost = {"parameters": costs.parameters, "macs": costs.macs, "map_sizes": costs.map_sizes, "receptive_field": costs.receptive_field}
-    _json(runs_folder / "metrics.json", {"variant": key, "connectivity": architecture.connectivity, "runs": runs, **cost})
+    diverged = {"diverged": [{"seed": seed, "diverged": epoch} for seed, epoch in lost.items()]} if lost else {}
+    _json(runs_folder / "metrics.json", {"variant": key, "connectivity": architecture.connectivity, "runs": runs, **cost, **diverged})
     (runs_folder / "curves.csv").write_text("\n".join(curves) + "\n")
-    stacked = np.stack(predicted)
+    stacked = np.array(predicted, np.int16).reshape(-1, n)
     save_file({"predicted": stacked, "correct": (stacked == labels).astype(np.uint8)}, runs_folder / "predictions.safetensors")
     _json(probes_folder / "probe.json", {"variant": key, "runs": probes, "reasons": {}})
+    if not probes:
+        return
     (probes_folder / "shift.csv").write_text("\n".join(shifts) + "\n")
     kept = {name: np.stack(table) for name, table in by_image.items() if name == "shifted" or any(margins)}
     save_file(kept, probes_folder / "consistency.safetensors")

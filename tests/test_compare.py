@@ -138,6 +138,26 @@ def test_without_a_seed_in_common_nothing_is_paired_and_the_seeds_are_named():
     assert row.verdict.reason == "no seed in common: 0, 1 and 2"
 
 
+def test_runs_that_diverged_are_named_and_a_variant_without_another_is_paired_with_nothing(monkeypatch):
+    def with_diverged(name, variants, diverged):
+        made = result(name, variants)
+        for key, seeds in diverged.items():
+            made.runs[key].metrics["diverged"] = [{"seed": seed, "diverged": 1} for seed in seeds]
+        return made
+
+    first = with_diverged("a", {"cnn": {0: [1, 0], 2: [1, 0]}, "lost": {0: [1, 1]}}, {"cnn": [1]})
+    other = with_diverged("b", {"cnn": {0: [1, 1], 1: [1, 1]}, "lost": {}, "new": {}}, {"lost": [0], "new": [0, 1]})
+    made = compare(first, other)
+    assert rows(made)["cnn"].comparison.n_seeds == 1
+    assert rows(made)["lost"].verdict.reason == "no seed in common: 0 and none that finished"
+    said = ["Diverged in a, and therefore without an accuracy: cnn under seed 1."]
+    said += ["Diverged in b, and therefore without an accuracy: lost under seed 0; new under seeds 0, 1."]
+    assert sentences.diverged(made) == said
+    for shown in (" ".join(terminal.text(made).split()), page.html(made)):
+        assert all(sentence in shown for sentence in said)
+        assert "nan" not in shown
+
+
 def test_one_seed_has_a_difference_and_no_interval():
     made = compare(result("a", {"cnn": {0: [1, 0]}}), result("b", {"cnn": {0: [1, 1]}}))
     assert tables.accuracy(made.pairs[0]).rows == [["cnn", "50.00 ± –", "100.00 ± –", "+50.00 ± –", "not stated", "± –", "1", "1.000"]]

@@ -143,7 +143,7 @@ def test_variant_and_seed_can_be_fixed(tmp_path):
     assert (choose(*folders, seed=1).variant, choose(*folders, seed=1).seed) == ("a", 1)
     with pytest.raises(StageError, match=r"'c' has no trained model \(have: a, b\)"):
         choose(*folders, variant="c")
-    with pytest.raises(StageError, match=r"'b' was not trained with seed 7 \(have: 0, 1\)"):
+    with pytest.raises(StageError, match=r"'b' has no trained model of seed 7 \(have: 0, 1\)"):
         choose(*folders, variant="b", seed=7)
     with pytest.raises(StageError, match="no variant was trained with seed 7"):
         choose(*folders, seed=7)
@@ -154,10 +154,27 @@ def test_what_the_plan_does_not_have_is_not_chosen_and_what_is_not_trained_is_na
     (plans / "deleted.json").unlink()
     (runs / "waiting" / "metrics.json").unlink()
     choice = choose(plans, runs)
-    assert (choice.variant, choice.untrained) == ("kept", ["waiting"])
-    assert "not trained: waiting" in str(choice)
+    assert (choice.variant, choice.without_model) == ("kept", ["waiting"])
+    assert "not trained yet or diverged: waiting" in str(choice)
     with pytest.raises(StageError, match="no trained model is there"):
         choose(plans, tmp_path / "elsewhere")
+
+
+def test_a_run_that_diverged_is_never_chosen(tmp_path):
+    folders = results(tmp_path, lost={}, partly={1: (0.5, 0, 0)}, worse={0: (0.4, 0, 0)})
+    for key, seeds in {"lost": (0, 1), "partly": (0,)}.items():
+        record = paths.read_json(tmp_path / "runs" / key / "metrics.json")
+        paths.write_json(tmp_path / "runs" / key / "metrics.json", record | {"diverged": [{"seed": seed, "diverged": 1} for seed in seeds]})
+    choice = choose(*folders)
+    assert (choice.variant, choice.seed, choice.among, choice.without_model) == ("partly", 1, 2, ["lost"])
+    with pytest.raises(StageError, match=r"'lost' has no trained model \(have: partly, worse\); every seed of it diverged"):
+        choose(*folders, variant="lost")
+    with pytest.raises(StageError, match=r"'partly' has no trained model of seed 0 \(have: 1\)"):
+        choose(*folders, variant="partly", seed=0)
+    (tmp_path / "plan" / "partly.json").unlink()
+    (tmp_path / "plan" / "worse.json").unlink()
+    with pytest.raises(StageError, match="no trained model is there"):
+        choose(*folders)
 
 
 # --- the package ---

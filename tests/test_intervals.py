@@ -43,9 +43,10 @@ def test_an_unknown_value_leaves_nothing_known():
     assert all(math.isnan(value) for value in (made.mean, made.sd, made.low, made.high))
 
 
-def test_no_value_is_refused():
-    with pytest.raises(ValueError, match="at least one value"):
-        intervals.estimate([], 0.95)
+def test_without_a_value_nothing_is_known():
+    made = intervals.estimate([], 0.95)
+    assert made.n == 0
+    assert all(math.isnan(value) for value in (made.mean, made.sd, made.low, made.high))
 
 
 def test_differences_are_paired_by_seed_whatever_the_order():

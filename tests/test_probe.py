@@ -107,6 +107,7 @@ def probe(tmp_path, run, seeds=(4,), spoil=None, margin=None):
         if spoil:
             spoil(model)
         save_weights(model, tmp_path / "weights" / f"seed_{seed}.safetensors")
+    paths.write_json(tmp_path / "weights" / "metrics.json", {"runs": [{"seed": seed} for seed in seeds]})
     plan = params.ProbePlan(sample=run.sample, architecture=run.architecture, probe=PROBE, images=40, seeds=seeds)
     for seed in seeds:
         (tmp_path / "scratch" / f"seed_{seed}").mkdir()

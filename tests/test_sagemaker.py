@@ -134,18 +134,18 @@ def test_a_spot_interruption_resumes_from_the_finished_seed(prepared, layer, tmp
 
 
 def test_a_job_that_fails_says_its_own_reason_and_is_not_paid_for_again_unless_asked(prepared, layer, tmp_path):
-    diverging = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"optimizer": "sgd", "lr": 1e30})})
+    too_large = RUN.model_copy(update={"sample": RUN.sample.model_copy(update={"train_size": 1000})})
     for attempt in ("first", "second"):
         with pytest.raises(StageError) as said:
-            trained(prepared, tmp_path / attempt, run=diverging)
+            trained(prepared, tmp_path / attempt, run=too_large)
         text = str(said.value)
-        assert re.search(r"variant 'cnn', seed [01]: the loss is nan in epoch 1; lower recipe.lr", text)
+        assert "sample.train_size is 1000, but the prepared train split has 90 images" in text
         assert "AlgorithmError" in text
         assert "group /aws/sagemaker/TrainingJobs" in text
         assert "StageError" in text, "the end of the log is shown"
         assert "--retry-failed" in text
     assert len(layer.created) == 1
-    where, wanted = jobs(prepared, run=diverging)
+    where, wanted = jobs(prepared, run=too_large)
     names, failures = ensure_all(wanted, where, retry_failed=True)
     assert list(names.values()) == [wanted[0].name(1)]
     assert not failures

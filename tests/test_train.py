@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -18,13 +19,14 @@ from small_data import write_prepared
 from stages import cores, params, paths
 from stages.layouts import permutation
 from stages.provenance import StageError
+from stages.train import run as training
 from stages.train.compute.local import train_ahead, train_seeds
 from stages.train.data import Split, load_splits
 from stages.train.evaluate import accuracy, evaluate
 from stages.train.optimiser import UPDATES, Optimiser
 from stages.train.recipe import ORDERS, schedule
-from stages.train.run import Diverged, train_run
-from stages.train.variant import gather
+from stages.train.run import train_run
+from stages.train.variant import gather, summary
 
 SETTINGS = params.load()
 SAMPLE = SETTINGS.sample
@@ -339,10 +341,27 @@ def test_every_optimiser_lowers_the_loss(name, lr, prepared, tmp_path):
     assert curves[-1]["train_loss"] < curves[0]["train_loss"]
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_naming_epoch_and_nothing_finished_remains(prepared, tmp_path):
-    with pytest.raises(Diverged, match="in epoch 1"):
-        trained(prepared, tmp_path / "a", run=run_spec(optimizer="sgd", lr=1e20, batch_size=8))
-    assert not (tmp_path / "a" / "metrics.json").exists()
+def test_a_loss_that_is_not_finite_ends_the_run_which_leaves_its_epoch_and_no_result(prepared, tmp_path):
+    said = trained(prepared, tmp_path / "a", epochs=3, run=run_spec(optimizer="sgd", lr=1e20, batch_size=8))
+    assert {file.name for file in (tmp_path / "a").iterdir()} == {"metrics.json"}
+    assert paths.read_json(tmp_path / "a" / "metrics.json") == {"seed": 0, "diverged": 1}
+    assert said == ["seed 0 diverged in epoch 1"] * 3, "as many reports as epochs, so that the bar ends"
+
+
+# Scored are val after each of two epochs, then train, val and test.
+@pytest.mark.parametrize(("call", "epoch"), [(1, 1), (2, 2), (3, 2), (5, 2)])
+@pytest.mark.parametrize("loss", [math.inf, math.nan])
+def test_a_loss_that_is_not_finite_on_any_split_is_a_divergence(call, epoch, loss, prepared, tmp_path, monkeypatch):
+    calls = []
+
+    def spoilt(model, split):
+        calls.append(split)
+        found, predicted = evaluate(model, split)
+        return (loss if len(calls) == call else found), predicted
+
+    monkeypatch.setattr("stages.train.run.evaluate", spoilt)
+    trained(prepared, tmp_path / "a", epochs=2)
+    assert {file.name: file.read_text() for file in (tmp_path / "a").iterdir()} == {"metrics.json": f'{{\n  "diverged": {epoch},\n  "seed": 0\n}}\n'}
 
 
 def test_seeds_in_processes_give_the_bytes_of_one_process_and_a_variant_folder(prepared, tmp_path, monkeypatch):
@@ -366,10 +385,38 @@ def test_seeds_in_processes_give_the_bytes_of_one_process_and_a_variant_folder(p
     assert len(curves) == 6
 
 
-def test_a_diverging_seed_ends_in_one_message_that_names_variant_seed_and_key(prepared, tmp_path):
-    (tmp_path / "runs").mkdir()
-    with pytest.raises(StageError, match=r"variant 'cnn', seed 7: the loss is .* in epoch 1; lower recipe.lr"):
-        train_seeds("cnn", run_spec(optimizer="sgd", lr=1e20, batch_size=8), 2, (7,), prepared, tmp_path / "runs")
+def test_beside_a_seed_that_diverges_the_others_finish_as_they_would_without_it(prepared, tmp_path, monkeypatch):
+    def of(name, seeds):
+        for folder in ("runs", "out"):
+            (tmp_path / name / folder).mkdir(parents=True)
+        train_seeds("cnn", run_spec(), 2, seeds, prepared, tmp_path / name / "runs")
+        return gather("cnn", run_spec(), seeds, prepared, tmp_path / name / "runs", tmp_path / name / "out"), tmp_path / name / "out"
+
+    undisturbed, without = of("without", (1, 3))
+
+    def train_but_one(run, epochs, seed, *rest):
+        recipe = run.recipe.model_copy(update={"optimizer": "sgd", "lr": 1e20} if seed == 2 else {})
+        train_run(run.model_copy(update={"recipe": recipe}), epochs, seed, *rest)
+
+    monkeypatch.setattr(training, "train_run", train_but_one)
+    metrics, out = of("with", (1, 2, 3))
+    assert metrics == undisturbed | {"diverged": [{"seed": 2, "diverged": 1}]}
+    assert "diverged" not in undisturbed
+    assert folder_bytes(out) | {"metrics.json": b""} == folder_bytes(without) | {"metrics.json": b""}
+    assert re.fullmatch(r"train cnn: test accuracy .* over 2 seeds; diverged, .*: seed 2 in epoch 1; lower recipe.lr .*", summary(metrics))
+
+
+def test_a_variant_of_which_every_seed_diverges_leaves_files_without_rows(prepared, tmp_path):
+    for folder in ("runs", "out"):
+        (tmp_path / folder).mkdir()
+    run = run_spec(optimizer="sgd", lr=1e20, batch_size=8)
+    train_seeds("cnn", run, 2, (7, 8), prepared, tmp_path / "runs")
+    metrics = gather("cnn", run, (7, 8), prepared, tmp_path / "runs", tmp_path / "out")
+    assert (metrics["runs"], [one["seed"] for one in metrics["diverged"]]) == ([], [7, 8])
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"metrics.json", "curves.csv", "predictions.safetensors"}
+    assert {name: table.shape for name, table in load_file(tmp_path / "out" / "predictions.safetensors").items()} == {"predicted": (0, 47), "correct": (0, 47)}
+    assert len(pd.read_csv(tmp_path / "out" / "curves.csv")) == 0
+    assert summary(metrics).startswith("train cnn: diverged, so that there is no accuracy: seed 7 in epoch 1, seed 8 in epoch 1; lower recipe.lr")
 
 
 def killed(item, report):

@@ -26,7 +26,7 @@ def variant(key, accuracy, seeds=range(10), metric=None, by_image=None):
         row[: round(accuracy * IMAGES) + (1 if seed % 2 else -1)] = 1
     probes = {seed: {"seed": seed, **{name: values[place] for name, values in (metric or {}).items()}} for place, seed in enumerate(seeds)}
     metrics = {"runs": [{"seed": seed} for seed in seeds]}
-    return Variant(key, metrics, probes, pd.DataFrame(), correct.astype(np.int16), correct, by_image or {})
+    return Variant(key, metrics, probes, pd.DataFrame(), correct.astype(np.int16), correct, by_image or {}, {})
 
 
 def hypothesis(variant, reference, direction="above", family="kernel", metric="accuracy", minus=None, smallest_effect=0.005):
@@ -137,7 +137,7 @@ def test_effects_have_a_row_for_each_level_but_the_reference_adjusted_together()
 
 def nets(rng, key, ability):
     correct = (rng.random((10, IMAGES)) < ability).astype(np.uint8)
-    return Variant(key, {"runs": [{"seed": seed} for seed in range(10)]}, {}, pd.DataFrame(), correct, correct, {})
+    return Variant(key, {"runs": [{"seed": seed} for seed in range(10)]}, {}, pd.DataFrame(), correct, correct, {}, {})
 
 
 def test_the_aa_rates_of_nets_that_differ_in_nothing_are_at_most_nominal():
@@ -159,7 +159,7 @@ def test_without_a_repeated_baseline_there_is_no_aa_row():
 def test_the_hardest_images_are_counted_over_fair_runs_with_the_commonest_wrong_answer():
     def of(key, predicted):
         predicted = np.array(predicted, dtype=np.int16)
-        return Variant(key, {"runs": []}, {}, pd.DataFrame(), predicted, (predicted == labels).astype(np.uint8), {})
+        return Variant(key, {"runs": []}, {}, pd.DataFrame(), predicted, (predicted == labels).astype(np.uint8), {}, {})
 
     labels = np.array([0, 1, 2])
     found = [of("cnn", [[0, 2, 2], [0, 2, 0]]), of("kernel_1", [[0, 0, 2], [1, 2, 2]]), of("random_labels", [[1, 1, 1], [1, 1, 1]])]

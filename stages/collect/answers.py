@@ -11,13 +11,15 @@ OF_IMAGES = {"shift_consistency": "consistency", "shifted_accuracy": "shifted"} 
 
 
 def answers(variants: Sequence[Variant], metric: str) -> dict[str, Arm]:
-    """Variant → its arm. A variant in which the metric has no meaning is left out."""
+    """Variant → its arm, of the seeds that finished. A variant in which the metric has no meaning is left out."""
     arms = {variant.key: _arm(variant, metric) for variant in variants}
     return {key: arm for key, arm in arms.items() if arm is not None}
 
 
 def _arm(variant: Variant, metric: str) -> Arm | None:
     seeds = [run["seed"] for run in variant.metrics["runs"]]
+    if not seeds:
+        return {}
     if metric == "accuracy":
         return dict(zip(seeds, variant.correct, strict=True))
     values = [variant.probes[seed].get(metric) for seed in seeds]

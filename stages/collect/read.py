@@ -17,7 +17,7 @@ CURVES = ["seed", "epoch", "train_loss", "train_accuracy", "val_loss", "val_accu
 
 @dataclass(frozen=True)
 class Variant:
-    """What one variant's training and probe left, checked."""
+    """What one variant's training and probe left, checked. Seeds that diverged are in `diverged` alone."""
 
     key: str
     metrics: dict[str, Any]
@@ -26,6 +26,7 @@ class Variant:
     predicted: np.ndarray  # (seeds, test images), in the order of metrics["runs"]
     correct: np.ndarray  # of the same shape
     by_image: dict[str, np.ndarray]  # of the shift probe, (seeds, probed images), in the order of probes; empty without a margin
+    diverged: dict[int, int]  # seed → epoch
 
 
 def test_labels() -> np.ndarray:
@@ -40,13 +41,15 @@ def variant(key: str, seeds: tuple[int, ...], labels: np.ndarray) -> Variant:
     probe = _record(probes / "probe.json", f"probe@{key}")
     curves = _curves(runs / "curves.csv", f"train@{key}")
     trained, probed = ([run["seed"] for run in record["runs"]] for record in (metrics, probe))
-    for stage, found in (("train", trained), ("probe", probed), ("train", curves["seed"].unique().tolist())):
+    diverged = {run["seed"]: run["diverged"] for run in metrics.get("diverged", [])}
+    for stage, finished in (("train", trained), ("probe", probed), ("train", curves["seed"].unique().tolist())):
+        found = [*finished, *diverged]
         if sorted(found) != sorted(seeds):
             raise StageError(f"variant {key!r}: {stage} left seeds {found}, but the protocol asks for {list(seeds)}; run `dvc repro {stage}@{key}`")
     tensors = _tensors(runs / "predictions.safetensors", "predicted correct", f"train@{key}")
     _check_accuracy(key, metrics["runs"], tensors["predicted"], tensors["correct"], labels)
-    by_image = _tensors(probes / "consistency.safetensors", None, f"probe@{key}")
-    return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"], tensors["correct"], by_image)
+    by_image = _tensors(probes / "consistency.safetensors", None, f"probe@{key}") if probed else {}
+    return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"], tensors["correct"], by_image, diverged)
 
 
 def _check_accuracy(key: str, runs: list[dict[str, Any]], predicted: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> None:

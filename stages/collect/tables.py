@@ -36,6 +36,12 @@ def runs(variants: Sequence[Variant]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(measures, float)).round(dict.fromkeys(measures, DIGITS))
 
 
+def diverged(variants: Sequence[Variant]) -> pd.DataFrame:
+    """One row for each run that diverged, with the epoch; they are in no other table."""
+    rows = [(variant.key, seed, epoch) for variant in variants for seed, epoch in variant.diverged.items()]
+    return pd.DataFrame(rows, columns=["variant", "seed", "epoch"])
+
+
 def variants(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
     """One row for each variant: every measure with its interval, costs, and the paired difference from the baseline."""
     rows = []
@@ -89,7 +95,7 @@ def confusion(variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
 
 
 def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: str) -> dict[str, Any]:
-    """Test accuracy and shift consistency of a variant minus those of a reference, paired on the seeds that both have."""
+    """Test accuracy and shift consistency of a variant minus those of a reference, paired on the seeds that both finished."""
     row: dict[str, Any] = {}
     for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
         one, other = (dict(zip(own["seed"], own[column], strict=True)) for own in (runs[runs["variant"] == key] for key in (variant, reference)))

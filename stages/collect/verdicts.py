@@ -29,30 +29,37 @@ EFFECT_COLUMNS = ["family", "variant", "level", "reference", *FIELDS, "p_adjuste
 
 
 def hypotheses(settings: Params, declared: Mapping[str, Hypothesis], variants: Sequence[Variant]) -> pd.DataFrame:
-    """One row for each declared hypothesis, whether it ran or not; p values are adjusted by Holm within the family."""
-    rows = []
+    """One row for each declared hypothesis, whether it ran or not; p values are adjusted by Holm within the family.
+
+    variants: also those of which every seed diverged.
+    """
+    rows: list[dict[str, Any]] = []
     for key, about in declared.items():
         place: dict[str, Any] = {"hypothesis": key, "family": about.family, "metric": about.metric}
         place |= {"direction": about.direction, "smallest_effect": about.smallest_effect}
-        made = _contrast(about.contrast, answers(variants, about.metric), settings.inference, about.smallest_effect)
-        rows.append(place | (dataclasses.asdict(made[0]) | {"detectable": made[1]} if made else {}))
+        arms = answers(variants, about.metric)
+        made = _contrast(about.contrast, arms, settings.inference, about.smallest_effect)
+        rows.append(place | (dataclasses.asdict(made[0]) | {"detectable": made[1]} if made else _unmeasured(about.contrast, arms)))
     table = pd.DataFrame(rows, columns=HYPOTHESIS_COLUMNS)
     for name in ("p", "equivalence_p"):
         table[f"{name}_adjusted"] = _adjusted(table[name], table["family"], holm)
     _judge(table, settings.inference, table["p_adjusted"], table["equivalence_p_adjusted"], table["smallest_effect"])
-    ran = table["n_seeds"].notna()
-    table.loc[~ran, "verdict"], table.loc[~ran, "reason"] = verdicts.NOT_STATED, "a variant that it needs was left out, or has no such metric"
-    table["outcome"] = [_outcome(row["direction"], row["verdict"]) if known else NOT_RUN for row, known in zip(table.to_dict("records"), ran, strict=True)]
+    outcomes = [_outcome(row["direction"], row["verdict"]) for row in table.to_dict("records")]
+    table["outcome"] = [row.get("outcome", outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+    table["reason"] = [row.get("reason", reason) for row, reason in zip(rows, table["reason"], strict=True)]
     return table
 
 
 def effects(settings: Params, variants: Sequence[Variant]) -> pd.DataFrame:
-    """One row for each level of a family but its reference: exploratory, p values adjusted over all rows (Benjamini–Hochberg)."""
+    """One row for each level of a family but its reference: exploratory, p values adjusted over all rows (Benjamini–Hochberg).
+
+    None where the reference is not among the variants.
+    """
     arms, inference = answers(variants, "accuracy"), settings.inference
     rows = []
     for family, about in settings.families.items():
         for key, level in settings.levels(family).items():
-            if key != about.reference:
+            if key != about.reference and about.reference in arms:
                 place = {"family": family, "variant": key, "level": level, "reference": about.reference}
                 made = _contrast(Contrast(variant=key, reference=about.reference), arms, inference, inference.smallest_effect)
                 rows.append(place | (dataclasses.asdict(made[0]) if made else {}))
@@ -101,11 +108,21 @@ def _repetition(settings: Params) -> str | None:
 
 
 def _contrast(contrast: Contrast, arms: Mapping[str, Arm], inference: Inference, smallest_effect: float) -> tuple[Comparison, float] | None:
-    """The comparison on the seeds that its arms share, and the smallest effect it can detect; None if an arm did not run."""
+    """The comparison on the seeds that its arms share, and the smallest effect it can detect; None if an arm did not run, or no seed is shared."""
     if not set(contrast.variants) <= set(arms):
         return None
     chosen = shared([arms[key] for key in contrast.variants])
+    if not chosen[0]:
+        return None
     return _compare(chosen, inference, smallest_effect), _detectable(chosen, inference)
+
+
+def _unmeasured(contrast: Contrast, arms: Mapping[str, Arm]) -> dict[str, str]:
+    """Outcome and reason of a hypothesis that has no comparison."""
+    if not set(contrast.variants) <= set(arms):
+        return {"outcome": NOT_RUN, "reason": "a variant that it needs was left out, or has no such metric"}
+    lost = list(dict.fromkeys(key for key in contrast.variants if not arms[key]))
+    return {"outcome": UNDECIDED, "reason": f"every seed of {' and of '.join(lost)} diverged" if lost else "no seed finished in all of its variants"}
 
 
 def _compare(arms: Sequence[Arm], inference: Inference, smallest_effect: float) -> Comparison:

@@ -41,6 +41,16 @@ def reasons(pair: Pair) -> list[str]:
     return [f"{said.name[0].upper()}{said.name[1:]}: {said.reason}." for said in dict.fromkeys(silent)]
 
 
+def diverged(made: SideBySide) -> list[str]:
+    """Of each revision with runs that diverged, which: they have no accuracy and are compared with nothing."""
+    said = []
+    for result in made.results:
+        lost = {key: [run["seed"] for run in runs.metrics.get("diverged", [])] for key, runs in result.runs.items()}
+        named = [f"{key} under {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}" for key, seeds in lost.items() if seeds]
+        said += [f"Diverged in {name(result)}, and therefore without an accuracy: {'; '.join(named)}."] if named else []
+    return said
+
+
 def explained(made: SideBySide) -> str:
     """How to read the table."""
     inference = made.inference

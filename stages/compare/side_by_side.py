@@ -121,4 +121,4 @@ def _judged(row: Row, p: float, inference: Inference) -> Row:
 
 
 def _seeds(arm: Arm) -> str:
-    return ", ".join(map(str, sorted(arm)))
+    return ", ".join(map(str, sorted(arm))) or "none that finished"

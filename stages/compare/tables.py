@@ -1,5 +1,6 @@
 """The tables, as text that terminal and page both show."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,14 +72,15 @@ def _compared(row: Row) -> list[str]:
 
 def _beside(key: str, result: Result) -> list[str]:
     runs = result.runs[key]
-    measured = [numbers.percent(_of_runs(runs, measure)) for measure in MEASURES]
-    return [key, name(result), *(numbers.count(runs.metrics[cost]) for cost in ("parameters", "macs")), *measured, f"{_of_runs(runs, 'test_loss'):.3f}"]
+    measured = [*(numbers.percent(_of_runs(runs, measure)) for measure in MEASURES), numbers.plain(_of_runs(runs, "test_loss")).lstrip("+")]
+    return [key, name(result), *(numbers.count(runs.metrics[cost]) for cost in ("parameters", "macs")), *measured]
 
 
 def _of_runs(runs: Runs, measure: str) -> float:
-    return float(np.mean([run[measure] for run in runs.metrics["runs"]]))
+    values = [run[measure] for run in runs.metrics["runs"]]
+    return float(np.mean(values)) if values else math.nan
 
 
 def _mean(runs: Runs) -> float:
     answered: Sequence[np.ndarray] = list(runs.correct.values())
-    return float(np.mean(answered))
+    return float(np.mean(answered)) if answered else math.nan

@@ -14,6 +14,7 @@ VALUE = 40  # of a setting's value, whose middle is left out beyond
 
 def text(made: SideBySide) -> str:
     parts = [_table(tables.revisions(made)), sentences.overall(made)]
+    parts += map(_prose, sentences.diverged(made))
     if made.settings:
         parts.append(f"Settings that differ\n{_table(_shortened(tables.settings(made)))}")
     if made.code:

@@ -12,7 +12,10 @@ from stages.provenance import StageError
 
 @dataclass(frozen=True)
 class Choice:
-    """variant and seed, of `among` trained variants. val_accuracy: of that seed. mean_val_accuracy: over the variant's seeds."""
+    """variant and seed, of `among` trained variants. val_accuracy: of that seed. mean_val_accuracy: over the variant's seeds.
+
+    without_model: variants that are not trained yet, or of which every seed diverged.
+    """
 
     variant: str
     seed: int
@@ -20,13 +23,13 @@ class Choice:
     val_accuracy: float
     mean_val_accuracy: float
     among: int
-    untrained: list[str]
+    without_model: list[str]
 
     def __str__(self) -> str:
-        missing = f"; not trained: {', '.join(self.untrained)}" if self.untrained else ""
+        missing = f"; without one, since not trained yet or diverged: {', '.join(self.without_model)}" if self.without_model else ""
         return (
             f"{self.variant}, seed {self.seed}, with a val accuracy of {self.val_accuracy:.4f} "
-            f"({self.mean_val_accuracy:.4f} over the variant's seeds; {self.among} variants are trained{missing})"
+            f"({self.mean_val_accuracy:.4f} over the variant's seeds; {self.among} variants have a trained model{missing})"
         )
 
 
@@ -34,21 +37,24 @@ def choose(plans: Path, runs: Path, variant: str | None = None, seed: int | None
     """The variant with the best mean over its seeds, and its best seed; `variant` and `seed` fix one or both.
 
     plans: the folder with <variant>.json of every variant of the protocol. runs: the folder of what they left.
-    Equal accuracies are parted by the loss, then by the name. Raises StageError if there is no such run.
+    Equal accuracies are parted by the loss, then by the name. A run that diverged is no choice.
+    Raises StageError if there is no such run.
     """
     planned = sorted(plan.stem for plan in plans.glob("*.json"))
-    metrics = {key: paths.read_json(runs / key / "metrics.json") for key in planned if (runs / key / "metrics.json").exists()}
+    trained_ones = {key: paths.read_json(runs / key / "metrics.json") for key in planned if (runs / key / "metrics.json").exists()}
+    metrics = {key: found for key, found in trained_ones.items() if found["runs"]}
     if not metrics:
         raise StageError("no trained model is there (data/plan and data/runs); `dvc repro` trains them")
     if variant is not None and variant not in metrics:
-        raise StageError(f"variant {variant!r} has no trained model (have: {', '.join(metrics)}); `dvc repro` trains those of the protocol in params.yaml")
+        why = "every seed of it diverged" if variant in trained_ones else "`dvc repro` trains those of the protocol in params.yaml"
+        raise StageError(f"variant {variant!r} has no trained model (have: {', '.join(metrics)}); {why}")
     if variant is None and seed is not None and not any(seed == run["seed"] for one in metrics.values() for run in one["runs"]):
         raise StageError(f"no variant was trained with seed {seed}; leave --seed out, or name one that was")
     best = variant or min(metrics, key=lambda key: (*_rank(metrics[key]["runs"]), key))
     trained = metrics[best]["runs"]
     allowed = [run for run in trained if seed in (None, run["seed"])]
     if not allowed:
-        raise StageError(f"variant {best!r} was not trained with seed {seed} (have: {', '.join(str(run['seed']) for run in trained)})")
+        raise StageError(f"variant {best!r} has no trained model of seed {seed} (have: {', '.join(str(run['seed']) for run in trained)})")
     chosen = min(allowed, key=lambda run: (*_rank([run]), run["seed"]))
     return Choice(
         best,

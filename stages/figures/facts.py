@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.drawing import numbers
 from stages.drawing.tables import escape
-from stages.figures import answer, confusion, convergence, dots, probe_facts, rates, sentences, sizes
+from stages.figures import answer, confusion, convergence, diverged, dots, probe_facts, rates, sentences, sizes
 from stages.figures.results import Results
 from stages.inference import intervals
 
@@ -48,8 +48,9 @@ def _protocol(results: Results) -> dict[str, str]:
         "smallest_effect": f"{numbers.points(inference.smallest_effect).lstrip('+')} points",
         "match_tolerance": f"{100 * inference.match_tolerance:g}{numbers.NBSP}%",
         "seeds": sentences.seeds(results),
-        "variants": numbers.plural(len(results.variants), "variant"),
-        "runs": numbers.plural(len(results.runs), "run"),
+        "variants": numbers.plural(len(results.variants) + len(diverged.lost(results)), "variant"),
+        "runs": numbers.plural(len(results.runs) + len(results.diverged), "run"),
+        "diverged": diverged.sentence(results),
         "families": f"{len(results.families)} {'family' if len(results.families) == 1 else 'families'}",
         "confidence": sentences.confidence(results),
         "min_seeds": str(inference.min_seeds),

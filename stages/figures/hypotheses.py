@@ -25,7 +25,7 @@ def sentence(results: Results, key: str) -> str:
     """ "**H1, supported.** *What is expected.* Measured: +2.61 points […]; adjusted p 0.006, so better: it differs, …"."""
     row = results.hypotheses.loc[key]
     head = f"**{results.number(key)}, {outcome(results, key)}.** *{escape(results.declared[key].statement)}*"
-    if row["outcome"] == NOT_RUN:
+    if not results.has_run(key):
         return f"{head} {_capital(str(row['reason']))}."
     measured = f"{head} Measured, in {sentences.METRICS[row['metric']]}: {sentences.evidence(row)}"
     if row["verdict"] == verdicts.NOT_STATED:

@@ -26,16 +26,20 @@ MEASURES = {
     "equivariance_error_last": "equivariance_error_last",
 }
 NOT_RUN = "not run"
-TABLES = ("runs", "variants", "effects", "hypotheses", "aa", "curves", "confusion", "hard_images")
+TABLES = ("runs", "diverged", "variants", "effects", "hypotheses", "aa", "curves", "confusion", "hard_images")
 
 
 @dataclass(frozen=True)
 class Results:
-    """The tables of data/results with those of the probes; frames indexed by variant, or hypothesis, where it is unique."""
+    """The tables of data/results with those of the probes; frames indexed by variant, or hypothesis, where it is unique.
+
+    settings: without the variants of which every seed diverged, which are in `diverged` alone.
+    """
 
     settings: Params
     declared: dict[str, Hypothesis]
     runs: pd.DataFrame
+    diverged: pd.DataFrame
     variants: pd.DataFrame
     effects: pd.DataFrame
     hypotheses: pd.DataFrame
@@ -55,13 +59,14 @@ class Results:
 
     @property
     def families(self) -> list[str]:
-        """Families with at least two levels that ran, one of which is at home there or the subject of one of its hypotheses.
+        """Families of which the reference and another level ran, one of which is at home there or the subject of one of its hypotheses.
 
-        Without either, such as where a protocol has one learning rate alone, the comparison is another family's.
+        Without the latter, such as where a protocol has one learning rate alone, the comparison is another family's.
         """
         asked = {about.family for key, about in self.declared.items() if self.has_run(key)}
         levels = {key: self.names.levels(key) for key in self.settings.families}
-        return [key for key, own in levels.items() if len(own) > 1 and (key in asked or any(self.names.home(variant) == key for variant in own))]
+        compared = {key: own for key, own in levels.items() if len(own) > 1 and self.settings.families[key].reference in own}
+        return [key for key, own in compared.items() if key in asked or any(self.names.home(variant) == key for variant in own)]
 
     @property
     def shifts_were_probed(self) -> bool:
@@ -93,7 +98,7 @@ class Results:
 
     def has_run(self, key: str) -> bool:
         """Whether a hypothesis is declared, and was measured."""
-        return key in self.hypotheses.index and self.hypotheses.loc[key, "outcome"] != NOT_RUN
+        return key in self.hypotheses.index and not pd.isna(self.hypotheses.loc[key, "n_seeds"])
 
     def number(self, key: str) -> str:
         """ "H3": a hypothesis by its place in hypotheses.yaml."""
@@ -134,7 +139,8 @@ def load(settings: Params) -> Results:
     """Raises StageError if a file is missing, or if the results are not those of params.yaml's active variants."""
     declared = params.load_hypotheses(settings, paths.HYPOTHESES)
     tables = {name: _csv(paths.RESULTS / f"{name}.csv", "collect") for name in TABLES}
-    _check_fresh(settings, tables["runs"], tables["variants"], tables["hypotheses"], declared)
+    settings = settings.without(set(tables["diverged"]["variant"]) - set(tables["runs"]["variant"]))
+    _check_fresh(settings, tables, declared)
     tables["variants"] = tables["variants"].set_index("variant")
     tables["hypotheses"] = tables["hypotheses"].set_index("hypothesis")
     active = settings.active_variants
@@ -161,12 +167,13 @@ def _but(settings: Params, key: str, *free: str) -> str:
     return json.dumps(run, sort_keys=True)
 
 
-def _check_fresh(settings: Params, runs: pd.DataFrame, variants: pd.DataFrame, hypotheses: pd.DataFrame, declared: dict[str, Hypothesis]) -> None:
+def _check_fresh(settings: Params, tables: dict[str, pd.DataFrame], declared: dict[str, Hypothesis]) -> None:
     active = list(settings.active_variants)
-    seeds = {key: sorted(own.tolist()) for key, own in runs.groupby("variant")["seed"]}
+    begun = pd.concat([tables["runs"], tables["diverged"]]).groupby("variant")["seed"]
+    seeds = {key: sorted(own.tolist()) for key, own in begun}
     asked = {
-        "variants": (list(variants["variant"]), active),
-        "hypotheses": (list(hypotheses["hypothesis"]), list(declared)),
+        "variants": (list(tables["variants"]["variant"]), active),
+        "hypotheses": (list(tables["hypotheses"]["hypothesis"]), list(declared)),
     } | {f"seeds of {key}": (seeds.get(key, []), sorted(settings.seeds(key))) for key in active}
     for what, (found, wanted) in asked.items():
         if found != wanted:

@@ -60,6 +60,8 @@ def points(made: intervals.Estimate) -> str:
 
 def standing(results: Results, subject: str, reference: str, made: intervals.Estimate, measure: str = "in test accuracy") -> str:
     """ "5×5 is above 3×3 in test accuracy: +0.42 points [0.10, 0.74]"; without a direction, the difference alone. No full stop."""
+    if made.n == 0:
+        return f"no seed finished both in {subject} and in {reference}"
     direction = results.direction(made)
     if direction == intervals.NOT_STATED:
         if numbers.points(made.mean) == numbers.points(0):

@@ -12,7 +12,7 @@ ABOVE, BELOW, ALIKE, NOT_STATED = "above", "below", "not distinguishable from", 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n seeds with its t interval; sd, low and high are NaN where n is 1."""
+    """A mean over n seeds with its t interval; sd, low and high are NaN where n is 1, and so is the mean where n is 0."""
 
     n: int
     mean: float
@@ -25,14 +25,11 @@ def estimate(values: Iterable[float], confidence: float) -> Estimate:
     """Mean, SD (n − 1 in the denominator) and two-sided Student interval of independent values.
 
     Equal values have an interval of zero width. A NaN among the values makes every number NaN.
-    Raises ValueError if there is no value.
     """
     array = np.asarray(list(values), dtype=float)
     n = array.size
-    if n == 0:
-        raise ValueError("an estimate needs at least one value")
-    if n == 1:
-        return Estimate(1, float(array[0]), math.nan, math.nan, math.nan)
+    if n < 2:
+        return Estimate(n, float(array[0]) if n else math.nan, math.nan, math.nan, math.nan)
     if np.ptp(array) == 0:  # exactly, where a sum would leave a rounding error
         return Estimate(n, float(array[0]), 0.0, float(array[0]), float(array[0]))
     mean, sd = float(array.mean()), float(array.std(ddof=1))

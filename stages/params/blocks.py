@@ -1,5 +1,6 @@
 """The blocks of params.yaml as frozen, strictly checked objects."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -238,6 +239,11 @@ class Params(Block):
     def active_variants(self) -> dict[str, Variant]:
         """The variants that the chosen protocol runs, in the order of params.yaml."""
         return {key: variant for key, variant in self.variants.items() if key in self.protocol.variants}
+
+    def without(self, variants: Collection[str]) -> Self:
+        """The same settings, but for these variants in the protocol."""
+        kept = tuple(key for key in self.protocol.variants if key not in variants)
+        return self.model_copy(update={"protocol": self.protocol.model_copy(update={"variants": kept})})
 
     def levels(self, family: str) -> dict[str, str]:
         """Variant → name of its level, for the variants of one family that the protocol runs."""

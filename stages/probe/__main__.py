@@ -3,7 +3,7 @@
 import argparse
 
 from stages import kept, params, paths, provenance
-from stages.probe.ahead import probe_ahead
+from stages.probe.ahead import finished_seeds, probe_ahead
 from stages.probe.variant import gather
 
 
@@ -16,8 +16,9 @@ def main() -> None:
     provenance.need(paths.RUNS / key, f"train@{key}")
     with provenance.timed(f"probe-{key}") as record, paths.whole_folder(paths.PROBES / key) as out:
         probed = probe_ahead({key: plan}, paths.PREPARED, paths.RUNS)[key]
-        gather(key, plan.seeds, probed, out)
-        record["core_seconds"] = round(sum(kept.seconds(probed / f"seed_{seed}") for seed in plan.seeds), 2)
+        seeds = finished_seeds(plan, paths.RUNS / key)
+        gather(key, seeds, probed, out)
+        record["core_seconds"] = round(sum(kept.seconds(probed / f"seed_{seed}") for seed in seeds), 2)
         kept.forget(probed)
 
 

@@ -18,12 +18,18 @@ def probe_ahead(plans: dict[str, ProbePlan], prepared: Path, runs: Path) -> dict
     runs: the folder with one folder of trained seeds for each variant.
     """
     folders = {variant: kept_folder(variant, plan, prepared, runs / variant) for variant, plan in plans.items()}
-    title, missing = kept.unfinished("probe", {variant: plan.seeds for variant, plan in plans.items()}, folders)
+    title, missing = kept.unfinished("probe", {variant: finished_seeds(plan, runs / variant) for variant, plan in plans.items()}, folders)
     if missing:
         from stages.probe import seed  # noqa: F401  (imported once, before the processes part)
 
         spread(partial(_probe_seed, plans, prepared, runs, folders), missing, reports=len(missing), title=title, unit="seed")
     return folders
+
+
+def finished_seeds(plan: ProbePlan, runs: Path) -> tuple[int, ...]:
+    """The plan's seeds whose training did not diverge, of which alone there is something to probe."""
+    finished = {run["seed"] for run in paths.read_json(runs / "metrics.json")["runs"]}
+    return tuple(seed for seed in plan.seeds if seed in finished)
 
 
 def kept_folder(variant: str, plan: ProbePlan, prepared: Path, runs: Path) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
@@ -15,6 +16,7 @@ from stages.params import ProbePlan
 from stages.prepared import load_constants, permutation_of, scale_of
 from stages.probe.measures import Array, Measures, measures
 from stages.probe.shift import agreement, predictions_under_shifts, shifts_within
+from stages.provenance import StageError
 from stages.seeds import stream
 
 
@@ -56,7 +58,12 @@ def probe_seed(plan: ProbePlan, seed: int, prepared: Path, weights: Path, out: P
 
 def _trained(plan: ProbePlan, constants: dict[str, Any], weights: Path, seed: int) -> nn.Sequential:
     model = build(plan.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(plan.sample, constants), torch.Generator())
-    load_weights(model, weights / f"seed_{seed}.safetensors")
+    path = weights / f"seed_{seed}.safetensors"
+    try:
+        load_weights(model, path)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise StageError(f"{path.name} of {weights.name} cannot be used ({reason}); `dvc repro train@{weights.name}` makes it again") from None
     model.eval()
     return model
 

@@ -4,11 +4,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from stages import params, paths, provenance
 from stages.train.compute.backend import train_seeds
-from stages.train.variant import gather
+from stages.train.variant import gather, summary
 
 
 def main() -> None:
@@ -21,8 +19,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=paths.PARTIAL) as seeds:
             record |= train_seeds(key, plan.run, plan.epochs, plan.seeds, paths.PREPARED, Path(seeds))
             metrics = gather(key, plan.run, plan.seeds, paths.PREPARED, Path(seeds), out)
-        accuracies = [one["test_accuracy"] for one in metrics["runs"]]
-        print(f"train {key}: test accuracy {np.mean(accuracies):.4f}, from {min(accuracies):.4f} to {max(accuracies):.4f} over {len(accuracies)} seeds")
+        print(summary(metrics))
 
 
 if __name__ == "__main__":

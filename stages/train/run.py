@@ -20,17 +20,13 @@ from stages.train.optimiser import Optimiser
 from stages.train.recipe import ORDERS, epochs_begun, length, schedule
 
 
-class Diverged(Exception):
-    """The loss is no longer finite."""
-
-
 def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, report: Callable[[str], None]) -> None:
     """Train one seed and write its files into the folder `out`.
 
     epochs: the protocol's, for a recipe that has no length of its own. report: called after each epoch with how far the run is.
-    Writes weights.safetensors, curves.json (a row an epoch), metrics.json, predicted.npy (N_test,).
+    Writes weights.safetensors, curves.json (a row an epoch), predicted.npy (N_test,) and metrics.json. A run whose loss is
+    no longer finite, on whichever split, ends there and has no results: it writes metrics.json alone, which names the epoch.
     The bits depend on `run`, `epochs`, `seed` and the prepared data alone: one thread, random streams of its own.
-    Raises Diverged, naming the epoch.
     """
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without its import of the compiler
@@ -44,15 +40,28 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     curves = []
     for row in _epochs(model, run.recipe, splits["train"], steps, stream("order", drawn)):
         val_loss, val_predicted = evaluate(model, splits["val"])
+        if not np.isfinite(row["train_loss"] + val_loss):
+            return _write_diverged(seed, row["epoch"], epochs, out, report)
         row |= {"val_loss": val_loss, "val_accuracy": accuracy(val_predicted, splits["val"].labels)}
         curves.append({"seed": seed, **row})
         report(f"seed {seed}, epoch {row['epoch']} of {epochs}: val accuracy {row['val_accuracy']:.4f}")
+    metrics, predicted = _score(model, splits)
+    if not all(map(np.isfinite, metrics.values())):
+        return _write_diverged(seed, epochs, epochs, out, report)
     save_weights(model, out / "weights.safetensors")
     paths.write_json(out / "curves.json", curves)
-    _score(model, splits, seed, out)
+    np.save(out / "predicted.npy", predicted.numpy().astype(np.int16))
+    paths.write_json(out / "metrics.json", {"seed": seed, **metrics})
 
 
-def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: np.random.Generator) -> Iterator[dict[str, float]]:
+def _write_diverged(seed: int, epoch: int, epochs: int, out: Path, report: Callable[[str], None]) -> None:
+    """epoch: the first with a loss that is not finite, of `epochs`."""
+    for _ in range(epoch, epochs + 1):
+        report(f"seed {seed} diverged in epoch {epoch}")
+    paths.write_json(out / "metrics.json", {"seed": seed, "diverged": epoch})
+
+
+def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: np.random.Generator) -> Iterator[dict[str, Any]]:
     """Train, and yield {epoch, train_loss, train_accuracy} after each; both are means over the epoch's own steps.
 
     The last epoch ends with the last step, which need not be the end of the images.
@@ -68,8 +77,6 @@ def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: n
             right += int((logits.argmax(1) == train.labels[batch]).sum())
             seen += len(batch)
             step += 1
-        if not np.isfinite(loss_sum):
-            raise Diverged(f"the loss is {loss_sum / seen} in epoch {epoch}")
         yield {"epoch": epoch, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         if step == steps:
             return
@@ -83,11 +90,10 @@ def _step(model: nn.Module, optimiser: Optimiser, lr: float, images: Tensor, lab
     return loss.item(), logits.detach()
 
 
-def _score(model: nn.Module, splits: dict[str, Split], seed: int, out: Path) -> None:
-    """Score all three splits with the final weights; the test set is seen here for the first time."""
-    metrics: dict[str, Any] = {"seed": seed}
+def _score(model: nn.Module, splits: dict[str, Split]) -> tuple[dict[str, float], Tensor]:
+    """Loss and accuracy on all three splits with the final weights, and the classes predicted of the last, the test set: it is seen here for the first time."""
+    metrics: dict[str, float] = {}
     for name, split in splits.items():
         loss, predicted = evaluate(model, split)
         metrics |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy(predicted, split.labels)}
-    np.save(out / "predicted.npy", predicted.numpy().astype(np.int16))
-    paths.write_json(out / "metrics.json", metrics)
+    return metrics, predicted

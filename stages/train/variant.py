@@ -18,24 +18,38 @@ CURVES = ["seed", "epoch", "train_loss", "train_accuracy", "val_loss", "val_accu
 def gather(variant: str, run: Run, seeds: tuple[int, ...], prepared: Path, runs: Path, out: Path) -> dict[str, Any]:
     """Write metrics.json, curves.csv, predictions.safetensors and the weights of each seed into `out`.
 
-    runs: the folder with one seed_<seed>/ for each of `seeds`. Returns the metrics.
+    runs: the folder with one seed_<seed>/ for each of `seeds`. Returns the metrics: `runs` are the seeds that finished, and
+    alone have a part in the other files; `diverged`, where there are any, the others with the epoch.
     """
-    folders = [runs / f"seed_{seed}" for seed in seeds]
+    found = [paths.read_json(runs / f"seed_{seed}" / "metrics.json") for seed in seeds]
+    finished, diverged = ([one for one in found if ("diverged" in one) is so] for so in (False, True))
+    folders = [runs / f"seed_{one['seed']}" for one in finished]
     labels = load_file(prepared / "test.safetensors")["labels"]
-    predicted = np.stack([np.load(folder / "predicted.npy") for folder in folders])
+    predicted = np.array([np.load(folder / "predicted.npy") for folder in folders], np.int16).reshape(-1, len(labels))
     save_file({"predicted": predicted, "correct": (predicted == labels).astype(np.uint8)}, out / "predictions.safetensors")
     curves = [row for folder in folders for row in paths.read_json(folder / "curves.json")]
-    paths.write_csv(out / "curves.csv", [{name: row[name] for name in CURVES} for row in curves])
-    for seed, folder in zip(seeds, folders, strict=True):
-        shutil.copyfile(folder / "weights.safetensors", out / f"seed_{seed}.safetensors")
+    paths.write_csv(out / "curves.csv", CURVES, curves)
+    for folder in folders:
+        shutil.copyfile(folder / "weights.safetensors", out / f"{folder.name}.safetensors")
     metrics = {
         "variant": variant,
         "connectivity": run.architecture.connectivity,
         **_costs(run, prepared),
-        "runs": [paths.read_json(folder / "metrics.json") for folder in folders],
+        "runs": finished,
+        **({"diverged": diverged} if diverged else {}),
     }
     paths.write_json(out / "metrics.json", metrics)
     return metrics
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """What is said of a variant that is trained."""
+    accuracies = [one["test_accuracy"] for one in metrics["runs"]]
+    parts = [f"test accuracy {np.mean(accuracies):.4f}, from {min(accuracies):.4f} to {max(accuracies):.4f} over {len(accuracies)} seeds"] if accuracies else []
+    if "diverged" in metrics:
+        named = ", ".join(f"seed {one['seed']} in epoch {one['diverged']}" for one in metrics["diverged"])
+        parts.append(f"diverged, so that there is no accuracy: {named}; lower recipe.lr in params.yaml, or in that variant's run")
+    return f"train {metrics['variant']}: {'; '.join(parts)}"
 
 
 def _costs(run: Run, prepared: Path) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from stages import kept, paths
 from stages.cores import Report, spread
 from stages.params import Run, TrainPlan
 from stages.prepared import load_constants, train_size
-from stages.provenance import StageError
 from stages.train.compute.code import code_of_stage
 
 
 def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> float:
     """Train every seed into out/seed_<seed>/, but for those that are kept. Returns the seconds of one core that all took.
 
-    epochs: the protocol's. Raises StageError if a run diverges or its process is killed.
+    epochs: the protocol's. Raises StageError if a process is killed.
     """
     folder = train_ahead({variant: TrainPlan(run=run, epochs=epochs, seeds=seeds)}, prepared)[variant]
     for seed in seeds:
@@ -50,13 +49,10 @@ def kept_folder(variant: str, plan: TrainPlan, prepared: Path) -> Path:
 
 
 def _train_seed(plans: dict[str, TrainPlan], prepared: Path, folders: dict[str, Path], task: kept.Task, report: Report) -> None:
-    from stages.train.run import Diverged, train_run
+    from stages.train.run import train_run
 
     variant, seed = task
     plan = plans[variant]
     told = report if len(plans) == 1 else lambda text: report(f"{variant}, {text}")
-    try:
-        with kept.making(folders[variant] / f"seed_{seed}") as folder:
-            train_run(plan.run, plan.epochs, seed, prepared, folder, told)
-    except Diverged as error:
-        raise StageError(f"variant {variant!r}, seed {seed}: {error}; lower recipe.lr in params.yaml, or in that variant's run") from None
+    with kept.making(folders[variant] / f"seed_{seed}") as folder:
+        train_run(plan.run, plan.epochs, seed, prepared, folder, told)

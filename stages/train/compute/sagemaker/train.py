@@ -2,6 +2,7 @@
 
 import tarfile
 import tempfile
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,15 @@ def _fetch(job: Job, found: Description, out: Path) -> dict[str, Any]:
         packed, unpacked = Path(folder) / "model.tar.gz", Path(folder) / "model"
         with errors_said():
             client("s3").download_file(bucket, key, str(packed))
-        with tarfile.open(packed) as archive:
-            archive.extractall(unpacked, filter="data")
+        again = "delete that object, and `dvc repro` makes the job again"
+        try:
+            with tarfile.open(packed) as archive:
+                archive.extractall(unpacked, filter="data")
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise StageError(f"{uri} cannot be unpacked ({error}); {again}") from None
         for seed in job.plan.seeds:
             if not (unpacked / f"seed_{seed}").is_dir():
-                raise StageError(f"{uri} lacks seed {seed} of variant {job.variant!r}; delete that object, and `dvc repro` makes the job again")
+                raise StageError(f"{uri} lacks seed {seed} of variant {job.variant!r}; {again}")
             (unpacked / f"seed_{seed}").rename(out / f"seed_{seed}")
         record: dict[str, Any] = paths.read_json(unpacked / "job.json")
     return record
