@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -21,13 +21,17 @@ Report = Callable[[str], None]
 POLL_SECONDS = 0.2
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 LARGEST_BLOCK = 2**31 - 1  # bytes
+LOG_SECONDS = 30  # between two lines of a log
+BAR = "{desc} |{bar:8}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
+LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {remaining} left{postfix}"
 
 
 def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports: int, title: str, unit: str) -> None:
     """Call task(item, report) for every item, as many at once as there are cores.
 
-    Tasks call report(text), `reports` times all together; every call moves the bar by one `unit`. Which process does
-    what never touches a result: tasks share nothing. The first error of a task stops the others and is raised.
+    Tasks call report(text), `reports` times all together; every call moves the bar by one `unit`. A log gets a line now and
+    then in place of the bar. Which process does what never touches a result: tasks share nothing. The first error of a task
+    stops the others and is raised.
     Raises StageError if a process is killed.
     """
     # A forked worker has torch imported already; macOS does not survive a fork of it.
@@ -36,7 +40,7 @@ def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports:
     workers = min(len(items), cores())
     with (
         ProcessPoolExecutor(workers, context, initializer=_share, initargs=(queue,)) as pool,
-        tqdm(total=reports, desc=title, unit=unit, dynamic_ncols=True) as bar,
+        tqdm(total=reports, desc=title, unit=unit, **_display()) as bar,
     ):
         pending = {pool.submit(_call, task, item) for item in items}
         try:
@@ -92,6 +96,25 @@ def _share(queue: "SimpleQueue[str]") -> None:
 
 def _call(task: Callable[[Item, Report], None], item: Item) -> None:
     task(item, lambda text: _queue.put(text))
+
+
+class _Log:
+    """Standard error, where each state of the bar is a line of its own."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            print(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def _display() -> dict[str, Any]:
+    """tqdm's options. The time left is by the mean rate: tasks that end together would make a rate of late jump."""
+    if sys.stderr.isatty():
+        return {"bar_format": BAR, "dynamic_ncols": True, "smoothing": 0}
+    every = {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
+    return {"bar_format": LINE, "file": _Log(), "smoothing": 0, **every}
 
 
 def _show(queue: "SimpleQueue[str]", bar: "tqdm[None]") -> None:

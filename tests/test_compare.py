@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_results import REPOSITORY
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from test_pipeline import clone
 
 from stages import params, paths
@@ -29,21 +29,23 @@ INFERENCE = params.load(REPOSITORY / "params.yaml").inference
 TEN = range(10)
 
 
-def runs(correct, digest=None, epochs=2):
-    """correct: seed → answers. The digest is that of the answers, unless given."""
+def runs(correct, consistency=None):
+    """correct, consistency: seed → of each image. The digest is that of the answers."""
     arms = {seed: np.array(images, dtype=np.uint8) for seed, images in correct.items()}
     measured = [{"seed": seed, "train_accuracy": 0.9, "val_accuracy": 0.8, "test_loss": 0.3} for seed in arms]
     metrics = {"runs": measured, "parameters": 1234, "macs": 5678}
-    rows = [{"seed": seed, "epoch": epoch, "train_loss": 1 / epoch, "val_accuracy": 0.5} for seed in arms for epoch in range(1, epochs + 1)]
-    return Runs(digest or str(correct), metrics, arms, pd.DataFrame(rows))
+    rows = [{"seed": seed, "epoch": epoch, "train_loss": 1 / epoch, "val_accuracy": 0.5} for seed in arms for epoch in (1, 2)]
+    curves = pd.DataFrame(rows, columns=["seed", "epoch", "train_loss", "val_accuracy"])
+    return Runs(str(correct), metrics, arms, curves, {seed: np.array(shares) for seed, shares in (consistency or {}).items()})
 
 
-def result(name, variants, raw=None, code=None, test=None):
-    """variants: key → seed → answers."""
+def result(name, variants, raw=None, code=None, test=None, shift=None, margin=(2, 2)):
+    """variants: key → seed → answers. shift: the same of the shares that agree."""
     n_images = len(next(iter(next(iter(variants.values())).values())))
     test = test or Images("same", np.zeros((n_images, 1, 2, 2), np.uint8), np.zeros(n_images, int))
-    made = {key: runs(correct) for key, correct in variants.items()}
-    return Result(Revision(name, "0" * 40, "0000000 of 2026-01-02"), raw or {"protocol": {"name": "p"}}, code or {}, "Digits", test, made)
+    made = {key: runs(correct, (shift or {}).get(key)) for key, correct in variants.items()}
+    revision = Revision(name, "0" * 40, "0000000 of 2026-01-02")
+    return Result(revision, raw or {"protocol": {"name": "p"}}, code or {}, "Digits", test, margin, made)
 
 
 def compare(*results, **changes):
@@ -51,7 +53,11 @@ def compare(*results, **changes):
 
 
 def rows(made, pair=0):
-    return {row.variant: row for row in made.pairs[pair].rows}
+    return rows_of(made.pairs[pair])
+
+
+def rows_of(pair):
+    return {row.variant: row for row in pair.rows}
 
 
 def test_the_difference_is_the_other_minus_the_first_over_the_seeds_that_both_have():
@@ -130,6 +136,52 @@ def test_variants_of_one_revision_alone_are_listed_with_their_owner():
     assert sentences.summary(compare(result("a", {"x": {0: [1]}}), result("b", {"y": {0: [1]}})).pairs[0]) == "They have no variant in common."
 
 
+def shifted(name, shares, **about):
+    """Three seeds of one variant with these shares of agreeing pairs for each of four images."""
+    return result(name, {"cnn": {seed: [len(name) % 2, 0, 1, 1] for seed in range(3)}}, shift={"cnn": dict.fromkeys(range(3), shares)}, **about)
+
+
+def test_shift_consistency_is_paired_as_accuracy_is():
+    """0.25 against 0.5 in every seed; the images differ by 0, 0.5, 0 and 0.5 (variance 1/12), so new ones: ± t(3 d.f.) √(1/48)."""
+    (pair,) = compare(shifted("a", [0.0, 0.5, 0.5, 0.0]), shifted("bb", [0.0, 1.0, 0.5, 0.5])).pairs
+    (row,) = pair.shift
+    assert (row.first.mean, row.other.mean, row.differences) == (0.25, 0.5, (0.25, 0.25, 0.25))
+    assert (row.comparison.low, row.comparison.high) == (0.25, 0.25)
+    assert row.comparison.total_high - 0.25 == pytest.approx(3.182446 * math.sqrt(1 / 48), rel=1e-6)
+    assert rows_of(pair)["cnn"].comparison.difference == -0.25
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (shifted("bb", [0.5] * 4, margin=(1, 2)), "the shifts differ: a margin of 2×2 pixels and of 1×2"),
+        (shifted("bb", [0.5] * 3), "4 images were shifted and 3"),
+        (shifted("bb", [0.5] * 4, test=Images("x", np.zeros((1, 1, 2, 2), np.uint8), np.zeros(1, int))), "the test sets differ: 4 images and 1"),
+    ],
+)
+def test_shift_consistency_of_other_images_or_shifts_is_not_paired(other, said):
+    (row,) = compare(shifted("a", [0.5] * 4), other).pairs[0].shift
+    assert row.comparison is None
+    assert row.verdict.reason == said
+
+
+def test_the_p_values_of_the_two_measures_are_families_of_their_own():
+    base, better = ({"cnn": dict.fromkeys(TEN, images)} for images in ([1, 0, 0, 0], [1, 1, 0, 0]))
+    half, mixed = ({"cnn": {seed: [share, 0, 0, 0] for seed, share in enumerate(shares)}} for shares in ([0.5] * 10, [0.0, 1.0] * 5))
+    (pair,) = compare(result("a", base, shift=half), result("b", better, shift=mixed)).pairs
+    assert rows_of(pair)["cnn"].p_adjusted == 2 / 2**10
+    assert pair.shift[0].p_adjusted == 1
+
+
+def test_variants_that_one_of_the_two_did_not_probe_have_no_row_of_shift_consistency():
+    made = compare(shifted("a", [0.5] * 4), result("bb", {"cnn": {0: [1, 1, 1, 1]}}))
+    assert made.pairs[0].shift == []
+    assert "Shift consistency" not in terminal.text(made)
+    both = compare(shifted("a", [0.5] * 4), shifted("bb", [0.25] * 4))
+    assert "cnn        50.00 ± 0.00  25.00 ± 0.00  −25.00 ± 0.00" in terminal.text(both).partition("Shift consistency")[2]
+    assert 'id="tbl-shift-1"' in page.html(both)
+
+
 def test_without_a_seed_in_common_nothing_is_paired_and_the_seeds_are_named():
     made = compare(result("a", {"cnn": {0: [1, 0], 1: [1, 0]}}), result("b", {"cnn": {2: [1, 1]}}))
     row = rows(made)["cnn"]
@@ -160,7 +212,7 @@ def test_runs_that_diverged_are_named_and_a_variant_without_another_is_paired_wi
 
 def test_one_seed_has_a_difference_and_no_interval():
     made = compare(result("a", {"cnn": {0: [1, 0]}}), result("b", {"cnn": {0: [1, 1]}}))
-    assert tables.accuracy(made.pairs[0]).rows == [["cnn", "50.00 ± –", "100.00 ± –", "+50.00 ± –", "not stated", "± –", "1", "1.000"]]
+    assert tables.compared(made.pairs[0], made.pairs[0].rows).rows == [["cnn", "50.00 ± –", "100.00 ± –", "+50.00 ± –", "not stated", "± –", "1", "1.000"]]
     assert "<svg" not in page.html(made)  # figures are images of their own
 
 
@@ -288,10 +340,12 @@ class Project:
         if images is not None:
             save_file({"images": images, "labels": np.arange(40) % 10}, paths.PREPARED / "test.safetensors")
         for key in loaded.active_variants:
-            paths.write_json(paths.plan("train", key), params.TrainPlan.of(loaded, key).model_dump(mode="json"))
+            for stage, plan in (("train", params.TrainPlan), ("probe", params.ProbePlan)):
+                paths.write_json(paths.plan(stage, key), plan.of(loaded, key).model_dump(mode="json"))
         stages = {
             "plan": ([paths.PARAMS], [paths.PLAN]),
             "prepare": ([], [paths.PREPARED]),
+            **{f"probe@{key}": ([paths.plan("probe", key), paths.RUNS / key, paths.PREPARED], [paths.PROBES / key]) for key in loaded.active_variants},
             **{f"train@{key}": ([paths.plan("train", key), paths.PREPARED], [paths.RUNS / key]) for key in loaded.active_variants},
         }
         lock = {name: {"deps": [*map(self._entry, deps)], "outs": [*map(self._entry, outs)]} for name, (deps, outs) in stages.items()}
@@ -350,6 +404,18 @@ def test_a_revision_is_read_from_the_cache_and_not_from_the_folders_of_the_works
     assert first.runs["kernel_5"].digest != now.runs["kernel_5"].digest
     assert list(now.runs) == ["cnn", "kernel_5"]
     assert now.runs["cnn"].curves["epoch"].max() == now.settings["protocol"]["epochs"]
+
+
+def test_shift_consistency_is_read_where_the_probe_saw_the_nets_that_are_there_now(project):
+    table = load_file(paths.PROBES / "cnn/consistency.safetensors")["consistency"]
+    now = read_results("workspace")[0]
+    assert now.margin == (2, 2)
+    assert [arm.tolist() for arm in now.runs["cnn"].consistency.values()] == table.tolist()
+    project.edit_lock(lambda stages: stages["probe@cnn"]["deps"][1].update(md5="0"))
+    project.edit_lock(lambda stages: stages.pop("probe@kernel_5"))
+    assert [runs.consistency for runs in read_results("workspace")[0].runs.values()] == [{}, {}]
+    project.results(lambda raw: raw["protocols"]["default"].update(margin=0))
+    assert read_results("workspace")[0].runs["cnn"].consistency == {}
 
 
 def test_reading_changes_no_file(project):

@@ -151,6 +151,27 @@ def test_a_variant_has_one_colour_in_every_figure_and_every_protocol():
     assert [line.get_color() for line in panel.lines] == [own[key] for key in found.names.levels("connectivity")]
 
 
+def curve(variant, *means):
+    return [{"variant": variant, "epoch": epoch, "mean": mean} for epoch, mean in enumerate(means, 1)]
+
+
+@pytest.mark.parametrize(
+    ("slow", "low", "high"),
+    [
+        ([0.3, 0.4], 90 - 1.3 * 10, 90 + 0.06 * 13),  # 60 points behind the best, where the others are within 10
+        ([0.75, 0.9], 90 - 1.06 * 15, 90 + 0.06 * 15.9),  # not far: all is shown
+    ],
+)
+def test_a_net_far_behind_does_not_flatten_the_learning_curves_of_the_others(slow, low, high):
+    rows = [row for key in "abc" for row in curve(key, 0.8, 0.9)] + curve("slow", *slow)
+    assert curves._limits(pd.DataFrame(rows), "val_accuracy") == pytest.approx((low, high))
+
+
+def test_a_loss_far_above_the_others_is_cut_at_the_top():
+    rows = [row for key in "abc" for row in curve(key, 1.0, 0.5)] + curve("slow", 2.5, 2.0)
+    assert curves._limits(pd.DataFrame(rows), "train_loss") == pytest.approx((0.5 - 0.06 * 0.65, 0.5 + 1.3 * 0.5))
+
+
 def test_names_that_several_variants_share_bear_the_key(tmp_path):
     raw = settings(lambda raw: fake_results.only(raw, "cnn", "kernel_1", "kernel_5", "kernel_7", "padding_valid"))
     for key, level in {"kernel_1": "valid", "kernel_5": "large", "kernel_7": "large"}.items():

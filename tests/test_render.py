@@ -217,6 +217,10 @@ def test_the_report_says_what_it_was_made_from(page):
     assert f"torch {pinned}" in text
     assert f"recipe.batch_size {fake_results.settings()['recipe']['batch_size']}" in text
     assert "Kernel size: 1×1 kernel: 1" in text
+    variants = page[: page.index('id="tbl-variants"')].count('class="quarto-float" id="tbl-') + 1
+    assert f"protocol.variants the 4 of Table {variants}" in text
+    settings = re.search(r'download="settings.csv" href="data:text/csv;charset=utf-8;base64,([^"]*)"', page)[1]
+    assert 'protocol.variants,"cnn, kernel_1, fully_connected, global_average"' in base64.b64decode(settings).decode()
 
 
 def test_the_bytes_depend_neither_on_the_folder_nor_on_the_commit(root, tmp_path):

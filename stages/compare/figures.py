@@ -60,7 +60,7 @@ def _drawn(row: Row, smallest_effect: float) -> rows.Row:
 def _curves(variants: Sequence[str], measure: str, title: str, made: SideBySide) -> Figure:
     columns = min(COLUMNS, len(variants))
     bands = -(-len(variants) // columns)
-    figure, grid = style.plt.subplots(bands, columns, figsize=(style.WIDTH, 0.7 + 1.55 * bands), squeeze=False, sharex=True, sharey=True)
+    figure, grid = style.plt.subplots(bands, columns, figsize=(style.WIDTH, 0.7 + 1.55 * bands), squeeze=False, sharex=True)
     for place, variant in enumerate(variants):
         axes = grid[place // columns][place % columns]
         for number, result in enumerate(made.results):
@@ -71,10 +71,10 @@ def _curves(variants: Sequence[str], measure: str, title: str, made: SideBySide)
         axes.set_axisbelow(True)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
         axes.tick_params(labelsize=6.5)
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0), min(high, 100) if measure == "val_accuracy" else high)  # an interval may reach beyond what can be
     for axes in grid.flat[len(variants) :]:
         axes.set_axis_off()
-    low, high = grid[0][0].get_ylim()
-    grid[0][0].set_ylim(max(low, 0), min(high, 100) if measure == "val_accuracy" else high)  # an interval may reach beyond what can be
     figure.supxlabel("epoch", fontsize=7.5)
     figure.supylabel(title, fontsize=7.5)
     marks = [style.plt.Line2D([], [], color=_colour(number), linestyle=_dash(number)) for number in range(len(made.results))]

@@ -38,6 +38,17 @@ class Lock:
                 raise StageError(f"variant {key!r} of {self.revision.name!r} was not trained with the settings that are there now; {self._make_again()}")
         return active
 
+    def is_probed(self, key: str) -> bool:
+        """Whether the probe of a variant has run on the nets, the data and the settings that are there now."""
+        given = {dep["path"]: dep["md5"] for dep in self._stages.get(f"probe@{key}", {}).get("deps", [])}
+        plan = paths.plan("probe", key)
+        now = {
+            paths.RUNS / key: self.out(f"train@{key}", paths.RUNS / key),
+            paths.PREPARED: self.out("prepare", paths.PREPARED),
+            plan: self.files("plan", paths.PLAN).get(plan.relative_to(paths.PLAN).as_posix()),
+        }
+        return all(given.get(_relative(path)) == digest for path, digest in now.items())
+
     def out(self, stage: str, path: Path) -> str:
         """Digest of what a stage made. Raises StageError if it is not there."""
         return self._digest(stage, "outs", path)

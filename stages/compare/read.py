@@ -20,12 +20,16 @@ from stages.provenance import StageError
 
 @dataclass(frozen=True)
 class Runs:
-    """One variant's. digest: of all its files. metrics: as train wrote them, one entry of `runs` for each seed."""
+    """One variant's. digest: of all that training left. metrics: as train wrote them, one entry of `runs` for each seed.
+
+    consistency: of each image that was shifted, the share of the pairs of shifts on which the prediction agrees; empty where it was not probed.
+    """
 
     digest: str
     metrics: dict[str, Any]
     correct: Arm  # seed → (test images,), 0 or 1
     curves: pd.DataFrame
+    consistency: Arm
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,14 @@ class Images:
 
 @dataclass(frozen=True)
 class Result:
-    """settings: params.yaml as it stands there. code: path → digest, of what bears on the runs. dataset: its title."""
+    """settings: params.yaml as it stands there. code: path → digest, of what bears on the runs. dataset: its title. margin: pixels above and beside."""
 
     revision: Revision
     settings: dict[str, Any]
     code: dict[str, str]
     dataset: str
     test: Images
+    margin: tuple[int, int]
     runs: dict[str, Runs]
 
 
@@ -60,12 +65,13 @@ def _result(lock: Lock) -> Result:
     variants = lock.variants()
     code = {path: digest for stage in ("prepare", *(f"train@{key}" for key in variants)) for path, digest in lock.code(stage).items()}
     constants = _record(lock.file("prepare", paths.PREPARED, "constants.json"))
-    test = _images(lock, constants["margin"])
-    runs = {key: _runs(lock, key, len(test.labels)) for key in variants}
-    return Result(lock.revision, lock.settings, code, str(constants["title"]), test, runs)
+    above, beside = constants["margin"]
+    test = _images(lock, above, beside)
+    runs = {key: _runs(lock, key, len(test.labels), shifts=above + beside > 0) for key in variants}
+    return Result(lock.revision, lock.settings, code, str(constants["title"]), test, (above, beside), runs)
 
 
-def _runs(lock: Lock, key: str, n_images: int) -> Runs:
+def _runs(lock: Lock, key: str, n_images: int, shifts: bool) -> Runs:
     stage, folder = f"train@{key}", paths.RUNS / key
     metrics = _record(lock.file(stage, folder, "metrics.json"))
     correct = _tensors(lock.file(stage, folder, "predictions.safetensors"), "correct")[0]
@@ -73,13 +79,22 @@ def _runs(lock: Lock, key: str, n_images: int) -> Runs:
     if correct.shape != (len(seeds), n_images):
         raise StageError(f"variant {key!r} of {lock.revision.name!r}: {correct.shape} answers for {len(seeds)} seeds and {n_images} test images")
     curves = pd.read_csv(lock.file(stage, folder, "curves.csv"))
-    return Runs(lock.out(stage, folder), metrics, dict(zip(seeds, correct, strict=True)), curves)
+    consistency = _consistency(lock, key) if shifts and lock.is_probed(key) else {}
+    return Runs(lock.out(stage, folder), metrics, dict(zip(seeds, correct, strict=True)), curves, consistency)
 
 
-def _images(lock: Lock, margin: Sequence[int]) -> Images:
+def _consistency(lock: Lock, key: str) -> Arm:
+    stage, folder = f"probe@{key}", paths.PROBES / key
+    seeds = [run["seed"] for run in _record(lock.file(stage, folder, "probe.json"))["runs"]]
+    if not seeds:  # every run diverged
+        return {}
+    return dict(zip(seeds, _tensors(lock.file(stage, folder, "consistency.safetensors"), "consistency")[0], strict=True))
+
+
+def _images(lock: Lock, above: int, beside: int) -> Images:
     digest = lock.files("prepare", paths.PREPARED)["test.safetensors"]
     images, labels = _tensors(lock.file("prepare", paths.PREPARED, "test.safetensors"), "images", "labels")
-    (above, beside), (*_, height, width) = margin, images.shape
+    *_, height, width = images.shape
     return Images(digest, images[..., above : height - above, beside : width - beside], labels)
 
 

@@ -5,6 +5,7 @@ from stages.compare.tables import name
 from stages.drawing import numbers
 from stages.inference import verdict as verdicts
 
+SHIFT = "Shift consistency: the share of pairs of shifts of an image on which the prediction agrees."
 NAMED = 6  # variants in a sentence; more are counted alone
 SAID = {
     verdicts.BETTER: "better", verdicts.WORSE: "worse", verdicts.EQUIVALENT: "equivalent", verdicts.INCONCLUSIVE: "inconclusive",
@@ -37,7 +38,7 @@ def summary(pair: Pair) -> str:
 
 def reasons(pair: Pair) -> list[str]:
     """Why some rows have no verdict, each reason once."""
-    silent = [row.verdict for row in pair.changed if row.verdict.name in (verdicts.NOT_STATED, UNPAIRED)]
+    silent = [row.verdict for row in (*pair.changed, *pair.shift) if row.verdict.name in (verdicts.NOT_STATED, UNPAIRED)]
     return [f"{said.name[0].upper()}{said.name[1:]}: {said.reason}." for said in dict.fromkeys(silent)]
 
 
@@ -57,9 +58,9 @@ def explained(made: SideBySide) -> str:
     level = f"{100 * inference.confidence:g}{numbers.NBSP}%"
     small = numbers.points(inference.smallest_effect).lstrip("+")
     return (
-        f"Accuracy in percent with its {level} interval over seeds; differences in percentage points, paired by seed and test image, with the interval "
+        f"In percent, with the {level} interval over seeds; differences in percentage points, paired by seed and test image, with the interval "
         "for these test images and, beside it, the wider one for new images. "
-        "p is of the sign-flip test over seeds, adjusted over all rows whose runs differ (Benjamini–Hochberg). "
+        "p is of the sign-flip test over seeds, adjusted over all rows of the same measure whose runs differ (Benjamini–Hochberg). "
         f"A verdict needs {inference.verdict_seeds} seeds that both have, and counts less than {small} points as equivalent."
     )
 

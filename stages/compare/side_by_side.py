@@ -22,9 +22,9 @@ SAME, UNPAIRED = "same runs", "not paired"
 
 @dataclass(frozen=True)
 class Row:
-    """One variant. first, other: its accuracy in the two revisions, as fractions. comparison, p_adjusted: other − first; None and NaN where not paired.
+    """One variant under one measure. first, other: in the two revisions, as fractions. differences: of each seed that both have.
 
-    differences: of each seed that both have.
+    comparison, p_adjusted: other − first; None and NaN where not paired.
     """
 
     variant: str
@@ -38,11 +38,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """A revision against the first. rows: the variants that both have, those whose runs are the same among them. alone: variant → whose it is."""
+    """A revision against the first. rows: accuracy of the variants that both have, those whose runs are the same among them. alone: variant → whose it is.
+
+    shift: shift consistency of those whose runs are not the same, where both probed it.
+    """
 
     first: Result
     other: Result
     rows: list[Row]
+    shift: list[Row]
     alone: dict[str, Result]
     unpaired: str  # why nothing is paired; empty where something may be
 
@@ -67,9 +71,11 @@ class SideBySide:
 
 
 def compare(results: Sequence[Result], inference: Inference) -> SideBySide:
-    """The p values of all comparisons are one exploratory family (Benjamini–Hochberg), to which runs that are the same do not belong."""
+    """The p values of all comparisons of a measure are one exploratory family (Benjamini–Hochberg), to which runs that are the same do not belong."""
     first, *others = results
-    pairs = _adjusted([_pair(first, other, inference) for other in others], inference)
+    pairs = [_pair(first, other, inference) for other in others]
+    judged = zip(*(_judged([getattr(pair, measure) for pair in pairs], inference) for measure in ("rows", "shift")), strict=True)
+    pairs = [replace(pair, rows=rows, shift=shift) for pair, (rows, shift) in zip(pairs, judged, strict=True)]
     return SideBySide(list(results), pairs, settings.differing(results), settings.differing_code(results), inference)
 
 
@@ -86,18 +92,29 @@ def why_unpaired(one: Images, other: Images) -> str:
 
 def _pair(first: Result, other: Result, inference: Inference) -> Pair:
     reason = why_unpaired(first.test, other.test)
-    rows = [_row(key, runs, other.runs[key], reason, inference) for key, runs in first.runs.items() if key in other.runs]
+    both = [(key, runs, other.runs[key]) for key, runs in first.runs.items() if key in other.runs]
+    rows = [_row(key, runs.correct, others.correct, reason, inference, same=runs.digest == others.digest) for key, runs, others in both]
+    probed = [(key, runs, others) for key, runs, others in both if runs.digest != others.digest and runs.consistency and others.consistency]
+    shift = [_row(key, runs.consistency, others.consistency, reason or _other_shifts(first, other, runs, others), inference) for key, runs, others in probed]
     alone = {key: first for key in first.runs if key not in other.runs} | {key: other for key in other.runs if key not in first.runs}
-    return Pair(first, other, rows, alone, reason)
+    return Pair(first, other, rows, shift, alone, reason)
 
 
-def _row(key: str, first: Runs, other: Runs, reason: str, inference: Inference) -> Row:
-    accuracies = [estimate([float(images.mean()) for images in runs.correct.values()], inference.confidence) for runs in (first, other)]
-    row = Row(key, accuracies[0], accuracies[1], None, (), math.nan, Verdict(SAME, "byte for byte"))
-    if first.digest == other.digest:
+def _other_shifts(first: Result, other: Result, runs: Runs, others: Runs) -> str:
+    """Why two shift consistencies cannot be paired; empty where the same images were shifted alike."""
+    if first.margin != other.margin:
+        return "the shifts differ: a margin of {}×{} pixels and of {}×{}".format(*first.margin, *other.margin)
+    sizes = [len(next(iter(arm.values()))) for arm in (runs.consistency, others.consistency)]
+    return "" if sizes[0] == sizes[1] else f"{sizes[0]:,} images were shifted and {sizes[1]:,}"
+
+
+def _row(key: str, first: Arm, other: Arm, reason: str, inference: Inference, same: bool = False) -> Row:
+    means = [estimate([float(images.mean()) for images in arm.values()], inference.confidence) for arm in (first, other)]
+    row = Row(key, means[0], means[1], None, (), math.nan, Verdict(SAME, "byte for byte"))
+    if same:
         return row
-    arms = shared([other.correct, first.correct])
-    reason = reason or ("" if arms[0] else f"no seed in common: {_seeds(first.correct)} and {_seeds(other.correct)}")
+    arms = shared([other, first])
+    reason = reason or ("" if arms[0] else f"no seed in common: {_seeds(first)} and {_seeds(other)}")
     if reason:
         return replace(row, verdict=Verdict(UNPAIRED, reason))
     options = {"confidence": inference.confidence, "smallest_effect": inference.smallest_effect, "alpha": inference.alpha}
@@ -105,14 +122,14 @@ def _row(key: str, first: Runs, other: Runs, reason: str, inference: Inference) 
     return replace(row, comparison=compared(arms[0], arms[1], **options), differences=differences)
 
 
-def _adjusted(pairs: Sequence[Pair], inference: Inference) -> list[Pair]:
-    """The same pairs with every comparison's adjusted p and its verdict."""
-    made = [row.comparison for pair in pairs for row in pair.rows if row.comparison]
+def _judged(groups: Sequence[Sequence[Row]], inference: Inference) -> list[list[Row]]:
+    """The same rows with every comparison's p, adjusted over all groups, and its verdict."""
+    made = [row.comparison for rows in groups for row in rows if row.comparison]
     adjusted = iter(benjamini_hochberg([comparison.p for comparison in made]).tolist())
-    return [replace(pair, rows=[_judged(row, next(adjusted), inference) if row.comparison else row for row in pair.rows]) for pair in pairs]
+    return [[_with_verdict(row, next(adjusted), inference) if row.comparison else row for row in rows] for rows in groups]
 
 
-def _judged(row: Row, p: float, inference: Inference) -> Row:
+def _with_verdict(row: Row, p: float, inference: Inference) -> Row:
     made = row.comparison
     assert made is not None
     limits = {"smallest_effect": inference.smallest_effect, "alpha": inference.alpha}

@@ -35,10 +35,9 @@ def settings(made: SideBySide) -> Table:
     return Table(["setting", *map(name, made.results)], [[key, *(value or numbers.DASH for value in values)] for key, values in made.settings.items()])
 
 
-def accuracy(pair: Pair) -> Table:
-    """Of the variants whose runs are not the same."""
+def compared(pair: Pair, rows: Sequence[Row]) -> Table:
     header = ["variant", name(pair.first), name(pair.other), "difference", "verdict", "new images", "seeds", "p"]
-    return Table(header, [_compared(row) for row in pair.changed])
+    return Table(header, [_compared(row) for row in rows])
 
 
 def alone(pair: Pair) -> Table:

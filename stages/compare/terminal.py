@@ -27,7 +27,8 @@ def text(made: SideBySide) -> str:
 
 def _pair(pair: Pair) -> str:
     lines = [f"{tables.name(pair.other)} minus {tables.name(pair.first)}, test accuracy", _prose(sentences.summary(pair))]
-    lines += [_table(tables.accuracy(pair))] if pair.changed else []
+    lines += [_table(tables.compared(pair, pair.changed))] if pair.changed else []
+    lines += ["", sentences.SHIFT, _table(tables.compared(pair, pair.shift))] if pair.shift else []
     lines += map(_prose, sentences.reasons(pair))
     lines += ["", _table(tables.alone(pair))] if pair.alone else []
     return "\n".join(lines)

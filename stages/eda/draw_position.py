@@ -62,4 +62,4 @@ def _explained(axes: Axes, explained: dict[str, Explained]) -> None:
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 108)
     axes.set_xlabel("% of the variance that the class explains")
-    axes.legend(loc="lower right", fontsize=7)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, fontsize=7)

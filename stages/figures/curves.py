@@ -1,8 +1,8 @@
 """How fast and how far each variant learns: one pair of panels a family."""
 
+import math
 import textwrap
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,29 +15,34 @@ from stages.inference import intervals
 COLUMNS = 4
 LINES = 9  # in a panel, which has room to name so many
 PANELS = {"val_accuracy": "val accuracy, %", "train_loss": "train loss"}
+NAME, LINE = 6, 0.1  # points of a name below the panels, and the inches that it takes
+# An axis ends if some lines reach FAR times as far from the best one as MOST of them do, and a MARK further.
+MOST, MARK, FAR = 0.7, 1.3, 1.5
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 
 
 def learning_curves(results: Results) -> Figure:
-    """Mean over seeds with its interval as a band; the families share the axes of each measure."""
+    """Mean over seeds with its interval as a band, and below the names; the families share the axes of each measure."""
     groups = _groups(results)
     columns = min(COLUMNS, len(groups))
-    bands = -(-len(groups) // columns)
-    figure = style.plt.figure(figsize=(style.WIDTH, min(0.25 + 2.75 * bands, style.TALLEST)))
-    grid = figure.subplots(2 * bands, columns, squeeze=False, sharex=True, sharey=False)
+    most = [max(map(len, list(groups.values())[start : start + columns])) for start in range(0, len(groups), columns)]
+    heights = [inches for lines in most for inches in (1.1, 1.1, LINE * (lines + 0.5))]
+    figure = style.plt.figure(figsize=(style.WIDTH, min(0.25 + 0.4 * len(most) + sum(heights), style.TALLEST)))
+    grid = figure.subplots(len(heights), columns, squeeze=False, sharex=True, sharey=False, height_ratios=heights)
     summary = _summary(results)
+    shown = {key for lines in groups.values() for key in lines}
+    limits = {measure: _limits(summary[(summary["measure"] == measure) & summary["variant"].isin(shown)], measure) for measure in PANELS}
+    for axes in grid.flat[:]:
+        axes.set_axis_off()
     for index, (title, lines) in enumerate(groups.items()):
         band, column = divmod(index, columns)
         for row, measure in enumerate(PANELS):
-            axes = grid[2 * band + row][column]
-            _draw(axes, results, summary[summary["measure"] == measure], lines)
+            axes = grid[3 * band + row][column]
+            _draw(axes, results, summary[summary["measure"] == measure], lines, limits[measure])
             axes.set_title(style.plain(textwrap.fill(title, 80 // columns)) if row == 0 else "", fontsize=8)
             _frame(axes, measure, column == 0, row == 1)
-        _legend(grid[2 * band + 1][column], len(lines))
-    for index in range(len(groups), bands * columns):
-        for row in range(2):
-            grid[2 * (index // columns) + row][index % columns].set_axis_off()
-    _share_limits(grid, max(map(len, groups.values())))
+        names = axes.get_legend_handles_labels()
+        grid[3 * band + 2][column].legend(*names, loc="upper left", fontsize=NAME, handlelength=2.2, labelspacing=0.15, borderaxespad=0, handletextpad=0.5)
     return figure
 
 
@@ -74,7 +79,21 @@ def _summary(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["variant", "epoch", "measure", "mean", "low", "high"])
 
 
-def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, str]) -> None:
+def _limits(table: pd.DataFrame, measure: str) -> tuple[float, float]:
+    """Of the axis of a measure in its unit: one slow net does not flatten the lines of all others."""
+    unit, sign = (100, -1) if measure == "val_accuracy" else (1, 1)  # the worse a net, the lower its accuracy and the higher its loss
+    best = min(sign * unit * table["mean"])
+    reach = sorted((sign * unit * table["mean"]).groupby(table["variant"]).max() - best)
+    worst = MARK * reach[math.ceil(MOST * len(reach)) - 1]
+    worst = worst if reach[-1] > FAR * worst > 0 else 1.06 * reach[-1] or 1.0
+    low, high = sorted((sign * (best - 0.06 * worst), sign * (best + worst)))
+    return low, high
+
+
+def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, str], limits: tuple[float, float]) -> None:
+    """The mark at the edge of the axis: all of that line lies beyond."""
+    axes.set_axis_on()
+    axes.set_ylim(*limits)
     others = 0
     for key, label in lines.items():
         own = table[table["variant"] == key].sort_values("epoch")
@@ -95,6 +114,9 @@ def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, st
             label=style.plain(label, 22),
         )
         axes.fill_between(own["epoch"], unit * own["low"], unit * own["high"], color=colour, alpha=0.18, linewidth=0)
+        edges = (((unit * own["mean"]).max() < limits[0], limits[0], "v"), ((unit * own["mean"]).min() > limits[1], limits[1], "^"))
+        for edge, mark in [(edge, mark) for beyond, edge, mark in edges if beyond]:
+            axes.plot(own["epoch"].iloc[-1:], [edge], marker=mark, color=colour, markersize=4, clip_on=False, zorder=5)
 
 
 def _frame(axes: Axes, measure: str, first: bool, last: bool) -> None:
@@ -106,18 +128,3 @@ def _frame(axes: Axes, measure: str, first: bool, last: bool) -> None:
         axes.set_ylabel(PANELS[measure], fontsize=7.5)
     if last:
         axes.set_xlabel("epoch", fontsize=7.5)
-
-
-def _legend(axes: Axes, lines: int) -> None:
-    """In the upper right of the loss, which falls away from there."""
-    options = {"handlelength": 1.7, "labelspacing": 0.15, "borderaxespad": 0.1, "handletextpad": 0.5}
-    axes.legend(loc="upper right", fontsize=6 if lines <= 5 else 5, **options)
-
-
-def _share_limits(grid: np.ndarray, lines: int) -> None:
-    """One scale for each measure, so that the panels can be compared; the loss leaves room for its legend."""
-    for row, room in ((0, 0.0), (1, 0.25 if lines <= 5 else 0.6)):
-        shown = [axes for line in grid[row::2] for axes in line if axes.has_data()]
-        low, high = min(axes.get_ylim()[0] for axes in shown), max(axes.get_ylim()[1] for axes in shown)
-        for axes in shown:
-            axes.set_ylim(low, high + room * (high - low))

@@ -37,9 +37,11 @@ def write_tables(loaded: params.Params, folder: Path) -> None:
     changes = {key: _changes(loaded, variant.run) for key, variant in loaded.active_variants.items()}
     _write(folder / "variants", "Every variant and what of the base it changes.", {"Variant": _labels(list(changes)), "Change": list(changes.values())})
 
-    rows = [(f"{block}.{key}", value) for block, values in settings(loaded).items() for key, value in values.items()]
+    rows = {f"{block}.{key}": value for block, values in settings(loaded).items() for key, value in values.items()}
+    shown = rows | {"protocol.variants": f"the {len(changes)} of @tbl-variants"}
     caption = f"The settings in params.yaml: the protocol *{escape(loaded.protocol.name)}*, and the base that every variant starts from."
-    _write(folder / "settings", caption, {"Setting": [escape(name) for name, _ in rows], "Value": [value for _, value in rows]})
+    frame = pd.DataFrame({"Setting": [escape(name) for name in rows], "Value": list(rows.values())})
+    _write(folder / "settings", caption, {"Setting": list(frame["Setting"]), "Value": list(shown.values())}, _plain(frame))
 
     digests = paths.read_json(paths.RAW / "dataset.json")["sha256"]
     frame = pd.DataFrame({"File": list(digests), "SHA-256": list(digests.values())})
@@ -56,8 +58,11 @@ def _write(stem: Path, caption: str, columns: dict[str, list[str]], data: pd.Dat
     text = pipe_tables(frame, f"tbl-{stem.name}", caption)
     words_to_the_left = re.sub(r"(-+):(?=\|)", r":\1", text)
     stem.with_suffix(".md").write_text(words_to_the_left, encoding="utf-8")
-    plain = frame.map(lambda text: re.sub(r"\\(.)", r"\1", text)) if data is None else data
-    plain.to_csv(stem.with_suffix(".csv"), index=False, lineterminator="\n")
+    (_plain(frame) if data is None else data).to_csv(stem.with_suffix(".csv"), index=False, lineterminator="\n")
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.map(lambda text: re.sub(r"\\(.)", r"\1", text))
 
 
 def _labels(keys: list[str]) -> list[str]:
