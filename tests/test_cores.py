@@ -13,7 +13,7 @@ def twice(item, report):
 def spread(monkeypatch, **environment):
     for name, value in ({"MAX_WORKERS": "1"} | environment).items():
         monkeypatch.setenv(name, value)
-    cores.spread(twice, (3, 4), reports=2, title="train cnn", unit="epoch")
+    cores.spread(twice, (3, 4), reports=4, title="train cnn", unit="epoch")
 
 
 def test_a_log_gets_whole_lines_that_end_with_the_last_seed(monkeypatch, capsys):
