@@ -7,7 +7,7 @@ from jaxtyping import install_import_hook
 with install_import_hook("stages.architectures", "beartype.beartype"):
     from stages.architectures.build import build, load_weights, logits_of, save_weights
     from stages.architectures.closed_form import closed_form, receptive_field
-    from stages.architectures.layers import BlurPool2d, LocallyConnected2d, Normalise
+    from stages.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise
 
 from stages import params
 
@@ -116,6 +116,30 @@ def test_variant_maps_images_to_logits_with_finite_gradients_and_its_parameter_c
     parameters = list(model.parameters())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in parameters)
     assert sum(p.numel() for p in parameters) == closed_form(architecture, CANVAS, 10).parameters == PARAMETERS[key]
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_convolution_of_images_answers_with_channels_last(channels, kernel):
+    model = built(spec(kernel=kernel), (channels, 8, 8))
+    formats = []
+    model.features[0].register_forward_hook(lambda _, __, maps: formats.append(maps.is_contiguous(memory_format=torch.channels_last)))
+    logits_of(model, torch.zeros(2, channels, 8, 8, dtype=torch.uint8))
+    assert formats == [True]
+
+
+@pytest.mark.parametrize("head", ["global_average", "global_max"])
+def test_a_pooled_head_hands_the_gradient_back_with_channels_last(head):
+    leaf = torch.rand(2, 32, 7, 7).contiguous(memory_format=torch.channels_last).requires_grad_()
+    maps, formats = leaf.clone(), []  # a leaf's own gradient is laid out as the leaf is
+    maps.register_hook(lambda gradient: formats.append(gradient.is_contiguous(memory_format=torch.channels_last)))
+    built(spec(head=head), (1, 28, 28)).head(maps).sum().backward()
+    assert formats == [True]
+
+
+def test_the_global_average_is_over_the_positions_of_each_map():
+    maps = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[0.0, 0.0], [0.0, 1.0]]]])
+    assert GlobalAverage()(maps).tolist() == [[3.0, 0.25]]
 
 
 SPECS = {

@@ -1,4 +1,4 @@
-"""The layers that torch lacks: pixels to normalised floats, a convolution without shared weights, blurred pooling."""
+"""The layers that torch lacks, or has slower: pixels to normalised floats, a convolution without shared weights, blurred pooling, global average."""
 
 import torch
 import torch.nn.functional as F
@@ -83,3 +83,13 @@ class BlurPool2d(nn.Module):
         maps = F.max_pool2d(F.pad(maps, (0, pw - 1, 0, ph - 1), mode="replicate"), self.pool_size, stride=1)
         border = (int(pw > 1),) * 2 + (int(ph > 1),) * 2
         return F.conv2d(F.pad(maps, border, mode="replicate"), self.filter, stride=self.pool_size, groups=maps.shape[1])
+
+
+class GlobalAverage(nn.Module):
+    """The mean of every map over its positions.
+
+    torch's own pooling hands the gradient back with channels first, and the layers below, which have channels last, take twice as long with it.
+    """
+
+    def forward(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel"]:
+        return maps.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
