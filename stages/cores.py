@@ -68,7 +68,8 @@ _queue: "SimpleQueue[str]"
 def _share(queue: "SimpleQueue[str]") -> None:
     global _queue
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker at once; the stage speaks for it
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a worker ends at once; the stage speaks for it
+        signal.signal(ending, signal.SIG_DFL)
     _queue = queue
 
 

@@ -170,6 +170,23 @@ def test_a_job_stopped_midway_is_named_and_the_next_run_makes_another_attempt(pr
         train._finished(job, names[job], where)
 
 
+def test_a_job_that_is_stopped_while_it_trains_ends_at_once(prepared, layer, monkeypatch):
+    """Its processes that train must not outlive the one that is told to end: the service kills that after two minutes, which are paid for."""
+    monkeypatch.setenv("MAX_WORKERS", "1")
+    long = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"epochs": 100_000})})
+    where, (job,) = jobs(prepared, run=long)
+    ensure_all([job], where)
+    running, seed = layer.jobs[job.name()], layer.folder / job.name() / "1" / "model" / "seed_0"
+    deadline = time.monotonic() + 120
+    while not seed.exists():
+        assert time.monotonic() < deadline, "training never began"
+        time.sleep(0.05)
+    time.sleep(1)
+    layer.client("sagemaker").stop_training_job(TrainingJobName=job.name())
+    running.thread.join(30)
+    assert running.state["TrainingJobStatus"] == "Stopped"
+
+
 def test_a_job_that_takes_too_long_says_so_and_goes_on_once_it_may_run_longer(prepared, layer, tmp_path):
     long = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"epochs": 100_000})})
     compute(max_runtime_minutes=1)
