@@ -90,7 +90,8 @@ def _share(queue: "SimpleQueue[str]") -> None:
     global _queue
     die_with_parent()
     keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker at once; the stage speaks for it
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a worker ends at once; the stage speaks for it
+        signal.signal(ending, signal.SIG_DFL)
     _queue = queue
 
 

@@ -30,6 +30,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/SageMakerTraining"
 BUCKET = "a-bucket"
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 SPOT_SHARE = 0.25  # of the seconds that spot bills
+GRACE_SECONDS = 120  # from SIGTERM to SIGKILL
 CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": REGION}
 
 
@@ -47,6 +48,7 @@ class Layer:
     def __init__(self, folder):
         self.folder, self.jobs, self.created, self.lock = folder, {}, [], threading.RLock()
         self.throttled = 0  # how many of the next requests to make a job are refused
+        self.throttled_asks = 0  # how many of the next questions about a job are refused
         self.quota = math.inf  # jobs at once
         self.runs = True  # False: jobs are made, but stay as they are
         self.interrupt_at = {}  # name → finished seeds at which spot takes the instance away, once
@@ -126,6 +128,9 @@ class Layer:
         return {"TrainingJobArn": self.jobs[name].state["TrainingJobArn"]}
 
     def _DescribeTrainingJob(self, asked):
+        if self.throttled_asks > 0:
+            self.throttled_asks -= 1
+            raise Refused("ThrottlingException", "Rate exceeded")
         return self._job(asked["TrainingJobName"]).state
 
     def _StopTrainingJob(self, asked):
@@ -166,6 +171,7 @@ class Job:
 
     def __init__(self, layer, asked):
         self.layer, self.name, self.process, self.ending = layer, asked["TrainingJobName"], None, None
+        self.kill_at = math.inf
         self.thread = threading.Thread(target=self._live, daemon=True)
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{self.name}"
         now = time.time()
@@ -176,14 +182,13 @@ class Job:
         self.tags = asked.get("Tags", [])
 
     def stop(self, how):
-        """SIGTERM, as AWS does before it kills."""
-        self.ending = how
+        """SIGTERM to the entry point alone, as a container's end begins; SIGKILL follows if that does not end it."""
+        self.ending, self.kill_at = how, time.monotonic() + GRACE_SECONDS
         self.state |= {"TrainingJobStatus": "Stopping", "SecondaryStatus": "Stopping"}
         if not self.layer.runs:
             self.state |= {"TrainingJobStatus": "Stopped", "SecondaryStatus": how, "TrainingTimeInSeconds": 1, "BillableTimeInSeconds": 1}
         if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.terminate()
 
     def kill(self):
         self.ending = self.ending or "Stopped"
@@ -254,6 +259,8 @@ class Job:
                     return None
                 if time.monotonic() - start > limit and not self.ending:
                     self.stop("MaxRuntimeExceeded")
+                if time.monotonic() > self.kill_at:
+                    self.kill()
                 time.sleep(0.02)
         return self.process.returncode
 

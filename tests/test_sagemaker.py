@@ -5,20 +5,20 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
+import torch
 from small_data import write_prepared
 
 boto3 = pytest.importorskip("boto3", reason="the extra `sagemaker` is not installed")
 pytest.importorskip("sagemaker.core.resources", reason="the extra `sagemaker` is not installed")
 pytest.importorskip("moto.server", reason="moto is not installed")
 
-from sagemaker_layer import BUCKET, REGION, ROLE, Layer  # noqa: E402
+from sagemaker_layer import ACCOUNT, BUCKET, REGION, ROLE, Layer  # noqa: E402
 from test_pipeline import clone, finished, workspace  # noqa: E402, F401 (fixtures)
 
 from stages import params, paths  # noqa: E402
@@ -28,9 +28,10 @@ from stages.aws.settings import load  # noqa: E402
 from stages.params import ParamsError, TrainPlan  # noqa: E402
 from stages.provenance import StageError  # noqa: E402
 from stages.train.compute import local  # noqa: E402
-from stages.train.compute.sagemaker import inputs, overview, train  # noqa: E402
-from stages.train.compute.sagemaker.job import COMMAND, Place, hyperparameters, jobs_of  # noqa: E402
+from stages.train.compute.sagemaker import ensure, inputs, overview, queue, train  # noqa: E402
+from stages.train.compute.sagemaker.job import COMMAND, Place, hyperparameters, image_name, jobs_of  # noqa: E402
 from stages.train.compute.sagemaker.queue import ensure_all  # noqa: E402
+from stages.train.compute.sagemaker.service import wait  # noqa: E402
 
 SETTINGS = params.load()
 RUN = SETTINGS.variants["cnn"].run.model_copy(update={"architecture": SETTINGS.architecture.model_copy(update={"channels": (2, 4)})})
@@ -104,6 +105,7 @@ def test_the_files_are_those_of_local_training_and_a_finished_job_is_not_paid_fo
     assert there == here
     assert len(here) == 2 * 4
     state = layer.jobs[record["jobs"][0]].state
+    assert layer.jobs[record["jobs"][0]].tags == [{"Key": "project", "Value": "what-convolution-buys"}, {"Key": "variant", "Value": "cnn"}]
     assert record["billable_seconds"] == state["BillableTimeInSeconds"]
     assert record["usd"] == pytest.approx(state["BillableTimeInSeconds"] / 3600 * 0.204, abs=1e-4)
     assert trained(prepared, tmp_path / "again") == (record, here)
@@ -166,8 +168,25 @@ def test_a_job_stopped_midway_is_named_and_the_next_run_makes_another_attempt(pr
     names, _ = ensure_all([job], where)
     assert names[job] == f"{job.name()}-r1"
     layer.jobs[names[job]].stop("Stopped")
-    with pytest.raises(StageError, match=rf"job {job.name()}-r1 was stopped after 1 s, not by this program; `dvc repro` makes another attempt"):
+    with pytest.raises(StageError, match=rf"job {job.name()}-r1 was stopped after 1 s, not by this command; `dvc repro` makes another attempt"):
         train._finished(job, names[job], where)
+
+
+def test_a_job_that_is_stopped_while_it_trains_ends_at_once(prepared, layer, monkeypatch):
+    """Its processes that train must not outlive the one that is told to end: the service kills that after two minutes, which are paid for."""
+    monkeypatch.setenv("MAX_WORKERS", "1")
+    long = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"epochs": 100_000})})
+    where, (job,) = jobs(prepared, run=long)
+    ensure_all([job], where)
+    running, kept = layer.jobs[job.name()], layer.folder / job.name() / "1" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(kept.glob("*/.seed_0")):
+        assert time.monotonic() < deadline, "training never began"
+        time.sleep(0.05)
+    time.sleep(1)
+    layer.client("sagemaker").stop_training_job(TrainingJobName=job.name())
+    running.thread.join(30)
+    assert running.state["TrainingJobStatus"] == "Stopped"
 
 
 def test_a_job_that_takes_too_long_says_so_and_goes_on_once_it_may_run_longer(prepared, layer, tmp_path):
@@ -185,11 +204,25 @@ def test_a_job_that_takes_too_long_says_so_and_goes_on_once_it_may_run_longer(pr
     assert names[job] == f"{job.name()}-r1"
 
 
+@pytest.mark.parametrize("change", [{"max_wait_minutes": 300}, {"spot": "false"}])
+def test_a_job_that_spot_kept_waiting_says_so_and_goes_on_once_it_may_wait_longer_or_needs_not(prepared, layer, change):
+    layer.runs = False
+    where, (job,) = jobs(prepared)
+    ensure_all([job], where)
+    layer.jobs[job.name()].stop("MaxWaitTimeExceeded")
+    compute(max_runtime_minutes=200)  # which was not what it lacked
+    _, (failed,) = ensure_all([job], place(prepared))
+    assert "took too long and was stopped after 1 s; raise sagemaker.max_wait_minutes (it was 240) in compute.yaml" in str(failed)
+    compute(**change)
+    assert ensure_all([job], place(prepared))[0] == {job: f"{job.name()}-r1"}
+
+
 def test_a_failure_of_the_service_itself_is_attempted_again(prepared, layer, tmp_path):
     _, (job,) = jobs(prepared)
     layer.service_failures = {job.name(): "InternalServerError: We encountered an internal error. Please try again."}
     record, _ = trained(prepared, tmp_path / "out")
-    assert record["jobs"] == [f"{job.name()}-r1"]
+    assert record["jobs"] == [job.name(), f"{job.name()}-r1"]
+    assert record["billable_seconds"] == 1 + layer.jobs[f"{job.name()}-r1"].state["BillableTimeInSeconds"], "what failed is paid for, too"
 
 
 def test_an_expired_artifact_makes_the_job_again(prepared, layer, tmp_path, capsys):
@@ -197,7 +230,7 @@ def test_an_expired_artifact_makes_the_job_again(prepared, layer, tmp_path, caps
     layer.client("s3").delete_object(Bucket=BUCKET, Key=f"what-convolution-buys/jobs/{record['jobs'][0]}/output/model.tar.gz")
     again, second = trained(prepared, tmp_path / "second")
     assert second == first
-    assert again["jobs"] == [f"{record['jobs'][0]}-r1"]
+    assert again["jobs"] == [record["jobs"][0], f"{record['jobs'][0]}-r1"]
     assert "its artifact is gone" in capsys.readouterr().out
 
 
@@ -209,6 +242,20 @@ def test_throttling_is_waited_out(prepared, layer, monkeypatch, capsys):
     names, _ = ensure_all(wanted, where)
     assert list(names.values()) == [wanted[0].name()]
     assert "throttling" in capsys.readouterr().out
+
+
+def test_throttling_is_waited_out_while_a_job_runs_until_the_deadline(prepared, layer, monkeypatch, capsys):
+    layer.runs = False
+    monkeypatch.setattr(account, "RETRIES", 0)
+    where, (job,) = jobs(prepared)
+    ensure_all([job], where)
+    layer.jobs[job.name()].stop("Stopped")
+    layer.throttled_asks = 2
+    assert wait(job.name(), where.settings)["TrainingJobStatus"] == "Stopped"
+    assert capsys.readouterr().out.count("Rate exceeded; asking again") == 2
+    layer.throttled_asks = 1000
+    with pytest.raises(StageError, match=r"Rate exceeded\nThe job wcb-.* goes on and is paid for: `dvc repro` attaches to it, `.*--stop` stops it"):
+        wait(job.name(), where.settings.model_copy(update={"quota_minutes": 0.001}))
 
 
 def test_a_quota_that_is_used_up_is_waited_for_until_the_deadline(prepared, layer):
@@ -251,6 +298,18 @@ def test_no_more_jobs_run_at_once_than_allowed_and_all_are_made(prepared, layer)
     assert {layer.jobs[name].state["TrainingJobStatus"] for name in names.values()} == {"Completed"}
 
 
+def test_jobs_of_an_earlier_command_count_among_those_that_run_at_once(prepared, layer, monkeypatch):
+    layer.runs = False
+    compute(max_concurrent=1)
+    where, (first, second) = jobs(prepared, variants=("a", "b"))
+    ensure_all([first], where)
+    monkeypatch.setattr(queue, "pause", lambda _: layer.jobs[first.name()].stop("Stopped"))
+    assert first.name() in layer.jobs
+    ensure_all([second], where)
+    assert layer.jobs[first.name()].state["TrainingJobStatus"] == "Stopped"
+    assert ensure_all([second], where)[0] == {second: second.name()}, "what runs is attached to, whether or not there is room for another"
+
+
 def test_twenty_variants_are_submitted_within_seconds(prepared, layer):
     layer.runs = False
     compute(max_concurrent=20)
@@ -267,9 +326,7 @@ def test_a_job_of_the_same_content_that_somebody_just_made_is_attached_to(prepar
     layer.runs = False
     where, (job,) = jobs(prepared)
     ensure_all([job], where)
-    from stages.train.compute.sagemaker import ensure as module
-
-    monkeypatch.setattr(module, "describe", lambda name: None)  # as if it had been asked a moment before
+    monkeypatch.setattr(ensure, "describe", lambda name: None)  # as if it had been asked a moment before
     assert ensure_all([job], where)[0] == {job: job.name()}
     assert len(layer.created) == 1
 
@@ -291,7 +348,7 @@ def test_data_and_code_are_uploaded_once_and_nothing_but_them(prepared, layer, t
         assert not any("aws" in name or "sagemaker" in name for name in archive.getnames())
 
 
-def test_the_name_follows_from_whatever_changes_the_files_and_from_nothing_else(prepared, layer):
+def test_the_name_follows_from_whatever_changes_the_files_and_from_nothing_else(prepared, layer, monkeypatch):
     def name(variant="cnn", run=RUN, seeds=(0, 1)):
         return jobs(prepared, (variant,), seeds, run)[1][0].name()
 
@@ -309,9 +366,15 @@ def test_the_name_follows_from_whatever_changes_the_files_and_from_nothing_else(
     inputs.data_digest.cache_clear()
     compute()
     different.add(name())
-    assert len(different) == 7
     write_prepared(prepared)
     inputs.data_digest.cache_clear()
+    code = inputs.code_of_stage()
+    monkeypatch.setattr(inputs, "code_of_stage", lambda: code[1:])
+    inputs.code_digest.cache_clear()
+    different.add(name())
+    monkeypatch.setattr(inputs, "code_of_stage", lambda: code)
+    inputs.code_digest.cache_clear()
+    assert len(different) == 8
     compute(spot="false", max_concurrent=3, max_runtime_minutes=5, volume_gb=20)
     assert name() == first
 
@@ -360,6 +423,37 @@ def test_what_is_missing_is_named_with_the_variable_that_sets_it(prepared, layer
 
 
 @pytest.mark.parametrize(
+    ("operation", "code", "said"),
+    [
+        ("head_bucket", "301", r"the bucket 'a-bucket' is in another region than eu-central-1; set SAGEMAKER_BUCKET .*, or AWS_REGION"),
+        ("head_bucket", "403", "the bucket 'a-bucket' is not yours, or you have no right to it; set SAGEMAKER_BUCKET"),
+        ("head_bucket", "400", "the region .eu-central-1. or the credentials are wrong; set SAGEMAKER_BUCKET .*, AWS_REGION or AWS_PROFILE"),
+        ("get_caller_identity", "ExpiredToken", "AWS refuses the credentials .*; sign in again with `aws sso login`, or set AWS_PROFILE"),
+        ("get_caller_identity", "AccessDenied", "AWS does not allow get_caller_identity: no; docs/sagemaker.md lists the rights that are needed"),
+    ],
+    ids=lambda value: value if len(value) < 20 else "",
+)
+def test_what_aws_refuses_is_named_with_what_to_set(prepared, monkeypatch, operation, code, said):
+    from botocore.exceptions import ClientError
+
+    def refuse(**_):
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+    answers = {"get_caller_identity": lambda: {"Account": ACCOUNT}, operation: refuse}
+    with monkeypatch.context() as patched:
+        patched.setattr(account, "client", lambda _: SimpleNamespace(**answers))
+        with pytest.raises(StageError, match=said):
+            account.preflight(load().sagemaker)
+
+
+def test_awss_image_for_this_version_of_torch_is_found(prepared):
+    settings = load().sagemaker.model_copy(update={"image": None})
+    version = ".".join(torch.__version__.split(".")[:2])
+    image = ensure._image(image_name(settings), settings.instance_type)
+    assert re.fullmatch(rf"\d{{12}}\.dkr\.ecr\.{REGION}\.amazonaws\.com/pytorch:{version}-cpu-[a-z0-9-]+", image)
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"jobs": "epoch"}, "sagemaker.jobs = 'epoch'"),
@@ -381,12 +475,49 @@ def test_an_instance_without_a_known_price_is_refused_before_anything_is_made_un
     assert prices.usd_per_hour("ml.z9.large", 0.5) == 0.5
 
 
-def test_stopping_stops_the_jobs_of_the_project_alone(prepared, layer, capsys):
+def test_a_dry_run_says_both_ways_prices_and_changes_nothing(prepared, layer, monkeypatch, tmp_path, capsys):
+    """By hand: 100 s on two cores for three seeds are 200/3 s a seed on a core, and ml.c5.xlarge trains two at once.
+
+    One job: 90 + 2 × 66.7 = 223.3 s. A job a seed: 3 × (90 + 66.7) = 470 s. At 0.204 USD an hour, of which spot asks 40 %.
+    """
+    plan = TrainPlan(run=RUN, epochs=EPOCHS, seeds=(0, 1, 2))
+    monkeypatch.setattr(paths, "PREPARED", prepared)
+    monkeypatch.setattr(paths, "PLAN", tmp_path / "plan")
+    paths.write_json(paths.plan("train", "a"), plan.model_dump(mode="json"))
+    paths.write_json(paths.TIMINGS / "train-a.json", {"stage": "train-a", "seconds": 100.0, "cores": 2})
+    overview.print_plan({"a": plan, "b": plan})
+    said = capsys.readouterr().out
+    assert re.search(r"wcb-a-[0-9a-f]{12} +3 +to be made +223 +0\.0051\n", said)
+    assert re.search(r"wcb-b-[0-9a-f]{12} +3 +to be made +unknown +unknown\n", said)
+    limit = r"never more than 0\.82 "  # two jobs of 120 minutes on demand
+    assert re.search(r"To be paid: 2 jobs, about 0\.01 US dollars \(1 were never timed here\), " + limit, said)
+    assert re.search(r"All of it anew with `jobs: variant`: 2 jobs, about 0\.01 US dollars", said)
+    assert re.search(r"All of it anew with `jobs: seed`: 6 jobs, about 0\.01 US dollars \(3 were never timed here\), never more than 2\.45 ", said)
+    assert f"Prices: {prices.AS_OF}; spot at 40% of them\nNothing was changed\n" in said
+    assert (layer.created, objects(layer)) == ([], {})
+    assert overview._price(overview._jobs({"a": plan}, place(prepared)), load().sagemaker).startswith("1 jobs, about 0.01 US dollars, ")
+    compute(jobs="seed", spot="false")
+    overview.print_plan({"a": plan})
+    assert "To be paid: 3 jobs, about 0.03 US dollars, " in capsys.readouterr().out  # 470 / 3600 × 0.204
+
+
+def test_an_interrupted_submission_says_how_to_stop_what_was_made(prepared, layer, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(paths, "PREPARED", prepared)
+    monkeypatch.setattr(overview, "ensure_all", interrupt)
+    with pytest.raises(StageError, match=r"what was made goes on and is paid for: `python -m stages.train.compute.submit --stop` stops all"):
+        overview.submit({"a": TrainPlan(run=RUN, epochs=EPOCHS, seeds=(0,))}, False)
+
+
+def test_stopping_stops_the_jobs_of_the_project_alone_and_needs_no_role(prepared, layer, monkeypatch, capsys):
     layer.runs = False
     where, wanted = jobs(prepared, variants=("a", "b"))
     ensure_all(wanted, where)
     asked = dict(layer.jobs[wanted[0].name()].state) | {"TrainingJobName": "somebodys-wcb-job"}
     layer._CreateTrainingJob(asked)
+    monkeypatch.delenv("SAGEMAKER_ROLE")
     overview.stop_all()
     assert {name: job.state["TrainingJobStatus"] for name, job in layer.jobs.items()} == {
         wanted[0].name(): "Stopped", wanted[1].name(): "Stopped", "somebodys-wcb-job": "InProgress",
@@ -394,9 +525,19 @@ def test_stopping_stops_the_jobs_of_the_project_alone(prepared, layer, capsys):
     assert "2 jobs were running" in capsys.readouterr().out
 
 
-def test_a_local_user_imports_neither_boto3_nor_sagemaker():
-    code = "import sys, stages.train.__main__, stages.train.compute.submit; sys.exit(bool({'boto3', 'botocore', 'sagemaker'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT).returncode == 0
+@pytest.mark.slow
+def test_a_local_user_neither_installs_nor_imports_what_sagemaker_needs(workspace, tmp_path):  # noqa: F811
+    names = ("boto3", "botocore", "sagemaker", "sagemaker_core")
+    pinned = {line.split("==")[0] for line in paths.LOCK.read_text().splitlines()}
+    assert not pinned & {name.replace("_", "-") for name in names}
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write({name!r}); raise ModuleNotFoundError({name!r})")
+    workspace.lose("train@cnn")
+    assert workspace.repro("train@cnn", PYTHONPATH=str(tmp_path)) == {"train@cnn"}
+    for command in ("stages.train.compute.submit",), ("stages.deploy", "package"):
+        code, said = workspace.run("python", "-m", *command, PYTHONPATH=str(tmp_path))
+        assert code == 0, said
+    assert not (tmp_path / "imported").exists()
 
 
 # A whole pipeline in a clone, as in test_pipeline.

@@ -12,11 +12,17 @@ from stages.aws.settings import SageMaker
 from stages.provenance import StageError
 
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
+RETRIES = 8  # of a request that is throttled or not answered, with growing pauses
+THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
+
+
+class Unavailable(StageError):
+    """AWS does not answer now, and may answer later."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """What was found to be there: the number of the account, its region, our bucket in it and the role that jobs run under."""
+    """What was found to be there: the number of the account, its region, our bucket in it and the role that jobs run under ("" if none was asked for)."""
 
     number: str
     region: str
@@ -24,21 +30,19 @@ class Account:
     role: str
 
 
-def preflight(settings: SageMaker) -> Account:
+def preflight(settings: SageMaker, with_role: bool = True) -> Account:
     """Check credentials, region, bucket and role, and print where work will be sent. Changes nothing.
 
+    with_role: whether what follows makes something that runs; to look and to remove needs none.
     Raises StageError that says what is missing, which variable sets it, and an example.
     """
     _boto3()
     bucket = _need(settings.bucket, "bucket", "SAGEMAKER_BUCKET", "the S3 bucket for data, code and results", "my-bucket")
-    role = _need(settings.role, "role", "SAGEMAKER_ROLE", "the IAM role that jobs run under", "arn:aws:iam::123456789012:role/SageMakerTraining")
-    owner = ROLE.fullmatch(role)
-    if owner is None:
-        raise StageError(f"the role is {role!r}; SAGEMAKER_ROLE must be its ARN, such as arn:aws:iam::123456789012:role/SageMakerTraining")
+    role, owner = _role(settings) if with_role else ("", None)
     with errors_said():
         number = client("sts").get_caller_identity()["Account"]
-        if owner[1] != number:
-            raise StageError(f"the role {role} belongs to account {owner[1]}, but the credentials are of account {number}; set SAGEMAKER_ROLE or AWS_PROFILE")
+        if owner not in (None, number):
+            raise StageError(f"the role {role} belongs to account {owner}, but the credentials are of account {number}; set SAGEMAKER_ROLE or AWS_PROFILE")
         _check_bucket(bucket)
     print(f"AWS account {number}, region {region()}, bucket {bucket}", flush=True)
     return Account(number, region(), bucket, role)
@@ -57,8 +61,9 @@ def client(service: str) -> Any:
     """boto3's client of a service, which waits throttling out for a while. AWS_ENDPOINT_URL leads it elsewhere."""
     from botocore.config import Config
 
+    retries = 1 if service == "sts" else RETRIES  # the first that is asked: a region that does not exist is said soon
     with errors_said():
-        return session().client(service, region_name=region(), config=Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=10))
+        return session().client(service, region_name=region(), config=Config(retries={"mode": "adaptive", "max_attempts": retries}, connect_timeout=10))
 
 
 @cache
@@ -92,9 +97,9 @@ def errors_said() -> Iterator[None]:
     except (boto.SSOError, boto.TokenRetrievalError) as error:
         raise StageError(f"AWS credentials: {error}; sign in again with `aws sso login`") from None
     except (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.ReadTimeoutError, boto.ConnectionClosedError) as error:
-        raise StageError(f"AWS cannot be reached: {error}; is the region right (AWS_REGION={region()}), and the network up?") from None
+        raise Unavailable(f"AWS cannot be reached: {error}; is the region right (AWS_REGION={region()}), and the network up?") from None
     except boto.ClientError as error:
-        raise StageError(_said(error)) from None
+        raise (Unavailable if error_code(error) in THROTTLED else StageError)(_said(error)) from None
 
 
 def error_code(error: Exception) -> str:
@@ -109,6 +114,15 @@ def _said(error: Any) -> str:
     if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
         return f"AWS does not allow {error.operation_name}: {text}; docs/sagemaker.md lists the rights that are needed"
     return f"AWS refuses {error.operation_name} ({code}): {text}"
+
+
+def _role(settings: SageMaker) -> tuple[str, str]:
+    """The role, and the number of the account that it belongs to."""
+    role = _need(settings.role, "role", "SAGEMAKER_ROLE", "the IAM role that jobs run under", "arn:aws:iam::123456789012:role/SageMakerTraining")
+    owner = ROLE.fullmatch(role)
+    if owner is None:
+        raise StageError(f"the role is {role!r}; SAGEMAKER_ROLE must be its ARN, such as arn:aws:iam::123456789012:role/SageMakerTraining")
+    return role, owner[1]
 
 
 def _need(value: str | None, key: str, variable: str, what: str, example: str) -> str:

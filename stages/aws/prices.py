@@ -1,4 +1,4 @@
-"""What AWS asks, by a dated table: an estimate, not a bill."""
+"""What AWS asks, by a table that was typed in by hand and is never checked: an estimate, not a bill. docs/sagemaker.md says how to update it."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ class Deployment:
 def print_all(settings: SageMaker) -> None:
     """Print every endpoint of the project with its price, and what is left of others."""
     with errors_said():
-        deployments = _found(preflight(settings), settings)
+        deployments = _found(preflight(settings, with_role=False), settings)
     for name, one in deployments.items():
         print(f"{name}\n  endpoint  {f'{one.status}, since {one.created}' if one.status else 'none; the rest is not charged but for the storage'}")
         if one.hosting is not None:
@@ -47,13 +47,16 @@ def delete(names: list[str], everything: bool, settings: SageMaker, minutes: flo
     Raises StageError, before anything is removed, for a name under which there is nothing.
     """
     with errors_said():
-        account = preflight(settings)
+        account = preflight(settings, with_role=False)
         there = _found(account, settings)
         unknown = [name for name in names if name not in there]
         if unknown:
             raise StageError(f"there is no {', '.join(unknown)} (there is: {', '.join(there) or 'nothing'}); nothing was deleted")
         for name in there if everything else names:
-            _delete(name, account, settings, minutes)
+            try:
+                _delete(name, account, settings, minutes)
+            except KeyboardInterrupt:
+                raise StageError(f"interrupted; {name} may still be there and cost: `python -m stages.deploy list` shows what is") from None
     if everything and not there:
         print("nothing of this project is there")
 

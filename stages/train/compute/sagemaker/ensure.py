@@ -2,20 +2,23 @@
 
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
 from stages.aws import storage
-from stages.aws.account import error_code, errors_said, region, session
+from stages.aws.account import THROTTLED, error_code, errors_said, region, session
+from stages.aws.settings import SageMaker
 from stages.provenance import StageError
 from stages.train.compute.sagemaker.inputs import upload_code, upload_data
 from stages.train.compute.sagemaker.job import AWS_IMAGE, Job, Place, image_name, request
 from stages.train.compute.sagemaker.service import Description, describe, log_tail, pause, wait
 
-THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
 ATTEMPTS = 99
 TRANSIENT = ("InternalServerError", "CapacityError")  # the service's own failures, which another attempt may not meet
 TRANSIENT_ATTEMPTS = 3
+# What a job that took too long had too little of: the setting, and the limit in the job's description.
+LIMITS = {"MaxRuntimeExceeded": ("max_runtime_minutes", "MaxRuntimeInSeconds"), "MaxWaitTimeExceeded": ("max_wait_minutes", "MaxWaitTimeInSeconds")}
 RETRY = "`python -m stages.train.compute.submit --retry-failed` tries it again as it is"
 
 
@@ -23,65 +26,63 @@ class JobFailed(StageError):
     """A job has failed, and would fail again."""
 
 
-def ensure(job: Job, place: Place, retry_failed: bool = False) -> str:
+def ensure(job: Job, place: Place, retry_failed: bool = False, make_room: Callable[[], None] = lambda: None) -> str:
     """The name of the job that runs or is finished; of a new one where there is none, or none of use.
 
-    Raises JobFailed for one that would fail again, unless it is to be tried again.
+    make_room: called before one is made. Raises JobFailed for one that would fail again, unless it is to be tried again.
     """
-    name, found, attempt = latest(job)
-    if found is not None and found["TrainingJobStatus"] == "Stopping":
-        found = wait(name, place.settings.poll_seconds)
-    if found is not None:
+    made = attempts(job)
+    if made:
+        name, found = made[-1]
+        if found["TrainingJobStatus"] == "Stopping":
+            found = wait(name, place.settings)
         if found["TrainingJobStatus"] == "InProgress":
             return name
         if found["TrainingJobStatus"] == "Completed":
             if storage.exists(found["ModelArtifacts"]["S3ModelArtifacts"]):
                 return name
             print(f"job {name} is finished, but its artifact is gone; it is made again", flush=True)
-        elif not (retry_failed or worth_another_attempt(found, attempt, place)):
+        elif not (retry_failed or _may_end_otherwise(found, len(made), place.settings)):
             raise failure(job, name, found)
-        attempt += 1
-        name = job.name(attempt)
+    make_room()
+    name = job.name(len(made))
     _create(job, name, place)
     return name
 
 
-def latest(job: Job) -> tuple[str, Description | None, int]:
-    """Name, description and number of the last attempt; its description is None where there was none."""
-    name, found = job.name(), describe(job.name())
-    for attempt in range(1, ATTEMPTS):
-        following = describe(job.name(attempt)) if found is not None else None
-        if following is None:
-            return name, found, attempt - 1
-        name, found = job.name(attempt), following
-    raise StageError(f"job {name} was attempted {ATTEMPTS} times")
+def attempts(job: Job) -> list[tuple[str, Description]]:
+    """Name and description of every attempt that the service knows, the first one first."""
+    made: list[tuple[str, Description]] = []
+    while (found := describe(name := job.name(len(made)))) is not None:
+        made.append((name, found))
+        if len(made) == ATTEMPTS:
+            raise StageError(f"job {job.name()} was attempted {ATTEMPTS} times")
+    return made
 
 
-def worth_another_attempt(found: Description, attempt: int, place: Place) -> bool:
-    """Whether the same job may end otherwise: it was stopped, may now run for longer, or the service itself failed."""
-    if timed_out(found):
-        return bool(60 * place.settings.max_runtime_minutes > found["StoppingCondition"]["MaxRuntimeInSeconds"])
-    return found["TrainingJobStatus"] == "Stopped" or is_transient(found, attempt)
+def _may_end_otherwise(found: Description, made: int, settings: SageMaker) -> bool:
+    """Whether the same job may: it may now take longer, it was stopped from outside, or the service itself failed."""
+    if found.get("SecondaryStatus") in LIMITS:
+        setting, limit = LIMITS[found["SecondaryStatus"]]
+        return bool(60 * getattr(settings, setting) > found["StoppingCondition"][limit]) or (setting == "max_wait_minutes" and not settings.spot)
+    return found["TrainingJobStatus"] == "Stopped" or is_transient(found, made)
 
 
-def is_transient(found: Description, attempt: int) -> bool:
-    return str(found.get("FailureReason", "")).startswith(TRANSIENT) and attempt + 1 < TRANSIENT_ATTEMPTS
-
-
-def timed_out(found: Description) -> bool:
-    return found.get("SecondaryStatus") in ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
+def is_transient(found: Description, made: int) -> bool:
+    """Whether the service itself failed, and of the attempts that are allowed then some are left."""
+    return str(found.get("FailureReason", "")).startswith(TRANSIENT) and made < TRANSIENT_ATTEMPTS
 
 
 def failure(job: Job, name: str, found: Description) -> JobFailed:
     """What is said of a job that ended without a result."""
     head = f"variant {job.variant!r}: job {name}"
     after = f"after {found.get('TrainingTimeInSeconds', 0)} s"
-    if timed_out(found):
-        runtime, waiting = found["StoppingCondition"]["MaxRuntimeInSeconds"] // 60, found["StoppingCondition"].get("MaxWaitTimeInSeconds", 0) // 60
-        limits = f"sagemaker.max_runtime_minutes (it was {runtime}){f' and max_wait_minutes ({waiting})' if waiting else ''}"
-        return JobFailed(f"{head} took too long and was stopped {after}; raise {limits} in compute.yaml: it goes on from the seeds that are finished")
+    if found.get("SecondaryStatus") in LIMITS:
+        setting, limit = LIMITS[found["SecondaryStatus"]]
+        raised = f"raise sagemaker.{setting} (it was {found['StoppingCondition'][limit] // 60}) in compute.yaml"
+        return JobFailed(f"{head} took too long and was stopped {after}; {raised}: it goes on from the seeds that are finished")
     if found["TrainingJobStatus"] == "Stopped":
-        return JobFailed(f"{head} was stopped {after}, not by this program; `dvc repro` makes another attempt, which goes on from the seeds that are finished")
+        return JobFailed(f"{head} was stopped {after}, not by this command; `dvc repro` makes another attempt, which goes on from the seeds that are finished")
     reason = str(found.get("FailureReason", "no reason was given")).strip()
     return JobFailed(f"{head} failed {after}:\n{reason}\n{log_tail(name)}\nMend what it names and say `dvc repro` again; {RETRY}")
 

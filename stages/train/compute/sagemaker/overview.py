@@ -1,6 +1,8 @@
 """All jobs at once: make them, stop them, and say what they cost before and after."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 from tabulate import tabulate
 
@@ -11,11 +13,11 @@ from stages.aws.settings import SageMaker, load
 from stages.params import TrainPlan
 from stages.provenance import StageError
 from stages.train.compute.sagemaker import service
-from stages.train.compute.sagemaker.ensure import latest
+from stages.train.compute.sagemaker.ensure import attempts
 from stages.train.compute.sagemaker.job import Job, Place, jobs_of
 from stages.train.compute.sagemaker.queue import ensure_all
 
-STOP = "`python -m stages.train.compute.submit --stop` stops all"
+WAYS = ("variant", "seed")  # of `jobs` in compute.yaml
 START_SECONDS = 90  # assumed: what a job is billed for beside the training (the image's missing packages, data, artifact)
 
 
@@ -26,8 +28,8 @@ def submit(plans: dict[str, TrainPlan], retry_failed: bool) -> None:
     try:
         names, failures = ensure_all(jobs, place, retry_failed)
     except KeyboardInterrupt:
-        raise StageError(f"interrupted; what was made goes on and is paid for: {STOP}, `make repro` attaches to it") from None
-    print(f"{len(names)} of {len(jobs)} jobs run or are finished ({STOP})", flush=True)
+        raise StageError(f"interrupted; what was made goes on and is paid for: {service.STOP} stops all, `make repro` attaches to it") from None
+    print(f"{len(names)} of {len(jobs)} jobs run or are finished ({service.STOP} stops all)", flush=True)
     if failures:
         raise StageError("\n\n".join(str(error) for error in failures))
 
@@ -36,25 +38,40 @@ def print_plan(plans: dict[str, TrainPlan]) -> None:
     """The jobs of these variants, what there is of them, and their price. Asks, and changes nothing."""
     place = _place()
     settings = place.settings
-    hourly = prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
-    share = prices.SPOT_SHARE if settings.spot else 1.0
-    rows, total, unknown, limit = [], 0.0, 0, 0.0
+    rows, due = [], []
     for job in _jobs(plans, place):
-        name, found, _ = latest(job)
-        status = found["TrainingJobStatus"] if found else "to be made"
+        made = attempts(job)
+        name, state = (made[-1][0], made[-1][1]["TrainingJobStatus"]) if made else (job.name(), "to be made")
         seconds = estimated_seconds(job, settings)
-        paid = status in ("Completed", "InProgress")
-        usd = None if seconds is None else 0.0 if paid else seconds / 3600 * hourly * share
-        total, unknown, limit = total + (usd or 0), unknown + (usd is None), limit + (0 if paid else settings.max_runtime_minutes / 60 * hourly)
-        rows.append([name, len(job.plan.seeds), status, "unknown" if seconds is None else f"{seconds:.0f}", "unknown" if usd is None else f"{usd:.4f}"])
+        shown = ("unknown", "unknown") if seconds is None else (f"{seconds:.0f}", f"{_usd(seconds, settings):.4f}")
+        if state in ("Completed", "InProgress"):
+            shown = ("", "paid for")
+        else:
+            due.append(job)
+        rows.append([name, len(job.plan.seeds), state, *shown])
     print(tabulate(rows, headers=["job", "seeds", "state", "seconds", "US dollars"], disable_numparse=True))
-    kind = f"{settings.instance_type}{', spot' if settings.spot else ''}, at most {settings.max_concurrent} at once"
-    known = "no estimate" if rows and unknown == len(rows) else f"about {total:.2f} US dollars"
-    guess = f"{known}{f' ({unknown} were never timed here)' if unknown else ''}"
-    print(f"{len(rows)} jobs on {kind}: {guess}; never more than {limit:.2f} (max_runtime_minutes, on demand)")
+    print(f"On {settings.instance_type}{', spot' if settings.spot else ''}, at most {settings.max_concurrent} at once")
+    print(f"To be paid: {_price(due, settings)}")
+    for way in WAYS:
+        print(f"All of it anew with `jobs: {way}`: {_price(_jobs(plans, replace(place, settings=settings.model_copy(update={'jobs': way}))), settings)}")
     source = prices.AS_OF if settings.price_per_hour is None else "price_per_hour in compute.yaml"
-    print(f"Prices: {source}{f'; spot at {share:.0%} of them' if settings.spot else ''}")
+    print(f"Prices: {source}{f'; spot at {prices.SPOT_SHARE:.0%} of them' if settings.spot else ''}")
     print("Nothing was changed")
+
+
+def _price(jobs: Sequence[Job], settings: SageMaker) -> str:
+    """In words: how many jobs, about how much, and never more than what."""
+    seconds = [estimated_seconds(job, settings) for job in jobs]
+    known = [one for one in seconds if one is not None]
+    about = f"about {_usd(sum(known), settings):.2f} US dollars" if known or not jobs else "no estimate"
+    untimed = f" ({len(seconds) - len(known)} were never timed here)" if len(known) < len(seconds) else ""
+    limit = len(jobs) * settings.max_runtime_minutes / 60 * prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
+    return f"{len(jobs)} jobs, {about}{untimed}, never more than {limit:.2f} (max_runtime_minutes, on demand)"
+
+
+def _usd(seconds: float, settings: SageMaker) -> float:
+    hourly = prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
+    return seconds / 3600 * hourly * (prices.SPOT_SHARE if settings.spot else 1.0)
 
 
 def print_cost() -> None:
@@ -63,12 +80,12 @@ def print_cost() -> None:
     rows = [[record["stage"], record["instance_type"], len(record["jobs"]), record["billable_seconds"], f"{record['usd']:.4f}"] for record in records]
     print(tabulate(rows, headers=["stage", "instance", "jobs", "billed seconds", "US dollars"], disable_numparse=True))
     total, jobs = sum(record["usd"] for record in records), sum(len(record["jobs"]) for record in records)
-    print(f"{total:.2f} US dollars in {jobs} jobs, by the price list of {prices.AS_OF}")
+    print(f"{total:.2f} US dollars in {jobs} jobs: billed seconds × the price when each was fetched; what counts is AWS's bill")
 
 
 def stop_all() -> None:
     """Stop every job of the project that runs."""
-    _place()
+    preflight(load().sagemaker, with_role=False)
     names = list(service.running())
     for name in names:
         service.stop(name)

@@ -4,24 +4,31 @@ from collections.abc import Iterable
 
 from stages.train.compute.sagemaker.ensure import JobFailed, ensure
 from stages.train.compute.sagemaker.job import Job, Place
-from stages.train.compute.sagemaker.service import describe, pause
+from stages.train.compute.sagemaker.service import describe, pause, running
 
 
 def ensure_all(jobs: Iterable[Job], place: Place, retry_failed: bool = False) -> tuple[dict[Job, str], list[JobFailed]]:
-    """Ensure every job, with at most max_concurrent unfinished at once. Returns their names, and what is said of those that failed before.
+    """Ensure every job, with at most max_concurrent of the project's unfinished at once, those of earlier commands included.
 
-    Ends when the last is made; a failed one does not hold up the others.
+    Returns their names, and what is said of those that failed before. Ends when the last is made; a failed one does not
+    hold up the others.
     """
     names: dict[Job, str] = {}
     failures: list[JobFailed] = []
-    unfinished: set[str] = set()
-    for job in jobs:
-        while len(unfinished) >= place.settings.max_concurrent:
-            unfinished = {name for name in unfinished if _goes_on(name)}
-            if len(unfinished) >= place.settings.max_concurrent:
+    unfinished = set(running())
+    limit = place.settings.max_concurrent
+
+    def make_room() -> None:
+        if len(unfinished) >= limit:
+            print(f"{len(unfinished)} jobs run, and sagemaker.max_concurrent is {limit}: the next one waits for an end", flush=True)
+        while len(unfinished) >= limit:
+            unfinished.intersection_update([name for name in unfinished if _goes_on(name)])
+            if len(unfinished) >= limit:
                 pause(place.settings.poll_seconds)
+
+    for job in jobs:
         try:
-            names[job] = ensure(job, place, retry_failed)
+            names[job] = ensure(job, place, retry_failed, make_room)
             unfinished.add(names[job])
         except JobFailed as error:
             failures.append(error)

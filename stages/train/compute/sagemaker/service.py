@@ -5,12 +5,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from stages.aws.account import client, errors_said, region
+from stages.aws.account import Unavailable, client, errors_said, region
 from stages.aws.names import PREFIX
+from stages.aws.settings import SageMaker
+from stages.provenance import StageError
 
 UNKNOWN = ("Could not find", "Requested resource not found")  # the code alone, ValidationException, also covers real mistakes
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 LOG_LINES = 15
+STOP = "`python -m stages.train.compute.submit --stop`"
 
 Description = dict[str, Any]
 
@@ -31,19 +34,30 @@ def describe(name: str) -> Description | None:
     return found
 
 
-def wait(name: str, poll_seconds: float) -> Description:
-    """Ask until the job has ended, and say when its state changes."""
-    said = ""
+def wait(name: str, settings: SageMaker) -> Description:
+    """Ask until the job has ended, and say when its state changes.
+
+    Raises StageError if AWS gives no answer, for throttling or a broken network, for `quota_minutes`.
+    """
+    said, answered = "", time.monotonic()
     while True:
-        found = describe(name)
+        try:
+            found = describe(name)
+        except Unavailable as error:
+            if time.monotonic() > answered + 60 * settings.quota_minutes:
+                raise StageError(f"{error}\nThe job {name} goes on and is paid for: `dvc repro` attaches to it, {STOP} stops it") from None
+            print(f"job {name}: {error}; asking again", flush=True)
+            pause(settings.poll_seconds)
+            continue
         assert found is not None, f"{name} was there"
+        answered = time.monotonic()
         state = str(found.get("SecondaryStatus", found["TrainingJobStatus"]))
         if state != said:
             print(f"job {name}: {state}", flush=True)
             said = state
         if found["TrainingJobStatus"] not in ("InProgress", "Stopping"):
             return found
-        pause(poll_seconds)
+        pause(settings.poll_seconds)
 
 
 def pause(seconds: float) -> None:

@@ -13,10 +13,10 @@ from stages.aws.account import client, errors_said, preflight
 from stages.aws.settings import load
 from stages.params import Run, TrainPlan
 from stages.provenance import StageError
-from stages.train.compute.sagemaker.ensure import ensure, failure, is_transient, latest
+from stages.train.compute.sagemaker.ensure import attempts, ensure, failure, is_transient
 from stages.train.compute.sagemaker.job import Job, Place, jobs_of
 from stages.train.compute.sagemaker.queue import ensure_all
-from stages.train.compute.sagemaker.service import Description, wait
+from stages.train.compute.sagemaker.service import STOP, Description, wait
 
 
 def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
@@ -35,19 +35,20 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
         ended = [_finished(job, names[job], place) for job in jobs]
         records = [_fetch(job, found, out) for job, found in zip(jobs, ended, strict=True)]
     except KeyboardInterrupt:
-        stop = "`python -m stages.train.compute.submit --stop` stops them"
-        raise StageError(f"interrupted; the jobs of {variant!r} go on and are paid for: {stop}, `dvc repro` attaches to them") from None
-    billable = sum(found["BillableTimeInSeconds"] for found in ended)
+        raise StageError(f"interrupted; the jobs of {variant!r} go on and are paid for: {STOP} stops them, `dvc repro` attaches to them") from None
+    paid = [(name, found.get("BillableTimeInSeconds", 0)) for job in jobs for name, found in attempts(job)]  # those without a result, too
+    billable = sum(seconds for _, seconds in paid)
     usd = round(billable / 3600 * hourly, 4)
     theirs, ours = records[0]["packages"]["torch"].split("+")[0], version("torch").split("+")[0]
     if theirs != ours:
         print(f"train {variant}: trained with torch {theirs}, not with {ours} as here; the last bits may differ", flush=True)
-    print(f"train {variant}: {billable} s billed on {settings.instance_type}, about {usd:.3f} US dollars", flush=True)
+    counted = f"{len(paid)} {'job' if len(paid) == 1 else 'jobs'}"
+    print(f"train {variant}: {counted}, {billable} s billed on {settings.instance_type}, about {usd:.3f} US dollars", flush=True)
     return {
         "backend": "sagemaker",
         "device": "cpu",
         "instance_type": settings.instance_type,
-        "jobs": [found["TrainingJobName"] for found in ended],
+        "jobs": [name for name, _ in paid],
         "billable_seconds": billable,
         "usd": usd,
         "core_seconds": sum(record["train_seconds"] * min(record["cores"], len(job.plan.seeds)) for job, record in zip(jobs, records, strict=True)),
@@ -58,10 +59,10 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
 def _finished(job: Job, name: str, place: Place) -> Description:
     """Wait for a job; one that the service itself let fail is attempted again."""
     while True:
-        found = wait(name, place.settings.poll_seconds)
+        found = wait(name, place.settings)
         if found["TrainingJobStatus"] == "Completed":
             return found
-        if not is_transient(found, latest(job)[2]):
+        if not is_transient(found, len(attempts(job))):
             raise failure(job, name, found)
         name = ensure(job, place)
 
