@@ -9,9 +9,11 @@ import subprocess
 import sys
 
 import fake_results
+import pypandoc
 import pypdf
 import pytest
 import small_data
+from report_content import NUMBER, Page, pressed, printed_text, typst_alts, typst_references
 from ruamel.yaml import YAML
 
 from stages import paths
@@ -145,6 +147,72 @@ def test_both_reports_number_every_figure_and_table_of_the_sources(page, printed
         assert re.match(r"[^<]*<figure[^>]*>\s*<figcaption>", page[page.index(f'<div id="{name}" class="quarto-float">') :].partition(">")[2]), name
     assert page.count('src="data:image/svg+xml;base64,') == len(figures)
     assert sum(len(part.get("/Resources", {}).get("/XObject", {})) for part in printed.pages) >= len(figures)
+
+
+@pytest.fixture(scope="session")
+def both(root, page, written, tmp_path_factory):
+    """The page's content, and the typst that the PDF is set from."""
+    folder, out = tmp_path_factory.mktemp("typst") / "project", tmp_path_factory.mktemp("out")
+    shutil.copytree(root / "written", folder)
+    embedded.render(folder, out)
+    assert (out / "index.html").read_text(encoding="utf-8") == page
+    return Page(page), (folder / "report.typ").read_text(encoding="utf-8")
+
+
+def test_the_two_documents_refer_to_the_same_targets_in_the_same_order(both):
+    content, typst = both
+    assert len(content.references) > 30
+    assert [target for target, _ in content.references] == typst_references(typst)
+
+
+def test_the_two_documents_describe_their_figures_alike(both):
+    content, typst = both
+    assert len(content.alts) >= 15
+    assert content.alts == typst_alts(typst)
+
+
+def assert_printed(content, printed):
+    """That the PDF has every row of the page's tables, cell by cell, and each of the two every measured number of the other."""
+    text = printed_text(printed)
+    rows, numbers = ["".join(row) for table in content.tables for row in table], set(NUMBER.findall(content.text))
+    assert len(rows) > 100
+    assert len(numbers) > 200
+    assert [row for row in rows if pressed(row) not in pressed(text)] == []
+    assert [number for number in numbers if number not in pressed(text)] == []
+    assert [number for number in re.findall(r"[−+]?\d+\.\d\d+", text) if number not in pressed(content.text)] == []
+
+
+def test_the_pdf_has_every_cell_and_every_number_of_the_page(both, printed):
+    assert_printed(both[0], printed)
+
+
+def test_the_page_has_what_pandoc_alone_reads_in_the_sources(root, both, written):
+    """Without the filter, the template and the numbering of the embedded renderer."""
+    text, _ = document.checked(root / "written")
+    bare = Page(pypandoc.convert_text(text, "html5", embedded.READER, extra_args=["--columns=9999", "--mathml"]))
+    content = both[0]
+    numbered = {f"@{target}": label for target, label in content.references}
+    assert content.tables == [[[re.sub(r"@tbl-[\w-]+", lambda name: numbered[name[0]], cell) for cell in row] for row in table] for table in bare.tables]
+    assert [(level, re.sub(r"^[\d.]+ ", "", text)) for level, text in content.headings] == bare.headings
+    assert len(content.alts) == len(bare.alts)
+
+
+@pytest.mark.skipif(not shutil.which("quarto"), reason="no `quarto` on PATH, so its report cannot be compared with the embedded one")
+@pytest.mark.slow
+def test_quarto_renders_the_same_content(root, both, written, tmp_path):
+    folder, out = tmp_path / "project", tmp_path / "out"
+    shutil.copytree(root / "written", folder)
+    out.mkdir()
+    quarto.render(folder, out)
+    by_quarto, content = Page((out / "index.html").read_text(encoding="utf-8")), both[0]
+    assert by_quarto.headings == content.headings
+    assert by_quarto.tables == content.tables
+    assert by_quarto.alts == content.alts
+    assert by_quarto.references == content.references
+    assert set(NUMBER.findall(by_quarto.text)) == set(NUMBER.findall(content.text))
+    reader = pypdf.PdfReader(out / "report.pdf")
+    assert_printed(content, reader)
+    assert [(depth, text.replace("’", "'")) for depth, text in outline(reader.outline)] == headings(written)
 
 
 def test_every_reference_leads_to_the_number_that_it_names(page):
@@ -424,12 +492,26 @@ def test_when_quarto_warns_the_old_report_stays(root, tmp_path):
     assert (other / "data/report/index.html").read_bytes() == (root / "data/report/index.html").read_bytes()
 
 
-def test_quarto_is_not_even_started_on_a_wrong_source(small, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", renderer.RENDERERS)
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("@fig-none", "the reference @fig-none has no target"),
+        ("{{< var facts.none >}}", "there is no variable facts.none"),
+        ('![Caption](none.svg){#fig-a fig-alt="Alt"}', "the image none.svg is missing"),
+        ("### Again {#sec-first}", "the id sec-first is already that of index.qmd:5"),
+        ("| " + "a" * 60 + " | " + "b" * 60 + " |\n|:--|:--|\n| 1 | 2 |", "the table is wider than the page (124 of 92 characters); split or transpose it"),
+    ],
+)
+def test_both_renderers_refuse_a_fault_in_one_message_before_they_write(name, mistake, said, small, tmp_path, monkeypatch):
     folder, add = small
-    add("@fig-none")
+    add(mistake)
     monkeypatch.setenv("PATH", fake_quarto(tmp_path / "bin", f"touch {tmp_path}/started; {WHOLE}")["PATH"])
-    with pytest.raises(StageError, match="the reference @fig-none has no target"):
-        quarto.render(folder, tmp_path)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StageError) as refused:
+        renderer.RENDERERS[name](folder, tmp_path / "out")
+    assert str(refused.value) == f"the report's sources have 1 problem; nothing was rendered\n  index.qmd:9: {said}"
+    assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "started").exists()
 
 

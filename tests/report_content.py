@@ -1,0 +1,84 @@
+"""What a reader finds in a rendered report, read from its HTML, its PDF or the typst that its PDF is set from."""
+
+import re
+from html.parser import HTMLParser
+
+NUMBER = re.compile(r"[−+]?\d[\d,]*(?:\.\d+)?")
+VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+
+
+class Page(HTMLParser):
+    """Of the page's <main>, or of all if it has none: headings as (level, text), tables as rows of cells, alts, references as (id, text), text.
+
+    The text is without mathematics. Works for pandoc's pages and for Quarto's.
+    """
+
+    def __init__(self, page):
+        super().__init__()
+        self.headings, self.tables, self.alts, self.references, self.text = [], [], [], [], ""
+        self._open, self._kept = [], []  # tags and classes; texts of those that are asked for
+        main = re.search(r"<main\b.*</main>", page, re.DOTALL)
+        self.feed(main[0] if main else page)
+        self.headings = [(level, words(text)) for level, text in self.headings]
+        self.tables = [[[words(cell) for cell in row] for row in table] for table in self.tables]
+        self.references = [(target, words(text)) for target, text in self.references]
+        self.text = words(self.text)
+
+    def handle_starttag(self, tag, attributes):
+        about = dict(attributes)
+        if tag == "img":
+            self.alts.append(about.get("alt", ""))
+        if tag in VOID:
+            return
+        self._open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th", "h2", "h3", "h4") or (tag == "a" and "quarto-xref" in (about.get("class") or "")):
+            self._kept.append([len(self._open), tag, about.get("href", "")[1:], ""])
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        if self._kept and self._kept[-1][0] == len(self._open):
+            _, kind, target, text = self._kept.pop()
+            if self._kept:
+                self._kept[-1][3] += text
+            if kind in ("td", "th"):
+                self.tables[-1][-1].append(text)
+            elif kind == "a":
+                self.references.append((target, text))
+            else:
+                self.headings.append((int(kind[1]), text))
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if {"script", "style", "annotation"} & set(self._open):
+            return
+        self.text += "" if "math" in self._open else data
+        if self._kept:
+            self._kept[-1][3] += data
+
+
+def words(text):
+    """With one kind of quotation mark and of space."""
+    return " ".join(re.sub("[‘’]", "'", text).replace("“", '"').replace("”", '"').split())
+
+
+def pressed(text):
+    """Without spaces and hyphens: what a line's end in a PDF may have added or taken."""
+    return re.sub(r"[\s\u00ad-]", "", words(text))
+
+
+def printed_text(reader):
+    """Of a pypdf.PdfReader."""
+    return "\n".join(page.extract_text() for page in reader.pages)
+
+
+def typst_references(source):
+    return re.findall(r"#ref\(<([\w-]+)>", source)
+
+
+def typst_alts(source):
+    return [re.sub(r"\\(.)", r"\1", alt) for alt in re.findall(r'#box\(image\("[^"]*", alt: "((?:[^"\\]|\\.)*)"\)\)', source)]
