@@ -7,6 +7,7 @@ from stages.architectures.closed_form import ClosedForm, closed_form
 from stages.params import Architecture
 
 WIDEST = 4  # times the widths that the search begins with
+MOST = 4000  # widths of the first layer that are tried, evenly spaced
 Widths = tuple[int, ...]
 # Of each quantity, the numbers that have to agree; none where it has no meaning.
 QUANTITIES: dict[str, Callable[[ClosedForm], tuple[int, ...]]] = {
@@ -63,7 +64,7 @@ def matched_widths(
 def _candidates(begin: Widths, off: Callable[[Widths], float]) -> Iterator[Widths]:
     """All layers but the last scaled alike; of the last, the two widths on either side of the target."""
     *others, _ = begin
-    for first in range(1, WIDEST * begin[0] + 1) if others else (1,):
+    for first in range(1, WIDEST * begin[0] + 1, -(-WIDEST * begin[0] // MOST)) if others else (1,):
         scaled = tuple(max(1, round(units * first / begin[0])) for units in others)
         low, high = 1, 2
         while off((*scaled, high)) < 0:  # costs grow with the last layer's width

@@ -1,5 +1,6 @@
 """The blocks of params.yaml as frozen, strictly checked objects."""
 
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -9,8 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from stages.params.messages import ParamsError, mistake, must_be_one_of
 
-Positive = Annotated[int, Field(ge=1)]
+# The upper limits lie beyond anything that could be run; they keep a slip of the finger from asking for terabytes, or years.
+Positive = Annotated[int, Field(ge=1, le=10**9)]
 Natural = Annotated[int, Field(ge=0)]
+Few = Annotated[int, Field(ge=1, le=1000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -27,11 +30,12 @@ def _or_else(allowed: str) -> WrapValidator:
 
 
 # Strict(False): what a WrapValidator hands on is Python's list, which a strict tuple refuses.
-Pair = Annotated[Positive | Annotated[tuple[Positive, Positive], Strict(False)], _or_else("a whole number from 1 up, or [height, width] of two such")]
+Pair = Annotated[Few | Annotated[tuple[Few, Few], Strict(False)], _or_else("a whole number from 1 up to 1000, or [height, width] of two such")]
+Widths = Annotated[tuple[Positive, ...], Field(max_length=1000)]
 Size = Annotated[Positive | Literal["all"], _or_else("a whole number from 1 up, or all")]
 OwnSize = Annotated[Positive | Literal["protocol"], _or_else("a whole number from 1 up, or protocol")]
 Layout = Annotated[
-    Annotated[str, Field(pattern=r"^(original|permuted|patches_[1-9][0-9]*)$")],
+    Annotated[str, Field(pattern=r"^(original|permuted|patches_[1-9][0-9]{0,3})$")],
     _or_else("original, permuted, or patches_ and the side of a patch, such as patches_4"),
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
@@ -51,7 +55,7 @@ class Protocol(Block):
     epochs: Positive
     seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
     few_seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
-    margin: Natural
+    margin: Annotated[int, Field(ge=0, le=1000)]
     probe_images: Annotated[int, Field(ge=2)]
     variants: Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -59,7 +63,7 @@ class Protocol(Block):
     def _nothing_stands_twice(self) -> Self:
         for name in ("seeds", "few_seeds", "variants"):
             listed = getattr(self, name)
-            twice = sorted({item for item in listed if listed.count(item) > 1})
+            twice = sorted(item for item, times in Counter(listed).items() if times > 1)
             if twice:
                 raise mistake(f"{name} {list(listed)} name {twice} more than once; each may stand once")
         others = sorted(set(self.few_seeds) - set(self.seeds))
@@ -87,8 +91,8 @@ class Data(Block):
 
 class Eda(Block):
     images: Annotated[int, Field(ge=2)]
-    max_distance: Positive
-    samples_per_class: Positive
+    max_distance: Few
+    samples_per_class: Few
     object_threshold: Annotated[float, Field(ge=0, lt=1)]
     variance_shares: Annotated[tuple[Fraction, ...], Field(min_length=1)]
     twonn_discard: Annotated[float, Field(ge=0, lt=1)]
@@ -97,7 +101,7 @@ class Eda(Block):
 
 class Architecture(Block):
     connectivity: Literal["conv", "locally_connected", "fully_connected", "resnet18"]
-    channels: tuple[Positive, ...]
+    channels: Widths
     kernel: Pair
     dilation: Pair
     padding: Literal["zero", "valid", "reflect", "circular"]
@@ -108,7 +112,7 @@ class Architecture(Block):
     norm: Literal["none", "batch"]
     activation: Literal["relu", "gelu", "tanh"]
     head: Literal["flatten", "global_average", "global_max"]
-    hidden: tuple[Positive, ...]
+    hidden: Widths
 
     @model_validator(mode="after")
     def _layers_are_there(self) -> Self:
@@ -195,15 +199,15 @@ class Family(Block):
 
 class Probe(Block):
     calibration_images: Size
-    bins: Positive
+    bins: Few
     images: Annotated[int, Field(ge=2)]
     field_share: Fraction
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2, le=1000)]
     ridge_penalty: Annotated[float, Field(gt=0)]
-    drawn_images: Positive
-    drawn_channels: Positive
-    drawn_places: Positive
-    hard_images: Positive
+    drawn_images: Few
+    drawn_channels: Few
+    drawn_places: Few
+    hard_images: Few
 
 
 class Inference(Block):
@@ -213,7 +217,7 @@ class Inference(Block):
     smallest_effect: Fraction
     min_seeds: Annotated[int, Field(ge=2)]
     verdict_seeds: Annotated[int, Field(ge=2)]
-    resamples: Positive
+    resamples: Annotated[int, Field(ge=1, le=10**6)]
     match_tolerance: Fraction
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stages import params, paths, provenance
 from stages.plan.matches import misses
+from stages.plan.size import refuse_too_large
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     only_check = parser.parse_args().check
     settings = params.load()
     params.load_hypotheses(settings)
+    refuse_too_large(settings)
     for warning in misses(settings):
         print(warning, file=sys.stderr)
     if only_check:

@@ -25,7 +25,7 @@ def gather(variant: str, run: Run, seeds: tuple[int, ...], prepared: Path, runs:
     finished, diverged = ([one for one in found if ("diverged" in one) is so] for so in (False, True))
     folders = [runs / f"seed_{one['seed']}" for one in finished]
     labels = load_file(prepared / "test.safetensors")["labels"]
-    predicted = np.array([np.load(folder / "predicted.npy") for folder in folders], np.int16).reshape(-1, len(labels))
+    predicted = np.array([np.load(folder / "predicted.npy", allow_pickle=False) for folder in folders], np.int16).reshape(-1, len(labels))
     save_file({"predicted": predicted, "correct": (predicted == labels).astype(np.uint8)}, out / "predictions.safetensors")
     curves = [row for folder in folders for row in paths.read_json(folder / "curves.json")]
     paths.write_csv(out / "curves.csv", CURVES, curves)

@@ -1,7 +1,7 @@
 """Train the seeds of one variant in jobs: the counterpart of compute/local.py."""
 
+import gzip
 import tarfile
-import tempfile
 import zlib
 from importlib.metadata import version
 from pathlib import Path
@@ -71,16 +71,16 @@ def _fetch(job: Job, found: Description, out: Path) -> dict[str, Any]:
     """Unpack the seeds of a job into `out`. Returns the job's own record."""
     uri = found["ModelArtifacts"]["S3ModelArtifacts"]
     bucket, key = storage.split(uri)
-    with tempfile.TemporaryDirectory(dir=paths.PARTIAL) as folder:
-        packed, unpacked = Path(folder) / "model.tar.gz", Path(folder) / "model"
+    with paths.scratch_folder(found["TrainingJobName"]) as folder:
+        packed, unpacked = folder / "model.tar.gz", folder / "model"
         with errors_said():
             client("s3").download_file(bucket, key, str(packed))
         again = "delete that object, and `dvc repro` makes the job again"
         try:
             with tarfile.open(packed) as archive:
                 archive.extractall(unpacked, filter="data")
-        except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise StageError(f"{uri} cannot be unpacked ({error}); {again}") from None
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise StageError(f"{uri} cannot be unpacked ({' '.join(str(error).split())}); {again}") from None
         for seed in job.plan.seeds:
             if not (unpacked / f"seed_{seed}").is_dir():
                 raise StageError(f"{uri} lacks seed {seed} of variant {job.variant!r}; {again}")
