@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 SAGEMAKER := $(VENV)/ready-sagemaker
+BENCH := .venv-bench
 # The address of an index of CPU builds of torch; empty: the usual build, with CUDA on Linux.
 TORCH_INDEX ?=
 # One process a core. Consecutive tests, which may share what is costly to make, go to the same process; an idle one takes some.
@@ -13,7 +14,7 @@ TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv sagemaker repro quick compare test test-fast check check-params times lock
+.PHONY: help venv sagemaker repro quick compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,10 +71,30 @@ check-params: $(READY) ## Say what is wrong with params.yaml or hypotheses.yaml,
 times: $(READY) ## What each stage took when it last ran here
 	@python -m stages.provenance
 
+bench: $(BENCH)/ready ## Images trained a second, beside PyTorch's loop, Lightning and Keras: make bench ARGS="--rounds 3"
+	@dvc repro --quiet download
+	@python -m bench $(ARGS)
+
+bench-accuracy: $(READY) ## Seconds to a published accuracy, beside the published loop; takes long
+	@dvc repro --quiet download
+	@python -m bench.accuracy $(ARGS)
+
+bench-scaling: $(READY) ## What make repro costs as variants are added; takes long
+	@python -m bench.scaling $(ARGS)
+
+# It sees what .venv has, so that everybody runs on the same torch.
+$(BENCH)/ready: $(READY) bench/requirements.lock
+	$(BIN)/python -m venv $(BENCH)
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$($(BENCH)/bin/python -c "import site; print(site.getsitepackages()[0])")/venv.pth
+	$(BENCH)/bin/python -m pip install --quiet --progress-bar off --disable-pip-version-check --no-deps -r bench/requirements.lock
+	@touch $@
+
 lock: ## Pin every version again from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra sagemaker --extra sagemaker-dev --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file all.tmp
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --quiet --constraint all.tmp --output-file lock.tmp
 	(echo "# The CUDA side of torch on Linux. \`make lock\` writes this file."; grep -E '^(nvidia|cuda|triton)' lock.tmp) > requirements-cuda.lock
 	(echo "# Every version that the project runs on. \`make lock\` writes this file from pyproject.toml."; grep -vE '^(nvidia|cuda|triton)' lock.tmp) > requirements.lock
 	(echo "# What SageMaker needs beside these, and its tests. \`make lock\` writes this file."; grep -vxFf lock.tmp all.tmp) > requirements-sagemaker.lock
-	rm lock.tmp all.tmp
+	uv pip compile bench/requirements.in --constraint requirements.lock --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file bench.tmp
+	(echo "# What the bench needs beside these. \`make lock\` writes this file from requirements.in."; grep -vxFf lock.tmp bench.tmp | grep -vE '^(nvidia|cuda|triton)') > bench/requirements.lock
+	rm lock.tmp all.tmp bench.tmp

@@ -1,0 +1,79 @@
+"""Images a second of this project and of what a user would run instead, side by side: `make bench`, or `python -m bench`."""
+
+import argparse
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+
+from tabulate import tabulate
+
+from bench import flops, machine, table
+from bench.contestants import PEAK
+from bench.data import OUT, TRAIN, arrays, torchvision_root
+from bench.rounds import EACH_CORE, ONE_CORE, OTHERS_PYTHON, Block, run_rounds
+from stages import params, paths, provenance
+
+NETS = {"lab_cnn_3": 1, "lab_mlp": 5}  # variants of params.yaml, and how many times `--images` an epoch has, for blocks of like length
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--images", type=int, default=3840, help=f"of one epoch of the convolutional net, at most {TRAIN} (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="in which everybody trains one epoch (default: %(default)s)")
+    arguments = parser.parse_args()
+    if not 128 <= arguments.images <= TRAIN or arguments.rounds < 1:
+        raise provenance.StageError(f"--images is {arguments.images} and --rounds {arguments.rounds}; allowed are 128 to {TRAIN} images, and rounds from 1 up")
+    if not OTHERS_PYTHON.exists():
+        raise provenance.StageError(f"{OTHERS_PYTHON.relative_to(paths.ROOT)} is missing, with which the others run; `make bench` installs it")
+    arrays()  # refuses another dataset before anything is started
+    torchvision_root()
+    began = time.monotonic()
+    absent: list[str] = []
+    nets = {net: min(TRAIN, times * arguments.images) for net, times in NETS.items()}
+    blocks = list(_tell(run_rounds(nets, arguments.rounds, lambda name, words: _started(absent, name, words))))
+    parts = ["# Images trained a second"]
+    for net in nets:
+        parts += [f"## {net}", _section(net, [block for block in blocks if block.net == net]), *absent]
+    parts += [*machine.description(OTHERS_PYTHON), flops.HOW, _how(arguments.rounds, time.monotonic() - began)]
+    rows = [{**dataclasses.asdict(block), "rate": block.rate} for block in blocks]
+    paths.write_csv(OUT / "speed.csv", list(rows[0]), rows)
+    text = "\n\n".join(parts) + "\n"
+    with paths.whole_file(OUT / "speed.md") as partial:
+        partial.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _tell(blocks: Iterator[Block]) -> Iterator[Block]:
+    for block in blocks:
+        if block.contestant != PEAK:
+            print(f"{block.net}, round {block.round}: {block.contestant}, {block.mode}: {block.rate:,.0f} images/s", flush=True)
+        yield block
+
+
+def _started(absent: list[str], name: str, words: str) -> None:
+    print(f"{name}: {words}", flush=True)
+    if words != "ready":
+        absent.append(f"{name} {words}.")
+
+
+def _section(net: str, blocks: list[Block]) -> str:
+    costs = flops.training_flops(params.load().variant(net).run.architecture, (1, 28, 28), 10)
+    lines = tabulate(table.rows_of(blocks, costs), table.HEADER, tablefmt="github", disable_numparse=True)
+    one, all_cores = (table.peak(blocks, mode) / 1e9 for mode in (ONE_CORE, EACH_CORE))
+    best = " with ".join(table.best_other(table.rates_of(blocks)))
+    return f"{lines}\n\nBest other: {best}. Peak: {one:.0f} GFLOP/s on one core, {all_cores:.0f} on all; training with one image takes {costs / 1e6:.2f} MFLOP."
+
+
+def _how(rounds: int, seconds: float) -> str:
+    return (
+        f"Rates: median over {rounds} rounds, and range. In every round everybody trains one epoch in turn, in another order; one before does not count; "
+        "no evaluation, no files. One core: a process that may use that core alone. Default threads: one process, as its user starts it. "
+        f"A process a core: {len(os.sched_getaffinity(0))} such processes at once, for several seeds; the slowest counts. Ratios are of the whole machine, "
+        "each with the better of its two ways, within each round. CPU seconds are those of all threads: what else the machine does moves them less. "
+        f"The whole bench took {seconds:.0f} s."
+    )
+
+
+if __name__ == "__main__":
+    provenance.run(main)

@@ -1,0 +1,33 @@
+"""This project: the epochs of stages.train.run.train_run, in a process set up as a training's worker is."""
+
+import time
+
+import torch
+
+from bench.contestants import Train
+from bench.data import TRAIN, arrays
+from stages import params
+from stages.architectures.build import build
+from stages.cores import keep_freed_memory
+from stages.seeds import stream
+from stages.train.data import Split
+from stages.train.run import _epochs
+
+
+def trainer(net: str, images: int) -> Train:
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    torch.set_deterministic_debug_mode("error")
+    data = arrays()
+    images = min(images, TRAIN)
+    split = Split(torch.from_numpy(data["train_images"][:images]).unsqueeze(1), torch.from_numpy(data["train_labels"][:images]))
+    run = params.load().variant(net).run
+    model = build(run.architecture, (1, 28, 28), 10, [0.0], [1.0], torch.Generator().manual_seed(0))
+    epochs = _epochs(model, run.recipe, split, steps=2**40, order=stream("order", 0))
+
+    def train() -> float:
+        start = time.perf_counter()
+        next(epochs)
+        return time.perf_counter() - start
+
+    return train

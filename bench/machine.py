@@ -1,0 +1,41 @@
+"""What a time was measured on, and with what."""
+
+import importlib.metadata
+import os
+import subprocess
+from pathlib import Path
+
+from stages.provenance import machine
+
+PACKAGES = ("torch", "lightning", "keras", "jax", "tensorflow-cpu")
+BFLOAT16 = {"avx512_bf16", "amx_bf16"}
+
+
+def description(others_python: Path) -> list[str]:
+    """Lines: CPU, cores, versions, the types that it multiplies natively, and how busy it was with other things."""
+    here = machine()
+    bfloat16 = sorted(BFLOAT16 & _flags())
+    has = f"The CPU multiplies bfloat16 ({', '.join(bfloat16)}); nobody here uses it." if bfloat16 else "The CPU has no bfloat16."
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    return [
+        f"CPU: {here['cpu']}, {here['cores']} cores; Python {here['python']}; {_versions(others_python)}.",
+        f"Precision: float32 throughout. {has}",
+        f"Load of the machine in the last 1, 5 and 15 minutes, the bench's own processes counted: {load}.",
+    ]
+
+
+def _flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith("flags") for flag in line.split(":", 1)[1].split()}
+
+
+def _versions(python: Path) -> str:
+    """Of the packages, as the others' interpreter has them, or of torch alone where there is none; torch is also ours."""
+    if not python.exists():
+        return f"torch {importlib.metadata.version('torch')}"
+    ask = f"import importlib.metadata as m\nfor name in {PACKAGES!r}:\n    print(name, m.version(name))"
+    found = subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=False).stdout.splitlines()
+    return ", ".join(found)
