@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 from stages.drawing import style
@@ -20,7 +19,6 @@ LABEL = 30  # characters
 PAD = 1.5  # points between two labels
 CROSSING = 40  # points that a label goes further to spare a leader line one dot, or half a label
 RADIUS = 3.2  # points of a dot
-HALO = withStroke(linewidth=1.6, foreground="white")  # the letters stay legible on the bars and lines below them
 STEPS = 80  # points of a leader line that are looked at
 
 
@@ -60,7 +58,7 @@ def place_labels(figure: Figure, axes: Axes, points: Sequence[Point], path: np.n
             continue
         text = axes.annotate(
             style.plain(point.label, LABEL), (point.x, point.y), xytext=(0, 0), textcoords="offset points",
-            fontsize=size, color=style.readable(point.colour), ha="center", va="center", zorder=6, path_effects=[HALO],
+            fontsize=size, color=style.readable(point.colour), ha="center", va="center", zorder=6,
         )  # fmt: skip
         extent = text.get_window_extent(renderer)
         place = _free_place(centre, extent.width, extent.height, frame, dots, labels, lines, unit)
