@@ -66,9 +66,9 @@ def seconds(seed_folder: Path) -> float:
     return took
 
 
-def forget(variant_folder: Path) -> None:
+def forget(under: Path, variant: str) -> None:
     """Remove what is kept of the variant, also under other settings, data or code."""
-    for found in variant_folder.parent.glob(f"{variant_folder.name.rpartition('-')[0]}-*"):
+    for found in under.glob(f"{variant}-*"):
         shutil.rmtree(found)
 
 

@@ -16,6 +16,7 @@ HYPOTHESES = ROOT / "hypotheses.yaml"
 REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
 DVC_LOCK = ROOT / "dvc.lock"
+DVC_RWLOCK = ROOT / ".dvc" / "tmp" / "rwlock"
 COMPUTE = ROOT / "compute.yaml"
 
 DATA = ROOT / "data"
@@ -35,7 +36,7 @@ COMPARISON = DATA / "compare" / "index.html"
 MODEL = DATA / "model"  # what is deployed; no stage of the pipeline
 TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
-FINISHED_SEEDS = PARTIAL / "seeds"  # of variants that are not finished
+FINISHED_SEEDS = PARTIAL / "seeds"  # trained, of variants that DVC does not have yet
 PROBED_SEEDS = PARTIAL / "probes"
 
 CONTAINER = Path(os.environ.get("ML_ROOT", "/opt/ml"))  # in a training job of SageMaker
@@ -62,6 +63,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(partial, path)
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """Yield an empty folder that vanishes when the block ends; what a killed process left there goes when the next begins."""
+    folder = PARTIAL / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def test_finished_seeds_are_not_trained_again_and_the_files_are_those_of_an_undi
     trained.broken = ()
     second = train(prepared, tmp_path / "second", (0, 1))
     assert trained == [0, 1]
+    kept.forget(paths.FINISHED_SEEDS, "cnn")
     assert train(prepared, tmp_path / "whole", (0, 1)) == second
     assert trained == [0, 1, 0, 1]
     assert not any(name.endswith(kept.RECORD) for name in second)
@@ -74,12 +75,11 @@ def test_what_was_trained_ahead_is_what_the_stage_takes(prepared, tmp_path, trai
     assert len(list(paths.FINISHED_SEEDS.glob("cnn_again-*"))) == 1
 
 
-def test_a_finished_variant_leaves_nothing_kept_and_is_trained_anew_when_it_is_asked_for_again(prepared, tmp_path, trained):
-    local.train_ahead({"cnn": plan(epochs=1)}, prepared)
-    train(prepared, tmp_path / "first", (0,))
-    assert not list(paths.FINISHED_SEEDS.iterdir())
-    train(prepared, tmp_path / "again", (0,))
-    assert trained == [0, 1, 0, 0]
+def test_the_seeds_of_one_variant_are_forgotten_and_no_others(tmp_path):
+    for name in ("cnn-1", "cnn-2", "cnn_again-1"):
+        (tmp_path / name / "seed_0").mkdir(parents=True)
+    kept.forget(tmp_path, "cnn")
+    assert [folder.name for folder in tmp_path.iterdir()] == ["cnn_again-1"]
 
 
 def test_another_recipe_other_data_or_other_code_have_a_folder_of_their_own(prepared, monkeypatch):

@@ -16,7 +16,7 @@ import torch
 from safetensors.numpy import load_file
 from small_data import write_prepared
 
-from stages import cores, params, paths
+from stages import cores, kept, params, paths
 from stages.layouts import permutation
 from stages.provenance import StageError
 from stages.train import run as training
@@ -370,6 +370,7 @@ def test_seeds_in_processes_give_the_bytes_of_one_process_and_a_variant_folder(p
     (tmp_path / "one").mkdir()
     train_seeds("cnn", run, 2, (3, 1, 2), prepared, tmp_path / "many")
     monkeypatch.setenv("MAX_WORKERS", "1")
+    kept.forget(paths.FINISHED_SEEDS, "cnn")
     train_seeds("cnn", run, 2, (3, 1, 2), prepared, tmp_path / "one")
     for seed in (1, 2, 3):
         assert folder_bytes(tmp_path / "many" / f"seed_{seed}") == folder_bytes(tmp_path / "one" / f"seed_{seed}")
@@ -389,6 +390,7 @@ def test_beside_a_seed_that_diverges_the_others_finish_as_they_would_without_it(
     def of(name, seeds):
         for folder in ("runs", "out"):
             (tmp_path / name / folder).mkdir(parents=True)
+        kept.forget(paths.FINISHED_SEEDS, "cnn")
         train_seeds("cnn", run_spec(), 2, seeds, prepared, tmp_path / name / "runs")
         return gather("cnn", run_spec(), seeds, prepared, tmp_path / name / "runs", tmp_path / name / "out"), tmp_path / name / "out"
 

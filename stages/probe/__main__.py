@@ -19,7 +19,8 @@ def main() -> None:
         seeds = finished_seeds(plan, paths.RUNS / key)
         gather(key, seeds, probed, out)
         record["core_seconds"] = round(sum(kept.seconds(probed / f"seed_{seed}") for seed in seeds), 2)
-        kept.forget(probed)
+    kept.forget(paths.PROBED_SEEDS, key)
+    kept.forget(paths.FINISHED_SEEDS, key)  # not before: DVC keeps a training only after its stage has ended
 
 
 if __name__ == "__main__":

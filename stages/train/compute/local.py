@@ -23,9 +23,7 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
     folder = train_ahead({variant: TrainPlan(run=run, epochs=epochs, seeds=seeds)}, prepared)[variant]
     for seed in seeds:
         shutil.copytree(folder / f"seed_{seed}", out / f"seed_{seed}", ignore=shutil.ignore_patterns(kept.RECORD))
-    seconds = sum(kept.seconds(folder / f"seed_{seed}") for seed in seeds)
-    kept.forget(folder)
-    return seconds
+    return sum(kept.seconds(folder / f"seed_{seed}") for seed in seeds)
 
 
 def train_ahead(plans: dict[str, TrainPlan], prepared: Path) -> dict[str, Path]:
