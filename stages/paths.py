@@ -16,6 +16,7 @@ HYPOTHESES = ROOT / "hypotheses.yaml"
 REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
 DVC_LOCK = ROOT / "dvc.lock"
+DVC_RWLOCK = ROOT / ".dvc" / "tmp" / "rwlock"
 COMPUTE = ROOT / "compute.yaml"
 
 DATA = ROOT / "data"
@@ -61,6 +62,24 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(partial, path)
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """Yield an empty folder that vanishes when the block ends; what a killed process left there goes when the next begins."""
+    folder = PARTIAL / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_seeds(variant: str) -> None:
+    """Remove the finished seeds that are kept of a variant's trainings, once DVC has the whole."""
+    for folder in FINISHED_SEEDS.glob(f"{variant}-*"):
+        shutil.rmtree(folder)
 
 
 @contextmanager

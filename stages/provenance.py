@@ -1,9 +1,11 @@
 """Where a result came from: commit, packages, CPU, data, and how long each stage took."""
 
 import ctypes
+import errno
 import importlib.metadata
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +17,13 @@ from typing import Any
 
 from stages import params, paths
 
+DISK_FAULTS = {
+    errno.ENOSPC: "make room on that disk (`dvc gc --workspace` removes what other settings left in DVC's cache)",
+    errno.EDQUOT: "make room within your quota",
+    errno.EROFS: "mount it for writing",
+    errno.EACCES: "give yourself the right to write there",
+    errno.EPERM: "give yourself the right to write there",
+}
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PACKAGES = ("dvc", "torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "papermill", "pypandoc_binary", "typst")
 
@@ -33,6 +42,22 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; what was finished is kept, and `dvc repro` goes on from there")
+    except Exception as error:
+        said = disk_fault(error)
+        if not said:
+            raise
+        sys.exit(f"{said}; what was finished is kept, and `dvc repro` goes on from there")
+
+
+def disk_fault(error: Exception) -> str:
+    """What the user can do about a disk that takes no more; empty for any other error.
+
+    safetensors has no error of its own for it, but the system's number in its text.
+    """
+    named = re.search(r"\(os error (\d+)\)", f"{error}")
+    code = error.errno if isinstance(error, OSError) else int(named[1]) if named else 0
+    where = getattr(error, "filename", None) or paths.DATA
+    return f"{where}: {os.strerror(code)}; {DISK_FAULTS[code]}" if code in DISK_FAULTS else ""
 
 
 def die_with_parent() -> None:

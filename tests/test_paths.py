@@ -13,6 +13,15 @@ def test_rows_are_written_as_pandas_writes_them(tmp_path):
     assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
 
 
+def test_what_a_killed_process_left_in_a_scratch_folder_goes_when_the_next_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PARTIAL", tmp_path / "partial")
+    (tmp_path / "partial" / "train-cnn" / "seed_0").mkdir(parents=True)
+    with paths.scratch_folder("train-cnn") as folder:
+        assert not list(folder.iterdir())
+        (folder / "half").touch()
+    assert not list((tmp_path / "partial").iterdir())
+
+
 def test_without_rows_the_columns_are_still_named(tmp_path):
     paths.write_csv(tmp_path / "empty.csv", ["seed", "epoch"], [])
     assert (tmp_path / "empty.csv").read_text() == "seed,epoch\n"

@@ -45,12 +45,22 @@ def interrupted(prepared, out, monkeypatch, fails_at, seeds=(0, 1)):
 
 def test_finished_seeds_are_not_trained_again_and_the_files_are_those_of_an_undisturbed_training(prepared, tmp_path, monkeypatch):
     whole = train(prepared, tmp_path / "whole", (0, 1))
+    paths.forget_seeds("cnn")
     interrupted(prepared, tmp_path / "first", monkeypatch, fails_at=1)
     kept = resume.kept_folder("cnn", RUN, 2, prepared)
     assert [folder.name for folder in kept.iterdir()] == ["seed_0"]
     monkeypatch.setattr(local, "train_run", lambda *arguments: _only(1, *arguments))
     assert train(prepared, tmp_path / "second", (0, 1)) == whole
+    assert sorted(folder.name for folder in kept.iterdir()) == ["seed_0", "seed_1"], "DVC does not have the training before its stage has ended"
+    paths.forget_seeds("cnn")
     assert not list(paths.FINISHED_SEEDS.iterdir())
+
+
+def test_the_seeds_of_one_variant_are_forgotten_and_no_others(prepared, tmp_path):
+    for name in ("cnn-1", "cnn-2", "cnn_again-1"):
+        (paths.FINISHED_SEEDS / name / "seed_0").mkdir(parents=True)
+    paths.forget_seeds("cnn")
+    assert [folder.name for folder in paths.FINISHED_SEEDS.iterdir()] == ["cnn_again-1"]
 
 
 def _only(allowed, run, epochs, seed, *rest):
@@ -97,11 +107,12 @@ def test_a_kept_seed_of_which_a_file_is_lost_or_broken_is_trained_again(prepared
         lambda folder: (folder / "curves").unlink(),
         lambda folder: (folder / "curves").write_text("who"),
         lambda folder: (folder / "kept.json").unlink(),
+        lambda folder: (folder / "kept.json").write_text('{"cur'),
     ):
         shutil.rmtree(kept, ignore_errors=True)
         resume.keep(tmp_path / "seed_0", kept)
         spoil(kept / "seed_0")
         assert not resume.take(kept, tmp_path / "out" / "seed_0")
-    resume.keep(tmp_path / "seed_0", tmp_path / "whole")
-    assert resume.take(tmp_path / "whole", tmp_path / "out" / "seed_0")
+    resume.keep(tmp_path / "seed_0", kept)
+    assert resume.take(kept, tmp_path / "out" / "seed_0")
     assert sorted(file.name for file in (tmp_path / "out" / "seed_0").iterdir()) == ["curves", "weights"]

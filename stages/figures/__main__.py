@@ -5,7 +5,7 @@ from stages import params, paths, provenance
 
 def main() -> None:
     from stages.drawing import numbers, style
-    from stages.figures import answer, chapter, diverged, draw, facts, inside, replication, results, tables
+    from stages.figures import answer, chapter, draw, facts, inside, replication, results, tables
 
     with provenance.timed("figures"), paths.whole_folder(paths.FIGURES) as folder:
         found = results.load(params.load())
@@ -14,7 +14,6 @@ def main() -> None:
         tables.write(found, folder / "tables")
         inside.write_tables(found, folder / "tables")
         (folder / "answer.md").write_text(answer.answer(found), encoding="utf-8")
-        (folder / "diverged.md").write_text(diverged.table(found), encoding="utf-8")
         (folder / "replication.md").write_text(replication.section(found), encoding="utf-8")
         (folder / "families.md").write_text(chapter.families(found), encoding="utf-8")
         (folder / "facts.yml").write_text(facts.as_yaml(facts.facts(found)), encoding="utf-8")

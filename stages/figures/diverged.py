@@ -26,6 +26,13 @@ def sentence(results: Results) -> str:
     return f"{said} Without a run that finished, {named} {'is' if len(lost(results)) == 1 else 'are'} in no other table or figure."
 
 
+def frame(results: Results) -> pd.DataFrame:
+    """A row for each run that diverged, with its variant's name."""
+    made = results.diverged.copy()
+    made.insert(1, "label", [results.names.label(key) for key in made["variant"]])
+    return made
+
+
 def table(results: Results) -> str:
     """A row for each variant of which a run diverged; empty where none did."""
     if results.diverged.empty:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.drawing import numbers
 from stages.drawing.tables import cell, escape, pipe_tables
-from stages.figures import convergence, hypotheses, replication, sentences
+from stages.figures import convergence, diverged, hypotheses, replication, sentences
 from stages.figures.results import Results
 from stages.inference import verdict as verdicts
 
@@ -24,6 +24,9 @@ def write(results: Results, folder: Path) -> None:
     _save(folder / "results", results_tables(results), everything)
     _save(folder / "hypotheses", hypotheses.tables(results), hypotheses.frame(results))
     _save(folder / "convergence", convergence.table(results), convergence.frame(results))
+    (folder / "diverged.md").write_text(diverged.table(results), encoding="utf-8")
+    if not results.diverged.empty:
+        diverged.frame(results).to_csv(folder / "diverged.csv", index=False, lineterminator="\n")
     if replication.published(results):
         _save(folder / "published", replication.table(results), replication.frame(results))
     for key in results.families:

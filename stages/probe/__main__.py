@@ -1,8 +1,6 @@
 """Probe every seed of one trained variant: `python -m stages.probe cnn`."""
 
 import argparse
-import tempfile
-from pathlib import Path
 
 from stages import params, paths, provenance
 from stages.probe.variant import probe_variant
@@ -15,12 +13,13 @@ def main() -> None:
     plan = params.probe_plan(key)
     provenance.need(paths.PREPARED, "prepare")
     provenance.need(paths.RUNS / key, f"train@{key}")
+    paths.forget_seeds(key)  # not before: DVC keeps a training only after its stage has ended
     with (
         provenance.timed(f"probe-{key}"),
         paths.whole_folder(paths.PROBES / key) as out,
-        tempfile.TemporaryDirectory(dir=paths.PARTIAL) as scratch,
+        paths.scratch_folder(f"probe-{key}") as scratch,
     ):
-        probe_variant(key, plan, paths.PREPARED, paths.RUNS / key, Path(scratch), out)
+        probe_variant(key, plan, paths.PREPARED, paths.RUNS / key, scratch, out)
 
 
 if __name__ == "__main__":

@@ -62,8 +62,10 @@ def _write(stem: Path, caption: str, columns: dict[str, list[str]], data: pd.Dat
 
 def _labels(keys: list[str]) -> list[str]:
     """The names that the figures and tables use."""
-    table = pd.read_csv(paths.FIGURES / "tables" / "results.csv", keep_default_na=False).set_index("variant")
-    return [cell(str(table.loc[key, "label"])) for key in keys]
+    files = [paths.FIGURES / "tables" / f"{name}.csv" for name in ("results", "diverged")]  # the latter where a run diverged
+    tables = [pd.read_csv(file, keep_default_na=False, dtype=str) for file in files if file.exists()]
+    labels = {row["variant"]: row["label"] for table in tables for row in table.to_dict("records")}
+    return [cell(labels[key]) for key in keys]
 
 
 def _changes(loaded: params.Params, run: params.Run) -> str:

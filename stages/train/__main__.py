@@ -1,8 +1,6 @@
 """Train every seed of one variant: `python -m stages.train cnn`."""
 
 import argparse
-import tempfile
-from pathlib import Path
 
 from stages import params, paths, provenance
 from stages.train.compute.backend import train_seeds
@@ -16,9 +14,9 @@ def main() -> None:
     plan = params.train_plan(key)
     provenance.need(paths.PREPARED, "prepare")
     with provenance.timed(f"train-{key}") as record, paths.whole_folder(paths.RUNS / key) as out:
-        with tempfile.TemporaryDirectory(dir=paths.PARTIAL) as seeds:
-            record |= train_seeds(key, plan.run, plan.epochs, plan.seeds, paths.PREPARED, Path(seeds))
-            metrics = gather(key, plan.run, plan.seeds, paths.PREPARED, Path(seeds), out)
+        with paths.scratch_folder(f"train-{key}") as seeds:
+            record |= train_seeds(key, plan.run, plan.epochs, plan.seeds, paths.PREPARED, seeds)
+            metrics = gather(key, plan.run, plan.seeds, paths.PREPARED, seeds, out)
         print(summary(metrics))
 
 

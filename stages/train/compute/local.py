@@ -23,7 +23,6 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
     if before:
         print(f"train {variant}: finished before, and kept: seed {', '.join(before)}", flush=True)
     spread(task, seeds, reports=reports, title=f"train {variant}", unit="epoch")
-    resume.forget(variant)
 
 
 def _train_seed(run: Run, epochs: int, prepared: Path, kept: Path, out: Path, seed: int, report: Report) -> None:

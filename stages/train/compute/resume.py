@@ -29,12 +29,16 @@ def keep(folder: Path, kept: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(folder, partial)
     paths.write_json(partial / DIGESTS, _digests(folder))
+    shutil.rmtree(kept / folder.name, ignore_errors=True)  # one that was not whole
     os.replace(partial, kept / folder.name)
 
 
 def is_whole(kept_seed: Path) -> bool:
     """Whether a finished seed is there whole: a folder that was carried elsewhere and back may have come in part."""
-    return (kept_seed / DIGESTS).is_file() and paths.read_json(kept_seed / DIGESTS) == _digests(kept_seed)
+    try:
+        return bool(paths.read_json(kept_seed / DIGESTS) == _digests(kept_seed))
+    except (OSError, ValueError):  # absent, or broken off
+        return False
 
 
 def take(kept: Path, folder: Path) -> bool:
@@ -44,12 +48,6 @@ def take(kept: Path, folder: Path) -> bool:
         return False
     shutil.copytree(found, folder, ignore=shutil.ignore_patterns(DIGESTS))
     return True
-
-
-def forget(variant: str) -> None:
-    """Remove what is kept of a variant, of this training and of earlier ones."""
-    for folder in paths.FINISHED_SEEDS.glob(f"{variant}-*"):
-        shutil.rmtree(folder)
 
 
 def _digests(folder: Path) -> dict[str, str]:

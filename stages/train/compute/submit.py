@@ -1,5 +1,7 @@
 """Before `dvc repro`, which runs one stage after another: make all training jobs that it will wait for.
 
+What a killed DVC left is cleared first.
+
 `python -m stages.train.compute.submit`. A stage is right without this step too: it makes the job that it does not find.
 """
 
@@ -7,7 +9,7 @@ import argparse
 
 from stages import params, paths, provenance
 from stages.aws import settings
-from stages.train.compute import stale
+from stages.train.compute import dvc_lock, stale
 
 
 def main() -> None:
@@ -19,6 +21,7 @@ def main() -> None:
     choice.add_argument("--cost", action="store_true", help="say what the jobs of the variants that are here cost")
     parser.add_argument("variant", nargs="*", help="of the protocol; all that DVC would train, if none is named")
     asked = parser.parse_args()
+    dvc_lock.mend()
     if settings.backend() == "local":
         print("training runs on this machine (`backend` in compute.yaml, or COMPUTE_BACKEND): no jobs")
         return
