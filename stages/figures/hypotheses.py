@@ -54,6 +54,7 @@ def tables(results: Results) -> str:
         }
     )
     expected = pipe_tables(judged, "tbl-hypotheses", "Every declared hypothesis, and what the measurements say of it.")
+    expected = "".join(f"{sentence(results, key)}\n\n" for key in _lost(results)) + expected
     if not ran:
         return f"See @tbl-hypotheses.\n\n{expected}"
     found = results.hypotheses.loc[ran]
@@ -77,6 +78,11 @@ def tables(results: Results) -> str:
         f"for new seeds and new images; p values of a difference, and of one smaller than matters, adjusted within the family; "
         f"the smallest effect that so many seeds and images detect.",
     )
+
+
+def _lost(results: Results) -> list[str]:
+    """Those that were to be measured, and could not be, since runs diverged."""
+    return [key for key in results.declared if not results.has_run(key) and results.hypotheses.loc[key, "outcome"] != NOT_RUN]
 
 
 def frame(results: Results) -> pd.DataFrame:
