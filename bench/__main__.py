@@ -19,7 +19,7 @@ NETS = {"lab_cnn_3": 1, "lab_mlp": 5}  # variants of params.yaml, and how many t
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--images", type=int, default=3840, help=f"of one epoch of the convolutional net, at most {TRAIN} (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=1280, help=f"of one epoch of the convolutional net, at most {TRAIN} (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="in which everybody trains one epoch (default: %(default)s)")
     arguments = parser.parse_args()
     if not 128 <= arguments.images <= TRAIN or arguments.rounds < 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.contestants import LAB, MODULES, OTHERS, OURS, PEAK
 from bench.data import OUT
 from stages import paths
+from stages.provenance import StageError
 
 OTHERS_PYTHON = paths.ROOT / ".venv-bench" / "bin" / "python"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
@@ -44,6 +45,7 @@ def run_rounds(nets: dict[str, int], rounds: int, report: Callable[[str, str], N
     """Every contestant in every mode with every net, `rounds` times, each round in another order.
 
     nets: the images of an epoch of each. report: told who is ready, or did not start, with the last words.
+    Raises StageError if there is nobody to compare, on either side.
     """
     cores = sorted(os.sched_getaffinity(0))
     with ExitStack() as stack:
@@ -55,11 +57,15 @@ def run_rounds(nets: dict[str, int], rounds: int, report: Callable[[str, str], N
                 for worker in pinned + free:
                     worker.wait_until_ready()
             except WorkerDied as error:
+                if name not in OTHERS:
+                    raise StageError(f"{name} did not start: {error}") from None
                 report(name, f"did not start: {error}")
                 continue
             report(name, "ready")
             modes = {ONE_CORE: pinned[:1], EACH_CORE: pinned, DEFAULT: free}
             teams |= {(name, mode): workers for mode, workers in modes.items() if workers}
+        if not any(name in OTHERS for name, _ in teams):
+            raise StageError(f"none of the others started; `{OUT / 'logs'}` has why, and `rm -r .venv-bench && make bench` installs them again")
         order = random.Random(0)
         for number in range(1, rounds + 1):
             turns = [(net, *key) for net in nets for key in teams]
@@ -119,3 +125,4 @@ def _worker(name: str, nets: dict[str, int], core: int | None) -> Iterator[Worke
                 process.stdin.close()  # type: ignore[union-attr]
             process.kill()
             process.wait()
+            process.stdout.close()  # type: ignore[union-attr]

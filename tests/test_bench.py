@@ -62,6 +62,16 @@ def test_a_contestant_that_does_not_start_is_named_with_its_last_words(tmp_path)
         Worker(process, tmp_path / "log.txt").wait_until_ready()
 
 
+def test_without_anybody_else_the_bench_ends_in_one_message(tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "OTHERS_PYTHON", "false")  # the command that fails
+    monkeypatch.setattr(rounds, "MODULES", {"Lightning": rounds.MODULES["Lightning"]})
+    monkeypatch.setattr(rounds, "OUT", tmp_path)
+    told = []
+    with pytest.raises(StageError, match="none of the others started"):
+        list(rounds.run_rounds({"lab_mlp": 128}, 1, lambda *words: told.append(words)))
+    assert told == [("Lightning", "did not start: exit code 1")]
+
+
 def test_another_dataset_is_refused_by_name(tmp_path, monkeypatch):
     from bench import data
 
