@@ -30,6 +30,7 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     """
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without its import of the compiler
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads what it has not written
     constants = load_constants(prepared)
     drawn = seed + run.sample.seed_offset
     splits = load_splits(prepared, run.sample, drawn)
