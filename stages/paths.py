@@ -17,6 +17,7 @@ REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
 DVC_LOCK = ROOT / "dvc.lock"
 DVC_RWLOCK = ROOT / ".dvc" / "tmp" / "rwlock"
+DVC_LOCK_COPY = ROOT / ".dvc" / "tmp" / "dvc.lock"  # as it was before the last run
 COMPUTE = ROOT / "compute.yaml"
 
 DATA = ROOT / "data"

@@ -129,7 +129,8 @@ def test_twenty_kills_at_random_moments_cost_neither_a_finished_seed_nor_a_hand(
 
 @pytest.mark.parametrize("left", ["", '{"write": {}, "re'])
 def test_dvcs_list_of_readers_and_writers_that_is_half_written_is_removed_and_a_whole_one_is_not(left, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(paths, "DVC_RWLOCK", tmp_path / "rwlock")
+    for name, file in (("DVC_RWLOCK", "rwlock"), ("DVC_LOCK", "dvc.lock"), ("DVC_LOCK_COPY", "copy")):
+        monkeypatch.setattr(paths, name, tmp_path / file)
     dvc_lock.mend()
     paths.DVC_RWLOCK.write_text('{"write": {}, "read": {}}')
     dvc_lock.mend()
@@ -139,6 +140,37 @@ def test_dvcs_list_of_readers_and_writers_that_is_half_written_is_removed_and_a_
     dvc_lock.mend()
     assert not paths.DVC_RWLOCK.exists()
     assert "removed .dvc/tmp/rwlock" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  plan:\n    cmd: exec py"])
+def test_a_half_written_lock_is_put_back_as_it_was_before_the_last_run(left, tmp_path, monkeypatch, capsys):
+    for name, file in (("DVC_RWLOCK", "rwlock"), ("DVC_LOCK", "dvc.lock"), ("DVC_LOCK_COPY", "copy")):
+        monkeypatch.setattr(paths, name, tmp_path / file)
+    whole = "schema: '2.0'\nstages:\n  plan:\n    cmd: exec python -m stages.plan\n"
+    paths.DVC_LOCK.write_text(whole)
+    dvc_lock.mend()
+    assert capsys.readouterr().out == ""
+    paths.DVC_LOCK.write_text(left)
+    dvc_lock.mend()
+    assert paths.DVC_LOCK.read_text() == whole
+    assert "put back dvc.lock" in capsys.readouterr().out
+    paths.DVC_LOCK.write_text(left)
+    paths.DVC_LOCK_COPY.unlink()
+    dvc_lock.mend()
+    assert not paths.DVC_LOCK.exists()
+
+
+@pytest.mark.slow
+def test_a_half_written_lock_stops_dvc_and_not_make_repro_and_costs_no_training(workspace):  # noqa: F811
+    lock = workspace.read("dvc.lock")
+    workspace.run(*REPRO)
+    (workspace.folder / "dvc.lock").write_text("")
+    code, output = workspace.run("dvc", "repro", "--single-item", "plan")
+    assert code != 0
+    assert "dvc.lock" in output
+    code, output = workspace.run(*REPRO)
+    assert (code, stages_in(output)) == (0, set()), output
+    assert workspace.read("dvc.lock") == lock
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from stages.provenance import StageError
 
 UNKNOWN = ("Could not find", "Requested resource not found")  # the code alone, ValidationException, also covers real mistakes
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-LOG_LINES = 15
+LOG_LINES = 40  # a traceback is that long
 STOP = "`python -m stages.train.compute.submit --stop`"
 
 Description = dict[str, Any]
