@@ -51,7 +51,7 @@ def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports:
                     future.result()
         except BrokenProcessPool:
             raise StageError(
-                f"{title}: a worker process was killed (out of memory?); nothing of this stage was kept. "
+                f"{title}: a worker process was killed (out of memory?); what was finished is kept. "
                 "Run `dvc repro` again; MAX_WORKERS=1 in the environment runs one at a time and needs the least memory"
             ) from None
         except BaseException:

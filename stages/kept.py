@@ -20,6 +20,11 @@ Task = tuple[str, int]  # variant, seed
 RECORD = "kept.json"  # in a kept seed's folder: its files' names and digests, and the seconds that it took
 
 
+def code(*patterns: str) -> list[Path]:
+    """The files of ours that match, beneath stages/."""
+    return sorted(file for pattern in patterns for file in Path(__file__).parent.glob(pattern))
+
+
 def folder(under: Path, variant: str, settings: str, files: Iterable[Path]) -> Path:
     """Where the variant's seeds are kept that these settings and files make."""
     total = hashlib.sha256(settings.encode())

@@ -7,6 +7,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import paths
+from stages.probe import ahead
+from stages.train.compute import code
 
 STAGES = paths.ROOT / "stages"
 ROOMS = {"kept", "stale", "params", "paths", "seeds", "layouts", "prepared", "provenance", "cores", "aws", "architectures", "inference", "drawing"}
@@ -94,6 +96,13 @@ def test_everything_a_stage_imports_is_among_its_deps(stage):
         assert covered or file == f"stages/{stage}/__init__.py", f"{file} is imported by {stage}, but it is not among its deps in dvc.yaml"
     for dep in deps:
         assert (paths.ROOT / dep).exists(), f"dvc.yaml names {dep}, which is not there"
+
+
+@pytest.mark.parametrize(("stage", "found"), [("train", code.code_of_stage()), ("probe", ahead.code_of_stage())])
+def test_a_kept_seed_depends_on_the_code_that_its_stage_depends_on(stage, found):
+    named = [paths.ROOT / dep for dep in PIPELINE["stages"][stage]["do"]["deps"] if dep.startswith("stages/")]
+    exempt = [paths.ROOT / name for name in EXEMPT]
+    assert set(found) == {file for dep in named for file in sources(dep) if not any(file.is_relative_to(other) for other in exempt)}
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS - {"params", "paths"}))

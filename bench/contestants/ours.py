@@ -11,13 +11,12 @@ from stages.architectures.build import build
 from stages.cores import keep_freed_memory
 from stages.seeds import stream
 from stages.train.data import Split
-from stages.train.run import _epochs
+from stages.train.run import _epochs, set_up
 
 
 def trainer(net: str, images: int) -> Train:
     keep_freed_memory()
-    torch.set_num_threads(1)
-    torch.set_deterministic_debug_mode("error")
+    set_up()
     data = arrays()
     images = min(images, TRAIN)
     split = Split(torch.from_numpy(data["train_images"][:images]).unsqueeze(1), torch.from_numpy(data["train_labels"][:images]))

@@ -8,9 +8,6 @@ from stages import kept, paths
 from stages.cores import Report, spread
 from stages.params import ProbePlan
 
-STAGES = Path(__file__).parents[1]
-CODE = ("layouts.py", "prepared.py", "seeds.py", "architectures/*.py", "probe/*.py")  # what dvc.yaml names as this stage's code
-
 
 def probe_ahead(plans: dict[str, ProbePlan], prepared: Path, runs: Path) -> dict[str, Path]:
     """Probe what of all these variants' seeds is not kept. Returns the folder in which each variant's are kept now.
@@ -32,10 +29,14 @@ def finished_seeds(plan: ProbePlan, runs: Path) -> tuple[int, ...]:
     return tuple(seed for seed in plan.seeds if seed in finished)
 
 
+def code_of_stage() -> list[Path]:
+    """The files that dvc.yaml names as this stage's code."""
+    return kept.code("layouts.py", "prepared.py", "seeds.py", "architectures/*.py", "probe/*.py")
+
+
 def kept_folder(variant: str, plan: ProbePlan, prepared: Path, runs: Path) -> Path:
-    code = sorted(file for pattern in CODE for file in STAGES.glob(pattern))
     settings = f"{plan.model_dump_json(exclude={'seeds'})} {version('torch')}"
-    return kept.folder(paths.PROBED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *sorted(runs.glob("seed_*")), *code])
+    return kept.folder(paths.PROBED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *sorted(runs.glob("seed_*")), *code_of_stage()])
 
 
 def _probe_seed(plans: dict[str, ProbePlan], prepared: Path, runs: Path, folders: dict[str, Path], task: kept.Task, report: Report) -> None:

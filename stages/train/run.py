@@ -28,9 +28,7 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     no longer finite, on whichever split, ends there and has no results: it writes metrics.json alone, which names the epoch.
     The bits depend on `run`, `epochs`, `seed` and the prepared data alone: one thread, random streams of its own.
     """
-    torch.set_num_threads(1)
-    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without its import of the compiler
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads what it has not written
+    set_up()
     constants = load_constants(prepared)
     drawn = seed + run.sample.seed_offset
     splits = load_splits(prepared, run.sample, drawn)
@@ -53,6 +51,13 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     paths.write_json(out / "curves.json", curves)
     np.save(out / "predicted.npy", predicted.numpy().astype(np.int16))
     paths.write_json(out / "metrics.json", {"seed": seed, **metrics})
+
+
+def set_up() -> None:
+    """Let torch use one thread, and only what gives the same bits every time."""
+    torch.set_num_threads(1)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without its import of the compiler
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads what it has not written
 
 
 def _write_diverged(seed: int, epoch: int, epochs: int, out: Path, report: Callable[[str], None]) -> None:

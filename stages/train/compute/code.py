@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from stages.kept import code
+
 STAGES = Path(__file__).parents[2]
 # Of this folder, what runs in a job; of the other rooms, what train_run is called through.
 SENT = ("__init__.py", "cores.py", "kept.py", "paths.py", "provenance.py", "params/*.py", "train/compute/*.py")
@@ -9,13 +11,9 @@ SENT = ("__init__.py", "cores.py", "kept.py", "paths.py", "provenance.py", "para
 
 def code_of_stage() -> list[Path]:
     """The files that dvc.yaml names as this stage's code."""
-    return _matching("layouts.py", "prepared.py", "seeds.py", "architectures/*.py", "train/*.py")
+    return code("layouts.py", "prepared.py", "seeds.py", "architectures/*.py", "train/*.py")
 
 
 def code_of_job() -> list[Path]:
     """What is sent to a training job. Nothing but Python files of these folders ever is."""
-    return sorted([*code_of_stage(), *_matching(*SENT)])
-
-
-def _matching(*patterns: str) -> list[Path]:
-    return sorted(file for pattern in patterns for file in STAGES.glob(pattern))
+    return sorted([*code_of_stage(), *code(*SENT)])
