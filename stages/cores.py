@@ -39,7 +39,7 @@ def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports:
     queue: SimpleQueue[str] = context.SimpleQueue()
     workers = min(len(items), cores())
     with (
-        ProcessPoolExecutor(workers, context, initializer=_share, initargs=(queue,)) as pool,
+        ProcessPoolExecutor(workers, context, initializer=_share, initargs=(queue, os.getpid())) as pool,
         tqdm(total=reports, desc=title, unit=unit, **_display()) as bar,
     ):
         pending = {pool.submit(_call, task, item) for item in items}
@@ -86,9 +86,11 @@ def keep_freed_memory() -> None:
 _queue: "SimpleQueue[str]"
 
 
-def _share(queue: "SimpleQueue[str]") -> None:
+def _share(queue: "SimpleQueue[str]", parent: int) -> None:
     global _queue
     die_with_parent()
+    if os.getppid() != parent:  # it ended before it could be followed, and would be waited for without end
+        os._exit(1)
     keep_freed_memory()
     for ending in (signal.SIGINT, signal.SIGTERM):  # a worker ends at once; the stage speaks for it
         signal.signal(ending, signal.SIG_DFL)

@@ -36,6 +36,8 @@ def run(main: Callable[[], None]) -> None:
     """Run a stage. A mistake that the user can mend ends in one message and exit code 1, without a traceback."""
     if "DVC_STAGE" in os.environ:
         die_with_parent()
+        if _orphaned():
+            sys.exit("`dvc repro` was killed; nothing is begun")
     try:
         main()
     except (StageError, params.ParamsError) as error:
@@ -67,6 +69,14 @@ def die_with_parent() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _orphaned() -> bool:
+    """Whether DVC has ended before it could be followed: its stages are in its own session, and whoever adopts them is not."""
+    try:
+        return sys.platform == "linux" and os.getsid(os.getppid()) != os.getsid(0)
+    except ProcessLookupError:
+        return True
 
 
 def need(path: Path, stage: str) -> None:

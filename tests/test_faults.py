@@ -95,6 +95,31 @@ def kill(process, what, moment):
     return process.returncode != 0, output
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_worker_whose_stage_is_killed_before_it_follows_the_stage_ends_too():
+    slow = "import time; from stages import cores; follow = cores.die_with_parent; cores.die_with_parent = lambda: (time.sleep(1), follow());"
+    process = subprocess.Popen([sys.executable, "-c", f"{slow} cores.spread(print, (1, 2), 2, 't', 'u')"], cwd=paths.ROOT, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(alive(process.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert alive(process.pid), "the worker was not begun, or was gone before it could be tested"
+    deadline = time.monotonic() + 20
+    while alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive(process.pid) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_stage_whose_dvc_was_killed_before_it_follows_dvc_does_nothing():
+    command = [sys.executable, "-m", "stages.train", "--help"]
+    adopted = subprocess.run(command, cwd=paths.ROOT, env=os.environ | {"DVC_STAGE": "train"}, start_new_session=True, capture_output=True, text=True)
+    assert (adopted.returncode, adopted.stderr) == (1, "`dvc repro` was killed; nothing is begun\n")
+    own = subprocess.run(command, cwd=paths.ROOT, env=os.environ | {"DVC_STAGE": "train"}, capture_output=True, text=True)
+    assert own.returncode == 0, own.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_twenty_kills_at_random_moments_cost_neither_a_finished_seed_nor_a_hand(workspace, tmp_path):  # noqa: F811

@@ -15,8 +15,8 @@ SETTINGS = params.load()
 RUN = SETTINGS.variants["cnn"].run.model_copy(update={"architecture": SETTINGS.architecture.model_copy(update={"channels": (2, 4)})})
 
 
-def plan(run=RUN, epochs=2, seeds=(0, 1)):
-    return TrainPlan(run=run, epochs=epochs, seeds=seeds)
+def plan(run=RUN, epochs=2, seeds=(0, 1), **changed):
+    return TrainPlan(run=run, epochs=epochs, seeds=seeds, **changed)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ class Trained(list):
 
 def train(prepared, out, seeds, run=RUN, epochs=2):
     out.mkdir()
-    local.train_seeds("cnn", run, epochs, seeds, prepared, out)
+    local.train_seeds("cnn", plan(run, epochs, seeds), prepared, out)
     return {file.relative_to(out).as_posix(): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
 
 
@@ -89,7 +89,7 @@ def test_another_recipe_other_data_or_other_code_have_a_folder_of_their_own(prep
     first = of()
     assert of() == first == of(seeds=(7,))
     other = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"lr": 0.5})})
-    assert len({first, of(run=other), of(epochs=3)}) == 3
+    assert len({first, of(run=other), of(epochs=3), of(machine=params.Machine(instruction_set="avx2"))}) == 4
     write_prepared(prepared, seed=1)
     assert of() != first
     write_prepared(prepared)

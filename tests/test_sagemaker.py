@@ -79,7 +79,7 @@ def compute(**changes):
 
 def trained(prepared, out, seeds=(0, 1), run=RUN, where=train):
     out.mkdir()
-    record = where.train_seeds("cnn", run, EPOCHS, seeds, prepared, out)
+    record = where.train_seeds("cnn", TrainPlan(run=run, epochs=EPOCHS, seeds=seeds), prepared, out)
     return record, {file.relative_to(out).as_posix(): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
 
 

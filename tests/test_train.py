@@ -38,6 +38,10 @@ def run_spec(sample=None, **recipe):
     return run.model_copy(update={"architecture": architecture, "recipe": run.recipe.model_copy(update=recipe), "sample": sample or SAMPLE})
 
 
+def planned(run, seeds, epochs=2):
+    return params.TrainPlan(run=run, epochs=epochs, seeds=seeds)
+
+
 def sampled(**changes):
     return SAMPLE.model_copy(update=changes)
 
@@ -63,6 +67,21 @@ def trained(prepared, out, seed=0, epochs=3, run=None):
 
 def folder_bytes(folder):
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_bfloat16_is_of_the_products_in_training_alone(prepared, tmp_path, monkeypatch):
+    evaluated = []
+    monkeypatch.setattr("stages.train.run.evaluate", lambda model, split: (evaluated.append(model(split.images[:1].float()).dtype), evaluate(model, split))[1])
+    single, half = {}, {}
+    for precision, found in (("float32", single), ("bfloat16", half)):
+        trained(prepared, tmp_path / precision, run=run_spec(precision=precision))
+        found |= load_file(tmp_path / precision / "weights.safetensors")
+    assert {tensor.dtype for tensor in half.values()} == {np.dtype("float32")}
+    assert set(evaluated) == {torch.float32}
+    differences = [np.abs(single[name] - half[name]).max() for name in single if name.startswith("features")]
+    assert 0 < max(differences) < 0.1, "half as precise, and no other training"
+    trained(prepared, tmp_path / "again", run=run_spec(precision="bfloat16"))
+    assert folder_bytes(tmp_path / "again") == folder_bytes(tmp_path / "bfloat16")
 
 
 def test_the_same_run_twice_gives_the_same_bytes_and_another_seed_does_not(prepared, tmp_path):
@@ -344,7 +363,7 @@ def test_every_optimiser_lowers_the_loss(name, lr, prepared, tmp_path):
 def test_a_loss_that_is_not_finite_ends_the_run_which_leaves_its_epoch_and_no_result(prepared, tmp_path):
     said = trained(prepared, tmp_path / "a", epochs=3, run=run_spec(optimizer="sgd", lr=1e20, batch_size=8))
     assert {file.name for file in (tmp_path / "a").iterdir()} == {"metrics.json"}
-    assert paths.read_json(tmp_path / "a" / "metrics.json") == {"seed": 0, "diverged": 1}
+    assert paths.read_json(tmp_path / "a" / "metrics.json") == {"seed": 0, "device": "cpu", "diverged": 1}
     assert said == ["seed 0 diverged in epoch 1"] * 3, "as many reports as epochs, so that the bar ends"
 
 
@@ -361,17 +380,19 @@ def test_a_loss_that_is_not_finite_on_any_split_is_a_divergence(call, epoch, los
 
     monkeypatch.setattr("stages.train.run.evaluate", spoilt)
     trained(prepared, tmp_path / "a", epochs=2)
-    assert {file.name: file.read_text() for file in (tmp_path / "a").iterdir()} == {"metrics.json": f'{{\n  "diverged": {epoch},\n  "seed": 0\n}}\n'}
+    assert {file.name: file.read_text() for file in (tmp_path / "a").iterdir()} == {
+        "metrics.json": f'{{\n  "device": "cpu",\n  "diverged": {epoch},\n  "seed": 0\n}}\n'
+    }
 
 
 def test_seeds_in_processes_give_the_bytes_of_one_process_and_a_variant_folder(prepared, tmp_path, monkeypatch):
     run = run_spec()
     (tmp_path / "many").mkdir()
     (tmp_path / "one").mkdir()
-    train_seeds("cnn", run, 2, (3, 1, 2), prepared, tmp_path / "many")
+    train_seeds("cnn", planned(run, (3, 1, 2)), prepared, tmp_path / "many")
     monkeypatch.setenv("MAX_WORKERS", "1")
     kept.forget(paths.FINISHED_SEEDS, "cnn")
-    train_seeds("cnn", run, 2, (3, 1, 2), prepared, tmp_path / "one")
+    train_seeds("cnn", planned(run, (3, 1, 2)), prepared, tmp_path / "one")
     for seed in (1, 2, 3):
         assert folder_bytes(tmp_path / "many" / f"seed_{seed}") == folder_bytes(tmp_path / "one" / f"seed_{seed}")
     out = tmp_path / "out"
@@ -391,7 +412,7 @@ def test_beside_a_seed_that_diverges_the_others_finish_as_they_would_without_it(
         for folder in ("runs", "out"):
             (tmp_path / name / folder).mkdir(parents=True)
         kept.forget(paths.FINISHED_SEEDS, "cnn")
-        train_seeds("cnn", run_spec(), 2, seeds, prepared, tmp_path / name / "runs")
+        train_seeds("cnn", planned(run_spec(), seeds), prepared, tmp_path / name / "runs")
         return gather("cnn", run_spec(), seeds, prepared, tmp_path / name / "runs", tmp_path / name / "out"), tmp_path / name / "out"
 
     undisturbed, without = of("without", (1, 3))
@@ -402,7 +423,7 @@ def test_beside_a_seed_that_diverges_the_others_finish_as_they_would_without_it(
 
     monkeypatch.setattr(training, "train_run", train_but_one)
     metrics, out = of("with", (1, 2, 3))
-    assert metrics == undisturbed | {"diverged": [{"seed": 2, "diverged": 1}]}
+    assert metrics == undisturbed | {"diverged": [{"seed": 2, "device": "cpu", "diverged": 1}]}
     assert "diverged" not in undisturbed
     assert folder_bytes(out) | {"metrics.json": b""} == folder_bytes(without) | {"metrics.json": b""}
     assert re.fullmatch(r"train cnn: test accuracy .* over 2 seeds; diverged, .*: seed 2 in epoch 1; lower recipe.lr .*", summary(metrics))
@@ -412,7 +433,7 @@ def test_a_variant_of_which_every_seed_diverges_leaves_files_without_rows(prepar
     for folder in ("runs", "out"):
         (tmp_path / folder).mkdir()
     run = run_spec(optimizer="sgd", lr=1e20, batch_size=8)
-    train_seeds("cnn", run, 2, (7, 8), prepared, tmp_path / "runs")
+    train_seeds("cnn", planned(run, (7, 8)), prepared, tmp_path / "runs")
     metrics = gather("cnn", run, (7, 8), prepared, tmp_path / "runs", tmp_path / "out")
     assert (metrics["runs"], [one["seed"] for one in metrics["diverged"]]) == ([], [7, 8])
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"metrics.json", "curves.csv", "predictions.safetensors"}

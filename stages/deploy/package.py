@@ -34,6 +34,7 @@ CODE = (
     "deploy/__init__.py",
     "deploy/handler.py",
     "deploy/ray_serve.py",
+    "instructions.py",
     "params",
     "paths.py",
 )

@@ -89,6 +89,13 @@ class Data(Block):
         return self
 
 
+class Machine(Block):
+    """device: of training alone."""
+
+    device: Literal["auto", "cpu"] = "auto"
+    instruction_set: Literal["native", "avx2"] = "native"
+
+
 class Eda(Block):
     images: Annotated[int, Field(ge=2)]
     max_distance: Few
@@ -148,6 +155,7 @@ class Sample(Block):
 
 class Recipe(Block):
     optimizer: Literal["adamw", "adam", "sgd", "adadelta"]
+    precision: Literal["float32", "bfloat16"]
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
@@ -225,6 +233,7 @@ class Params(Block):
     protocols: Annotated[dict[Name, Protocol], Field(min_length=1)]
     protocol: Protocol  # the one that is used
     data: Data
+    machine: Machine
     eda: Eda
     sample: Sample
     architecture: Architecture

@@ -3,7 +3,7 @@
 from typing import Self
 
 from stages import paths
-from stages.params.blocks import Architecture, Block, Params, Probe, Run, Sample
+from stages.params.blocks import Architecture, Block, Machine, Params, Probe, Run, Sample
 from stages.params.messages import ParamsError
 
 
@@ -12,11 +12,12 @@ class TrainPlan(Block):
 
     run: Run
     epochs: int
+    machine: Machine = Machine()
     seeds: tuple[int, ...]
 
     @classmethod
     def of(cls, settings: Params, key: str) -> Self:
-        return cls(run=settings.variants[key].run, epochs=settings.protocol.epochs, seeds=settings.seeds(key))
+        return cls(run=settings.variants[key].run, epochs=settings.protocol.epochs, machine=settings.machine, seeds=settings.seeds(key))
 
 
 class ProbePlan(Block):
@@ -26,12 +27,16 @@ class ProbePlan(Block):
     architecture: Architecture
     probe: Probe
     images: int
+    instruction_set: str = Machine().instruction_set
     seeds: tuple[int, ...]
 
     @classmethod
     def of(cls, settings: Params, key: str) -> Self:
         run = settings.variants[key].run
-        return cls(sample=run.sample, architecture=run.architecture, probe=settings.probe, images=settings.protocol.probe_images, seeds=settings.seeds(key))
+        return cls(
+            sample=run.sample, architecture=run.architecture, probe=settings.probe, images=settings.protocol.probe_images,
+            instruction_set=settings.machine.instruction_set, seeds=settings.seeds(key),
+        )  # fmt: skip
 
 
 def train_plan(key: str) -> TrainPlan:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from stages import params, paths, provenance
+from stages import instructions, params, paths, provenance
 from stages.plan.matches import misses
 from stages.plan.size import refuse_too_large
 
@@ -19,6 +19,8 @@ def main() -> None:
     settings = params.load()
     params.load_hypotheses(settings)
     refuse_too_large(settings)
+    if said := instructions.obstacle(settings.machine.instruction_set):
+        raise params.ParamsError(f"params.yaml: machine.instruction_set = '{settings.machine.instruction_set}': {said}; nothing was run")
     for warning in misses(settings):
         print(warning, file=sys.stderr)
     if only_check:

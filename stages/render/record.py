@@ -16,7 +16,7 @@ from stages import params, paths, provenance
 from stages.drawing.tables import cell, escape, pipe_tables
 
 SHOWN = 16  # digits of a digest in the report; its CSV has all
-BLOCKS = ("protocol", "data", "eda", "sample", "architecture", "recipe", "probe", "inference")
+BLOCKS = ("protocol", "data", "machine", "eda", "sample", "architecture", "recipe", "probe", "inference")
 
 
 def settings(loaded: params.Params) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def main() -> None:
     provenance.need(paths.PREPARED, "prepare")
     with provenance.timed(f"train-{key}") as record, paths.whole_folder(paths.RUNS / key) as out:
         with paths.scratch_folder(f"train-{key}") as seeds:
-            record |= train_seeds(key, plan.run, plan.epochs, plan.seeds, paths.PREPARED, seeds)
+            record |= train_seeds(key, plan, paths.PREPARED, seeds)
             metrics = gather(key, plan.run, plan.seeds, paths.PREPARED, seeds, out)
         print(summary(metrics))
 

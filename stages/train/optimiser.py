@@ -22,7 +22,7 @@ class Optimiser:
         self.recipe = recipe
         self.parameters: list[Tensor] = list(parameters)
         self.first, self.second = ([torch.zeros_like(p) for p in self.parameters] for _ in range(2))  # moments, or what adadelta has for them
-        self.steps = [torch.zeros(()) for _ in self.parameters]
+        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
         self.buffers: list[Tensor | None] = [None for _ in self.parameters]
 
     @torch.no_grad()

@@ -5,24 +5,24 @@ from typing import Any
 
 from stages import provenance
 from stages.aws import settings
-from stages.params import Run
+from stages.params import TrainPlan
 from stages.train.compute import local
 
 
-def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
+def train_seeds(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dict[str, Any]:
     """Train every seed into out/seed_<seed>/ on the backend of compute.yaml. Returns where that was, for the record of times."""
-    return BACKENDS[settings.backend()](variant, run, epochs, seeds, prepared, out)
+    return BACKENDS[settings.backend()](variant, plan, prepared, out)
 
 
-def _local(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
-    seconds = local.train_seeds(variant, run, epochs, seeds, prepared, out)
-    return {"backend": "local", "device": "cpu", "core_seconds": round(seconds, 2), "packages": provenance.packages()}
+def _local(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dict[str, Any]:
+    seconds = local.train_seeds(variant, plan, prepared, out)
+    return {"backend": "local", "core_seconds": round(seconds, 2), "packages": provenance.packages()}
 
 
-def _sagemaker(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
+def _sagemaker(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dict[str, Any]:
     from stages.train.compute.sagemaker import train  # imports what a local user need not have
 
-    return train.train_seeds(variant, run, epochs, seeds, prepared, out)
+    return train.train_seeds(variant, plan, prepared, out)
 
 
 BACKENDS = {"local": _local, "sagemaker": _sagemaker}

@@ -6,7 +6,7 @@ from stages.kept import code
 
 STAGES = Path(__file__).parents[2]
 # Of this folder, what runs in a job; of the other rooms, what train_run is called through.
-SENT = ("__init__.py", "cores.py", "kept.py", "paths.py", "provenance.py", "params/*.py", "train/compute/*.py")
+SENT = ("__init__.py", "cores.py", "instructions.py", "kept.py", "paths.py", "provenance.py", "params/*.py", "train/compute/*.py")
 
 
 def code_of_stage() -> list[Path]:

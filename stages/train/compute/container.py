@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from stages import paths
+from stages import instructions, paths
 
 REASON_CHARACTERS = 1024  # of /opt/ml/output/failure; SageMaker cuts off the rest
 REQUIREMENTS = "requirements.txt"
@@ -47,6 +47,7 @@ def _spec(hyperparameters: dict[str, str]) -> dict[str, Any]:
 
 
 def _train(spec: dict[str, Any]) -> None:
+    instructions.pin(spec["plan"]["machine"]["instruction_set"])
     from stages import provenance
     from stages.params import TrainPlan
     from stages.train.compute.local import train_seeds
@@ -56,7 +57,7 @@ def _train(spec: dict[str, Any]) -> None:
     paths.FINISHED_SEEDS = paths.CONTAINER / "checkpoints"  # SageMaker keeps this folder over an interruption
     start = time.monotonic()
     out = paths.CONTAINER / "model"
-    train_seeds(variant, plan.run, plan.epochs, plan.seeds, paths.CONTAINER / "input" / "data" / "prepared", out)
+    train_seeds(variant, plan, paths.CONTAINER / "input" / "data" / "prepared", out)
     seconds = round(time.monotonic() - start, 2)
     paths.write_json(out / "job.json", {"train_seconds": seconds, "packages": provenance.packages(), **provenance.machine()})
 

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from stages import kept, paths
 from stages.cores import Report, spread
-from stages.params import Run, TrainPlan
+from stages.params import TrainPlan
 from stages.prepared import load_constants, train_size
 from stages.train.compute.code import code_of_stage
 
 
-def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> float:
+def train_seeds(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> float:
     """Train every seed into out/seed_<seed>/, but for those that are kept. Returns the seconds of one core that all took.
 
-    epochs: the protocol's. Raises StageError if a process is killed.
+    Raises StageError if a process is killed.
     """
-    folder = train_ahead({variant: TrainPlan(run=run, epochs=epochs, seeds=seeds)}, prepared)[variant]
-    for seed in seeds:
+    folder = train_ahead({variant: plan}, prepared)[variant]
+    for seed in plan.seeds:
         shutil.copytree(folder / f"seed_{seed}", out / f"seed_{seed}", ignore=shutil.ignore_patterns(kept.RECORD))
-    return sum(kept.seconds(folder / f"seed_{seed}") for seed in seeds)
+    return sum(kept.seconds(folder / f"seed_{seed}") for seed in plan.seeds)
 
 
 def train_ahead(plans: dict[str, TrainPlan], prepared: Path) -> dict[str, Path]:
@@ -42,7 +42,7 @@ def train_ahead(plans: dict[str, TrainPlan], prepared: Path) -> dict[str, Path]:
 
 
 def kept_folder(variant: str, plan: TrainPlan, prepared: Path) -> Path:
-    settings = f"{plan.run.model_dump_json()} {plan.epochs} {version('torch')}"
+    settings = f"{plan.run.model_dump_json()} {plan.epochs} {plan.machine.model_dump_json()} {version('torch')}"
     return kept.folder(paths.FINISHED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *code_of_stage()])
 
 
@@ -53,4 +53,4 @@ def _train_seed(plans: dict[str, TrainPlan], prepared: Path, folders: dict[str, 
     plan = plans[variant]
     told = report if len(plans) == 1 else lambda text: report(f"{variant}, {text}")
     with kept.making(folders[variant] / f"seed_{seed}") as folder:
-        train_run(plan.run, plan.epochs, seed, prepared, folder, told)
+        train_run(plan.run, plan.epochs, seed, prepared, folder, told, plan.machine.device)

@@ -11,7 +11,7 @@ from stages import paths
 from stages.aws import prices, storage
 from stages.aws.account import client, errors_said, preflight
 from stages.aws.settings import load
-from stages.params import Run, TrainPlan
+from stages.params import TrainPlan
 from stages.provenance import StageError
 from stages.train.compute.sagemaker.ensure import attempts, ensure, failure, is_transient
 from stages.train.compute.sagemaker.job import Job, Place, jobs_of
@@ -19,15 +19,15 @@ from stages.train.compute.sagemaker.queue import ensure_all
 from stages.train.compute.sagemaker.service import STOP, Description, wait
 
 
-def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], prepared: Path, out: Path) -> dict[str, Any]:
+def train_seeds(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dict[str, Any]:
     """Train every seed into out/seed_<seed>/. Returns where that was and what it cost, for the record of times.
 
-    epochs: the protocol's. Raises StageError if a job fails, with the script's own words.
+    Raises StageError if a job fails, with the script's own words.
     """
     settings = load().sagemaker
     hourly = prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
     place = Place(preflight(settings), settings, prepared)
-    jobs = jobs_of(variant, TrainPlan(run=run, epochs=epochs, seeds=seeds), place)
+    jobs = jobs_of(variant, plan, place)
     try:
         names, failures = ensure_all(jobs, place)
         if failures:
@@ -46,7 +46,6 @@ def train_seeds(variant: str, run: Run, epochs: int, seeds: tuple[int, ...], pre
     print(f"train {variant}: {counted}, {billable} s billed on {settings.instance_type}, about {usd:.3f} US dollars", flush=True)
     return {
         "backend": "sagemaker",
-        "device": "cpu",
         "instance_type": settings.instance_type,
         "jobs": [name for name, _ in paid],
         "billable_seconds": billable,
