@@ -1,6 +1,6 @@
 """The CPU instructions that results are computed with. Others round in another order, and so come to other last bits.
 
-Libraries choose theirs when they are first imported, so that this must come before them, and knows params.yaml by one line.
+Libraries choose theirs when they are first imported, so that this must come before them, and finds its setting without a parser.
 """
 
 import os
@@ -32,9 +32,9 @@ def pin(name: str) -> None:
 
 
 def pinned() -> str:
-    """The line `instruction_set` of params.yaml, so far as it is there."""
+    """The `instruction_set` of params.yaml, so far as it is there."""
     try:
-        found = re.search(r"^\s+instruction_set: *(\w+)", paths.PARAMS.read_text(encoding="utf-8"), re.MULTILINE)
+        found = re.search(r"^[^#\n]*\binstruction_set: *(\w+)", paths.PARAMS.read_text(encoding="utf-8"), re.MULTILINE)
     except (OSError, UnicodeDecodeError):
         found = None
     return found[1] if found else NATIVE
@@ -49,5 +49,5 @@ def obstacle(name: str) -> str:
     if CPU_INFO.exists() and not {name, "fma"} <= set(CPU_INFO.read_text(encoding="utf-8").split()):
         return f"this CPU has no {name}; native is what is allowed here"
     if pinned() != name:
-        return "params.yaml must say it in a line of its own, as in `  instruction_set: avx2`, since it is read before anything else"
+        return f"params.yaml must say it as plainly as `instruction_set: {name}`, since it is read before anything else"
     return ""

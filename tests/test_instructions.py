@@ -46,8 +46,9 @@ def test_the_repositorys_own_line_is_found():
     [
         ("aarch64", "", "  instruction_set: avx2\n", "this CPU is aarch64, and avx2 is of x86"),
         ("x86_64", "flags : sse2 fma", "  instruction_set: avx2\n", "this CPU has no avx2"),
-        ("x86_64", "flags : avx2 fma", "machine: {instruction_set: avx2}\n", "in a line of its own"),
-        ("AMD64", "flags : avx2 fma", "  instruction_set: avx2\n", ""),
+        ("x86_64", "flags : avx2 fma", "machine: {instruction_set: &set avx2}\n", "as plainly as `instruction_set: avx2`"),
+        ("AMD64", "flags : avx2 fma", "  # instruction_set: native\n  instruction_set: avx2\n", ""),
+        ("x86_64", "flags : avx2 fma", "machine: {device: auto, instruction_set: avx2}\n", ""),
     ],
 )
 def test_what_could_not_hold_is_named(machine, flags, text, said, tmp_path, monkeypatch):
@@ -74,8 +75,8 @@ def test_another_instruction_set_trains_again_and_the_plan_refuses_what_could_no
     workspace.edit("params.yaml", "instruction_set: avx2", "instruction_set: native")
     workspace.repro()
     assert weights.read_bytes() == native
-    workspace.edit("params.yaml", "instruction_set: native", "'instruction_set': avx2")
+    workspace.edit("params.yaml", "instruction_set: native", "instruction_set: !!str avx2")
     code, output = workspace.run("dvc", "repro")
     assert code != 0
-    assert "machine.instruction_set = 'avx2': params.yaml must say it in a line of its own" in output
+    assert "machine.instruction_set = 'avx2': params.yaml must say it as plainly" in output
     assert "Traceback" not in output
