@@ -6,12 +6,10 @@ Libraries choose theirs when they are first imported, so that this must come bef
 import os
 import platform
 import re
-from pathlib import Path
 
 from stages import paths
 
 NATIVE = "native"
-CPU_INFO = Path("/proc/cpuinfo")
 
 # setting → what the libraries are told. Together they gave the same weights on an AMD EPYC as on an emulated Intel Haswell and Skylake.
 SETS = {
@@ -46,7 +44,7 @@ def obstacle(name: str) -> str:
         return ""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return f"this CPU is {platform.machine()}, and {name} is of x86; native is what is allowed here"
-    if CPU_INFO.exists() and not {name, "fma"} <= set(CPU_INFO.read_text(encoding="utf-8").split()):
+    if paths.CPU_INFO.exists() and not {name, "fma"} <= set(paths.CPU_INFO.read_text(encoding="utf-8").split()):
         return f"this CPU has no {name}; native is what is allowed here"
     if pinned() != name:
         return f"params.yaml must say it as plainly as `instruction_set: {name}`, since it is read before anything else"

@@ -40,6 +40,7 @@ PARTIAL = DATA / "partial"
 FINISHED_SEEDS = PARTIAL / "seeds"  # trained, of variants that DVC does not have yet
 PROBED_SEEDS = PARTIAL / "probes"
 
+CPU_INFO = Path("/proc/cpuinfo")  # of Linux
 CONTAINER = Path(os.environ.get("ML_ROOT", "/opt/ml"))  # in a training job of SageMaker
 
 

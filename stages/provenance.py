@@ -120,8 +120,7 @@ def has_local_changes() -> bool:
 
 def cpu_name() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            lines = file.read().splitlines()
+        lines = paths.CPU_INFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

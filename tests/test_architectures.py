@@ -86,6 +86,7 @@ PARAMETERS = {
     "fully_connected_lr_0_01": MLP,
     "fully_connected_lr_0_03": MLP,
     "cnn_again": CNN,
+    "cnn_bfloat16": CNN,
     "random_labels": CNN,
     "linear": 1024 * 10 + 10,
     "lab_cnn_3": (9 + 1) * 32 + (9 * 32 + 1) * 64 + (8 * 8 * 64 + 1) * 128 + (128 + 1) * 10,

@@ -55,7 +55,7 @@ def test_what_could_not_hold_is_named(machine, flags, text, said, tmp_path, monk
     for name in ("PARAMS", "INFO"):
         (tmp_path / name).write_text({"PARAMS": text, "INFO": flags}[name], encoding="utf-8")
     monkeypatch.setattr(paths, "PARAMS", tmp_path / "PARAMS")
-    monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "INFO")
+    monkeypatch.setattr(paths, "CPU_INFO", tmp_path / "INFO")
     monkeypatch.setattr(platform, "machine", lambda: machine)
     assert said in instructions.obstacle("avx2")
     assert bool(instructions.obstacle("avx2")) is bool(said)
