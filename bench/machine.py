@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from stages.instructions import flags
 from stages.provenance import machine
 
 PACKAGES = ("torch", "lightning", "keras", "jax", "tensorflow-cpu")
@@ -14,7 +15,7 @@ BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 def description(others_python: Path) -> list[str]:
     """Lines: CPU, cores, versions, the types that it multiplies natively, and how busy it was with other things."""
     here = machine()
-    bfloat16 = sorted(BFLOAT16 & _flags())
+    bfloat16 = sorted(BFLOAT16 & flags())
     has = f"The CPU multiplies bfloat16 ({', '.join(bfloat16)}); nobody here uses it." if bfloat16 else "The CPU has no bfloat16."
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     return [
@@ -22,14 +23,6 @@ def description(others_python: Path) -> list[str]:
         f"Precision: float32 throughout. {has}",
         f"Load of the machine in the last 1, 5 and 15 minutes, the bench's own processes counted: {load}.",
     ]
-
-
-def _flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return {flag for line in lines if line.startswith("flags") for flag in line.split(":", 1)[1].split()}
 
 
 def _versions(python: Path) -> str:

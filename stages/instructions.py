@@ -38,13 +38,22 @@ def pinned() -> str:
     return found[1] if found else NATIVE
 
 
+def flags() -> set[str]:
+    """What the CPU has, by Linux's names; empty where the system does not say."""
+    try:
+        lines = paths.CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith("flags") for flag in line.split(":", 1)[1].split()}
+
+
 def obstacle(name: str) -> str:
     """Why results cannot be computed with this set here; empty if they can."""
     if name == NATIVE:
         return ""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return f"this CPU is {platform.machine()}, and {name} is of x86; native is what is allowed here"
-    if paths.CPU_INFO.exists() and not {name, "fma"} <= set(paths.CPU_INFO.read_text(encoding="utf-8").split()):
+    if (has := flags()) and not {name, "fma"} <= has:
         return f"this CPU has no {name}; native is what is allowed here"
     if pinned() != name:
         return f"params.yaml must say it as plainly as `instruction_set: {name}`, since it is read before anything else"

@@ -63,7 +63,7 @@ def _place(device: str, seed: int) -> torch.device:
     """Where a seed is trained. The processes of several seeds share a GPU, and spread over what GPUs there are."""
     if device == "auto" and torch.cuda.is_available():
         return torch.device("cuda", seed % torch.cuda.device_count())
-    return torch.device("cpu")
+    return CPU
 
 
 def set_up(place: torch.device = CPU) -> None:

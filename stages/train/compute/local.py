@@ -42,7 +42,7 @@ def train_ahead(plans: dict[str, TrainPlan], prepared: Path) -> dict[str, Path]:
 
 
 def kept_folder(variant: str, plan: TrainPlan, prepared: Path) -> Path:
-    settings = f"{plan.run.model_dump_json()} {plan.epochs} {plan.machine.model_dump_json()} {version('torch')}"
+    settings = f"{plan.model_dump_json(exclude={'seeds'})} {version('torch')}"
     return kept.folder(paths.FINISHED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *code_of_stage()])
 
 
