@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from stages.architectures.fourier import FourierConv2d, pays
 from stages.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise
 from stages.params import Architecture, map_sizes, pair
 
@@ -82,7 +83,8 @@ def _convolutional(architecture: Architecture, shape: tuple[int, int, int], clas
         own = architecture.connectivity == "conv" and architecture.padding == "zero" and pads[::2] == pads[1::2]
         if any(pads) and not own:
             features.append(PADDINGS[architecture.padding](pads))
-        features.append(_connection(architecture, fan, units, _padded(sizes[layer - 1], pads), pads[2::-2] if own else (0, 0), reduces))
+        size, zeros = (sizes[layer - 1], pads[2::-2]) if own else (_padded(sizes[layer - 1], pads), (0, 0))
+        features.append(_connection(architecture, fan, units, size, zeros, reduces))
         features.append(NORMS[architecture.norm](units))
         after: list[nn.Module] = [ACTIVATIONS[architecture.activation]()]
         if reduces:
@@ -103,6 +105,9 @@ def _connection(architecture: Architecture, fan: int, units: int, in_size: tuple
     kernel, dilation = pair(architecture.kernel), pair(architecture.dilation)
     stride = pair(architecture.stride) if reduces else (1, 1)
     if architecture.connectivity == "conv":
+        keeps_size = zeros == (kernel[0] // 2, kernel[1] // 2) and stride == dilation == (1, 1)
+        if keeps_size and pays(fan, units, kernel, in_size):
+            return FourierConv2d(fan, units, kernel, in_size)
         return nn.Conv2d(fan, units, kernel, stride=stride, padding=zeros, dilation=dilation)
     return LocallyConnected2d(fan, units, kernel, in_size, stride=stride, dilation=dilation)
 

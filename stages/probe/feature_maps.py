@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
+from stages.architectures.fourier import FourierConv2d
 from stages.architectures.layers import LocallyConnected2d
 from stages.probe.layers import activations
 
@@ -54,6 +55,7 @@ def _linear(layer: Any, shape: tuple[int, int, int], channels: int, _: int) -> T
 
 FILTERS: dict[type[nn.Module], Callable[[Any, tuple[int, int, int], int, int], Tensor]] = {
     nn.Conv2d: _convolution,
+    FourierConv2d: _convolution,
     LocallyConnected2d: _local,
     nn.Linear: _linear,
 }

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from stages.architectures.closed_form import BLUR_TAPS
+from stages.architectures.fourier import FourierConv2d
 from stages.architectures.layers import BlurPool2d, LocallyConnected2d
 from stages.params import pair
 
@@ -82,6 +83,7 @@ STEPS: dict[type[nn.Module], Callable[[Any, int], list[Step]]] = {
     nn.ReflectionPad2d: _padding,
     nn.CircularPad2d: _padding,
     nn.Conv2d: _convolution,
+    FourierConv2d: _convolution,
     LocallyConnected2d: _local,
     nn.MaxPool2d: _pooling,
     nn.AvgPool2d: _pooling,
