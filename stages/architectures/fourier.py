@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-ADVANTAGE = 2.5  # a multiplication here takes about as much more time than one of the direct convolution, as measured
+COST = 2.5  # of a multiplication here, in those of the direct convolution; about, as measured
 
 
 def pays(in_channels: int, out_channels: int, kernel: tuple[int, int], size: tuple[int, int]) -> bool:
@@ -21,7 +21,7 @@ def pays(in_channels: int, out_channels: int, kernel: tuple[int, int], size: tup
     direct = math.prod(size) * math.prod(kernel) * in_channels * out_channels
     products = 4 * rows * half * in_channels * out_channels
     transforms = (in_channels + out_channels) * half * height * (2 * width + 4 * rows)
-    return direct > ADVANTAGE * (products + transforms)
+    return direct > COST * (products + transforms)
 
 
 class FourierConv2d(nn.Conv2d):
