@@ -5,6 +5,7 @@ matrices, which take less time than fast Fourier transforms would. Source: Mathi
 """
 
 import math
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -32,7 +33,12 @@ class FourierConv2d(nn.Conv2d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: tuple[int, int], size: tuple[int, int]) -> None:
         super().__init__(in_channels, out_channels, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
-        self._transforms = _Transforms(size, kernel)
+        self._geometry = size, kernel
+
+    @cached_property
+    def _transforms(self) -> "_Transforms":
+        """Made at the first step of training; a net that is probed or served never asks for them."""
+        return _Transforms(*self._geometry)
 
     def forward(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch filter height width"]:
         if not self.training or maps.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
