@@ -39,10 +39,10 @@ $(SAGEMAKER): $(READY) requirements-sagemaker.lock
 	@touch $@
 
 repro: $(READY) check-params ## Make everything that is not up to date, to the report in data/report/
-	@python -m stages.train.compute.submit
+	@python -m stages.cloud.submit
 	@python -m stages.ahead
 	dvc repro
-	@python -m stages.provenance
+	@python -m stages.shared.stage_command
 	@echo "The report: data/report/index.html and data/report/report.pdf"
 
 quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol` in params.yaml
@@ -50,7 +50,7 @@ quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol
 	@$(MAKE) --no-print-directory repro
 
 compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace)
-	@python -m stages.compare $(A) $(B) $(C)
+	@python -m stages.tools.compare $(A) $(B) $(C)
 
 test: $(SAGEMAKER) ## Run every test, on all cores
 	$(PYTEST)
@@ -66,10 +66,10 @@ check: $(SAGEMAKER) ## Lint, formats, types, dead links, then every test
 	$(PYTEST)
 
 check-params: $(READY) ## Say what is wrong with params.yaml or hypotheses.yaml, or nothing
-	@python -m stages.plan --check
+	@python -m stages.check --check
 
 times: $(READY) ## What each stage took when it last ran here
-	@python -m stages.provenance
+	@python -m stages.shared.stage_command
 
 bench: $(BENCH)/ready ## Images trained a second, beside PyTorch's loop, Lightning and Keras: make bench ARGS="--rounds 3"
 	@dvc repro --quiet download

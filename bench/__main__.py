@@ -12,20 +12,34 @@ from bench import flops, machine, table
 from bench.contestants import PEAK
 from bench.data import OUT, TRAIN, arrays, torchvision_root
 from bench.rounds import EACH_CORE, ONE_CORE, OTHERS_PYTHON, Block, run_rounds
-from stages import params, paths, provenance
+from stages.shared import params, paths, stage_command
 
-NETS = {"lab_cnn_3": 1, "lab_mlp": 5}  # variants of params.yaml, and how many times `--images` an epoch has, for blocks of like length
+NETS = {
+    "lab_cnn_3": 1,
+    "lab_mlp": 5,
+}  # variants of params.yaml, and how many times `--images` an epoch has, for blocks of like length
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--images", type=int, default=1280, help=f"of one epoch of the convolutional net, at most {TRAIN} (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="in which everybody trains one epoch (default: %(default)s)")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=1280,
+        help=f"of one epoch of the convolutional net, at most {TRAIN} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="in which everybody trains one epoch (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     if not 128 <= arguments.images <= TRAIN or arguments.rounds < 1:
-        raise provenance.StageError(f"--images is {arguments.images} and --rounds {arguments.rounds}; allowed are 128 to {TRAIN} images, and rounds from 1 up")
+        raise stage_command.StageError(
+            f"--images is {arguments.images} and --rounds {arguments.rounds}; allowed are 128 to {TRAIN} images, and rounds from 1 up"
+        )
     if not OTHERS_PYTHON.exists():
-        raise provenance.StageError(f"{OTHERS_PYTHON.relative_to(paths.ROOT)} is missing, with which the others run; `make bench` installs it")
+        raise stage_command.StageError(
+            f"{OTHERS_PYTHON.relative_to(paths.ROOT)} is missing, with which the others run; `make bench` installs it"
+        )
     arrays()  # refuses another dataset before anything is started
     torchvision_root()
     began = time.monotonic()
@@ -47,7 +61,10 @@ def main() -> None:
 def _tell(blocks: Iterator[Block]) -> Iterator[Block]:
     for block in blocks:
         if block.contestant != PEAK:
-            print(f"{block.net}, round {block.round}: {block.contestant}, {block.mode}: {block.rate:,.0f} images/s", flush=True)
+            print(
+                f"{block.net}, round {block.round}: {block.contestant}, {block.mode}: {block.rate:,.0f} images/s",
+                flush=True,
+            )
         yield block
 
 
@@ -76,4 +93,4 @@ def _how(rounds: int, seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    provenance.run(main)
+    stage_command.run(main)

@@ -15,16 +15,22 @@ from tabulate import tabulate
 from bench import machine
 from bench.data import OUT, TRAIN, arrays, torchvision_root
 from bench.rounds import OTHERS_PYTHON
-from stages import params, paths, provenance
-from stages.cores import Report, spread
-from stages.inference.intervals import estimate
-from stages.params import Run
 from stages.prepare.write import prepare
+from stages.shared import params, paths, stage_command
+from stages.shared.inference.intervals import estimate
+from stages.shared.params import Run
+from stages.shared.process_pool import Report, spread
 from stages.train.run import train_run
 
 NET = "lab_cnn_3"
 LAB_EPOCHS = 15
-SHORTER = {"optimizer": "adamw", "lr": 3e-3, "weight_decay": 0.01, "schedule": "one_cycle", "warm_up": 0.3}  # the rest is the lab's
+SHORTER = {
+    "optimizer": "adamw",
+    "lr": 3e-3,
+    "weight_decay": 0.01,
+    "schedule": "one_cycle",
+    "warm_up": 0.3,
+}  # the rest is the lab's
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,30 @@ class Result:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.accuracy", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=4, help="of this project; as many at once as there are cores (default: %(default)s)")
-    parser.add_argument("--lab-seeds", type=int, default=2, help="of the lab's loop, one after another with its default threads (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[3, 4, 5], help="lengths of the shorter recipe (default: %(default)s)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=4,
+        help="of this project; as many at once as there are cores (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lab-seeds",
+        type=int,
+        default=2,
+        help="of the lab's loop, one after another with its default threads (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, nargs="+", default=[3, 4, 5], help="lengths of the shorter recipe (default: %(default)s)"
+    )
     parser.add_argument("--lab-epochs", type=int, default=LAB_EPOCHS, help="(default: %(default)s)")
     parser.add_argument("--lab-seed", type=int, help=argparse.SUPPRESS)  # in a process of its own
     arguments = parser.parse_args()
     if arguments.lab_seed is not None:
         return print(json.dumps(_lab_run(arguments.lab_seed, arguments.lab_epochs)))
     if min(arguments.seeds, arguments.lab_seeds, arguments.lab_epochs, *arguments.epochs) < 1:
-        raise provenance.StageError("--seeds, --lab-seeds, --lab-epochs and --epochs must be whole numbers from 1 up")
+        raise stage_command.StageError(
+            "--seeds, --lab-seeds, --lab-epochs and --epochs must be whole numbers from 1 up"
+        )
     arrays()
     torchvision_root()
     settings = params.load()
@@ -90,7 +110,14 @@ def _table(results: list[Result], confidence: float) -> str:
                 f"{theirs / seconds:.1f}",
             ]
         )
-    header = ["", "seeds", "mean test accuracy", f"{100 * confidence:.0f} % t interval", "seconds a seed", "times as fast as the lab"]
+    header = [
+        "",
+        "seeds",
+        "mean test accuracy",
+        f"{100 * confidence:.0f} % t interval",
+        "seconds a seed",
+        "times as fast as the lab",
+    ]
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 
@@ -98,8 +125,12 @@ def _lab(seeds: int, epochs: int) -> Result:
     accuracies, start = [], time.perf_counter()
     for seed in range(seeds):
         command = [sys.executable, "-m", "bench.accuracy", "--lab-seed", str(seed), "--lab-epochs", str(epochs)]
-        accuracies.append(json.loads(subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout))
-        print(f"the lab's loop, seed {seed}: {accuracies[-1]:.4f}, {time.perf_counter() - start:.0f} s so far", flush=True)
+        accuracies.append(
+            json.loads(subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        )
+        print(
+            f"the lab's loop, seed {seed}: {accuracies[-1]:.4f}, {time.perf_counter() - start:.0f} s so far", flush=True
+        )
     return Result(f"the lab's loop, {epochs} epochs of Adam", accuracies, time.perf_counter() - start)
 
 
@@ -112,14 +143,19 @@ def _lab_run(seed: int, epochs: int) -> float:
 
     torch.manual_seed(seed)
     everything = dataset()
-    train, val = loader_of(Subset(everything, range(TRAIN))), loader_of(Subset(everything, range(TRAIN, len(everything))), shuffle=False)
+    train, val = (
+        loader_of(Subset(everything, range(TRAIN))),
+        loader_of(Subset(everything, range(TRAIN, len(everything))), shuffle=False),
+    )
     model = net_of(NET)
     optimiser = torch.optim.Adam(model.parameters(), lr=LR)
 
     def accuracy(loader: DataLoader) -> float:
         model.eval()
         with torch.no_grad():
-            return sum((model(images).argmax(1) == labels).sum().item() for images, labels in loader) / len(loader.dataset)  # type: ignore[arg-type]
+            return sum((model(images).argmax(1) == labels).sum().item() for images, labels in loader) / len(
+                loader.dataset
+            )  # type: ignore[arg-type]
 
     for _ in range(epochs):
         train_epoch(model, optimiser, train)
@@ -131,7 +167,13 @@ def _ours(run: Run, epochs: int, seeds: int) -> Result:
     run = run.model_copy(update={"recipe": run.recipe.model_copy(update=SHORTER)})
     with paths.whole_folder(OUT / "runs") as out:
         start = time.perf_counter()
-        spread(partial(_train_seed, run, epochs, out), range(seeds), reports=seeds * epochs, title=f"{epochs} epochs", unit="epoch")
+        spread(
+            partial(_train_seed, run, epochs, out),
+            range(seeds),
+            reports=seeds * epochs,
+            title=f"{epochs} epochs",
+            unit="epoch",
+        )
         seconds = time.perf_counter() - start
         accuracies = [paths.read_json(out / str(seed) / "metrics.json")["test_accuracy"] for seed in range(seeds)]
     return Result(f"this project, {epochs} epochs of one-cycle AdamW", accuracies, seconds)
@@ -144,4 +186,4 @@ def _train_seed(run: Run, epochs: int, out: Path, seed: int, report: Report) -> 
 
 
 if __name__ == "__main__":
-    provenance.run(main)
+    stage_command.run(main)

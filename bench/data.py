@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from stages import paths
-from stages.provenance import StageError, need
+from stages.shared import paths
+from stages.shared.stage_command import StageError, need
 
 TRAIN = 50_000  # images that the lab trains on; the rest of the published train images are its validation images
 BATCH, LR = 128, 1e-3  # of Adam: the lab's
@@ -26,8 +26,13 @@ def arrays() -> dict[str, np.ndarray]:
     need(paths.RAW / "dataset.json", "download")
     name = paths.read_json(paths.RAW / "dataset.json")["name"]
     if name != "fashion_mnist":
-        raise StageError(f"data/raw holds {name!r}; the bench trains on fashion_mnist: set data.dataset in params.yaml, and `dvc repro download`")
-    return {key: array[..., 0] if array.ndim == 4 else array for key, array in load_file(paths.RAW / "images.safetensors").items()}
+        raise StageError(
+            f"data/raw holds {name!r}; the bench trains on fashion_mnist: set data.dataset in params.yaml, and `dvc repro download`"
+        )
+    return {
+        key: array[..., 0] if array.ndim == 4 else array
+        for key, array in load_file(paths.RAW / "images.safetensors").items()
+    }
 
 
 def torchvision_root() -> Path:
@@ -37,5 +42,8 @@ def torchvision_root() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for key, array in arrays().items():
             with paths.whole_file(folder / IDX_NAMES[key]) as partial:
-                partial.write_bytes(struct.pack(f">HBB{array.ndim}I", 0, IDX_TYPE, array.ndim, *array.shape) + array.astype(np.uint8).tobytes())
+                partial.write_bytes(
+                    struct.pack(f">HBB{array.ndim}I", 0, IDX_TYPE, array.ndim, *array.shape)
+                    + array.astype(np.uint8).tobytes()
+                )
     return OUT

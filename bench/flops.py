@@ -1,7 +1,7 @@
 """Floating-point operations of training, from the closed form, and so the same for every contestant."""
 
-from stages.architectures.closed_form import closed_form
-from stages.params import Architecture
+from stages.shared.architectures.closed_form import closed_form
+from stages.shared.params import Architecture
 
 HOW = (
     "Floating-point operations of a training step, for one image: two for each multiply-accumulate of convolutions and linear layers, once forward, "
@@ -18,6 +18,11 @@ def first_layer_macs(architecture: Architecture, shape: tuple[int, int, int]) ->
     """Multiply-accumulates of the first convolution or linear layer: those of a net with that layer alone, less its read-out into one class."""
     units = architecture.channels[0]
     alone = architecture.model_copy(
-        update={"channels": (units,), "hidden": (), "head": "global_average", "reduce_at": tuple(layer for layer in architecture.reduce_at if layer == 1)}
+        update={
+            "channels": (units,),
+            "hidden": (),
+            "head": "global_average",
+            "reduce_at": tuple(layer for layer in architecture.reduce_at if layer == 1),
+        }
     )
     return closed_form(alone, shape, 1).macs - units

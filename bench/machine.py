@@ -5,8 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from stages.instructions import flags
-from stages.provenance import machine
+from stages.shared.instruction_set import flags
+from stages.shared.stage_command import machine
 
 PACKAGES = ("torch", "lightning", "keras", "jax", "tensorflow-cpu")
 BFLOAT16 = {"avx512_bf16", "amx_bf16"}
@@ -16,7 +16,11 @@ def description(others_python: Path) -> list[str]:
     """Lines: CPU, cores, versions, the types that it multiplies natively, and how busy it was with other things."""
     here = machine()
     bfloat16 = sorted(BFLOAT16 & flags())
-    has = f"The CPU multiplies bfloat16 ({', '.join(bfloat16)}); nobody here uses it." if bfloat16 else "The CPU has no bfloat16."
+    has = (
+        f"The CPU multiplies bfloat16 ({', '.join(bfloat16)}); nobody here uses it."
+        if bfloat16
+        else "The CPU has no bfloat16."
+    )
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     return [
         f"CPU: {here['cpu']}, {here['cores']} cores; Python {here['python']}; {_versions(others_python)}.",

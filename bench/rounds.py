@@ -13,11 +13,13 @@ from pathlib import Path
 
 from bench.contestants import LAB, MODULES, OTHERS, OURS, PEAK
 from bench.data import OUT
-from stages import paths
-from stages.provenance import StageError
+from stages.shared import paths
+from stages.shared.stage_command import StageError
 
 OTHERS_PYTHON = paths.ROOT / ".venv-bench" / "bin" / "python"
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+)
 ONE_CORE, DEFAULT, EACH_CORE = "one core", "default threads", "a process a core"
 
 
@@ -52,7 +54,11 @@ def run_rounds(nets: dict[str, int], rounds: int, report: Callable[[str, str], N
         teams: dict[tuple[str, str], list[Worker]] = {}
         for name in MODULES:
             try:
-                pinned = [stack.enter_context(_worker(name, nets, core)) for core in cores] if name in (OURS, PEAK, *PINNED) else []
+                pinned = (
+                    [stack.enter_context(_worker(name, nets, core)) for core in cores]
+                    if name in (OURS, PEAK, *PINNED)
+                    else []
+                )
                 free = [stack.enter_context(_worker(name, nets, None))] if name in OTHERS else []
                 for worker in pinned + free:
                     worker.wait_until_ready()
@@ -65,7 +71,9 @@ def run_rounds(nets: dict[str, int], rounds: int, report: Callable[[str, str], N
             modes = {ONE_CORE: pinned[:1], EACH_CORE: pinned, DEFAULT: free}
             teams |= {(name, mode): workers for mode, workers in modes.items() if workers}
         if not any(name in OTHERS for name, _ in teams):
-            raise StageError(f"none of the others started; `{OUT / 'logs'}` has why, and `rm -r .venv-bench && make bench` installs them again")
+            raise StageError(
+                f"none of the others started; `{OUT / 'logs'}` has why, and `rm -r .venv-bench && make bench` installs them again"
+            )
         order = random.Random(0)
         for number in range(1, rounds + 1):
             turns = [(net, *key) for net in nets for key in teams]
@@ -75,7 +83,17 @@ def run_rounds(nets: dict[str, int], rounds: int, report: Callable[[str, str], N
                     worker.go(net)
                 answers = [worker.answer() for worker in workers]
                 slowest, memory = (max(answer[key] for answer in answers) for key in ("seconds", "memory_mib"))
-                yield Block(net, number, name, mode, len(workers), nets[net], slowest, sum(answer["cpu_seconds"] for answer in answers), int(memory))
+                yield Block(
+                    net,
+                    number,
+                    name,
+                    mode,
+                    len(workers),
+                    nets[net],
+                    slowest,
+                    sum(answer["cpu_seconds"] for answer in answers),
+                    int(memory),
+                )
 
 
 # Loader workers beside a process that has one core would only wait for it.
@@ -114,10 +132,25 @@ def _worker(name: str, nets: dict[str, int], core: int | None) -> Iterator[Worke
     python = OTHERS_PYTHON if name in OTHERS else sys.executable
     log = OUT / "logs" / f"{name.replace(' ', '_').replace(',', '')}-{'free' if core is None else core}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(python), "-m", "bench.worker", name, json.dumps(nets), *([] if core is None else ["--core", str(core)])]
+    command = [
+        str(python),
+        "-m",
+        "bench.worker",
+        name,
+        json.dumps(nets),
+        *([] if core is None else ["--core", str(core)]),
+    ]
     environment = os.environ | MODULES[name][1] | ({} if core is None else ONE_THREAD)
     with log.open("w") as errors:
-        process = subprocess.Popen(command, cwd=paths.ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command,
+            cwd=paths.ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
         try:
             yield Worker(process, log)
         finally:

@@ -17,7 +17,7 @@ from tabulate import tabulate
 from bench import machine
 from bench.data import OUT
 from bench.rounds import OTHERS_PYTHON
-from stages import paths, provenance
+from stages.shared import paths, stage_command
 
 SEEDS = [0, 1]
 LEVELS = 10  # of each family, so that the report has more chapters rather than longer ones
@@ -38,10 +38,16 @@ slower_no_better:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__)
-    parser.add_argument("--variants", type=int, nargs="+", default=[10, 25, 50, 100], help="numbers of variants, each made from nothing (default: %(default)s)")
+    parser.add_argument(
+        "--variants",
+        type=int,
+        nargs="+",
+        default=[10, 25, 50, 100],
+        help="numbers of variants, each made from nothing (default: %(default)s)",
+    )
     sizes = sorted(set(parser.parse_args().variants))
     if sizes[0] < 2:
-        raise provenance.StageError(f"--variants has {sizes[0]}; give numbers from 2 up")
+        raise stage_command.StageError(f"--variants has {sizes[0]}; give numbers from 2 up")
     rows = []
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="scaling-") as folder:
@@ -49,10 +55,19 @@ def main() -> None:
         print(", ".join(f"{name} {value:.4g}" for name, value in rows[-1].items()), flush=True)
     paths.write_csv(OUT / "scaling.csv", list(rows[0]), rows)
     _draw(rows, OUT / "scaling.png")
-    slope, fixed = np.polyfit(sizes, [row["seconds"] for row in rows], 1) if len(sizes) > 1 else (rows[0]["seconds"] / sizes[0], 0.0)
+    slope, fixed = (
+        np.polyfit(sizes, [row["seconds"] for row in rows], 1)
+        if len(sizes) > 1
+        else (rows[0]["seconds"] / sizes[0], 0.0)
+    )
     parts = [
         "# What a `make repro` costs as the protocol grows",
-        tabulate([[*row.values(), row["seconds"] / row["variants"]] for row in rows], [*rows[0], "seconds a variant"], tablefmt="github", floatfmt=".2f"),
+        tabulate(
+            [[*row.values(), row["seconds"] / row["variants"]] for row in rows],
+            [*rows[0], "seconds a variant"],
+            tablefmt="github",
+            floatfmt=".2f",
+        ),
         f"Line of least squares: {fixed:.1f} s, and {slope:.2f} s for each variant of {len(SEEDS)} seeds, which is {slope / len(SEEDS):.2f} s a seed.",
         f"Each from nothing, in a copy of the repository: {IMAGES} images of {SIDE}×{SIDE} pixels, one epoch. `nothing to do`: the same commands once more; "
         "`dvc repro` alone is the last of them.",
@@ -74,7 +89,9 @@ def _times(folder: Path, size: int) -> dict[str, float]:
 
 def _copy(folder: Path) -> None:
     """What git knows of the repository, as it is in the working tree, as a repository of its own."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=paths.ROOT, capture_output=True, text=True, check=True
+    ).stdout
     for name in listed.splitlines():
         if (paths.ROOT / name).is_file() and name != paths.DVC_LOCK.name:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -92,13 +109,31 @@ def _write_settings(folder: Path, size: int) -> None:
         "probe_images": 20, "variants": [f"v_{number}" for number in range(size)],
     }  # fmt: skip
     groups = [f"group_{number}" for number in range(-(-(size - 1) // LEVELS))]
-    settings |= {"protocols": {"scaling": protocol}, "protocol": protocol, "variants": _variants(size, groups), "families": {}}
+    settings |= {
+        "protocols": {"scaling": protocol},
+        "protocol": protocol,
+        "variants": _variants(size, groups),
+        "families": {},
+    }
     for name in groups:
-        settings["families"][name] = {"title": name, "reference": "v_0", "question": "Does the rate matter?", "held": "All else."}
+        settings["families"][name] = {
+            "title": name,
+            "reference": "v_0",
+            "question": "Does the rate matter?",
+            "held": "All else.",
+        }
     settings["data"] |= {"dataset": "npz", "file": "lines.npz"}
     settings["eda"] |= {"images": 60, "max_distance": 4, "samples_per_class": 2}
     settings["architecture"] |= NET
-    settings["probe"] |= {"images": 20, "folds": 2, "bins": 5, "drawn_images": 2, "drawn_channels": 2, "drawn_places": 2, "hard_images": 4}
+    settings["probe"] |= {
+        "images": 20,
+        "folds": 2,
+        "bins": 5,
+        "drawn_images": 2,
+        "drawn_channels": 2,
+        "drawn_places": 2,
+        "hard_images": 4,
+    }
     settings["inference"] |= {"min_seeds": 2, "verdict_seeds": 2, "resamples": 20}
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(settings, file)
@@ -113,7 +148,10 @@ def _write_settings(folder: Path, size: int) -> None:
 def _variants(size: int, groups: list[str]) -> dict[str, Any]:
     """v_0, which is in every group, and others that differ from it by their learning rate alone."""
     others = {
-        f"v_{number}": {"families": {groups[(number - 1) // LEVELS]: f"rate {number}"}, "run": {"recipe": {"lr": 0.01 + number / 1e5}}}
+        f"v_{number}": {
+            "families": {groups[(number - 1) // LEVELS]: f"rate {number}"},
+            "run": {"recipe": {"lr": 0.01 + number / 1e5}},
+        }
         for number in range(1, size)
     }
     return {"v_0": {"families": dict.fromkeys(groups, "rate 0"), "run": {"sample": {"seeds": "all"}}}, **others}
@@ -122,29 +160,43 @@ def _variants(size: int, groups: list[str]) -> dict[str, Any]:
 def _run(folder: Path, *command: str) -> float:
     """Wall seconds. Raises StageError, with the command's last words, if it fails."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PIPELINE_ROOT", "PYTHONPATH")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "REPORT_RENDERER": "embedded", "COMPUTE_BACKEND": "local"}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "REPORT_RENDERER": "embedded",
+        "COMPUTE_BACKEND": "local",
+    }
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
-        raise provenance.StageError(f"{' '.join(command)} failed in a copy of the repository:\n{done.stdout[-2000:]}")
+        raise stage_command.StageError(
+            f"{' '.join(command)} failed in a copy of the repository:\n{done.stdout[-2000:]}"
+        )
     return time.perf_counter() - start
 
 
 def _draw(rows: list[dict[str, float]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    from stages.drawing.style import use_style
+    from stages.shared.drawing.style import use_style
 
     use_style()
     figure, axes = plt.subplots()
     sizes = [row["variants"] for row in rows]
     for name, label in {"seconds": "from nothing", "nothing to do": "nothing to do"}.items():
         axes.plot(sizes, [row[name] for row in rows], "o-", label=label)
-    axes.set(xlabel=f"variants, of {len(SEEDS)} seeds each", ylabel="seconds", xlim=(0, None), ylim=(0, None), title="make repro, little but its overhead")
+    axes.set(
+        xlabel=f"variants, of {len(SEEDS)} seeds each",
+        ylabel="seconds",
+        xlim=(0, None),
+        ylim=(0, None),
+        title="make repro, little but its overhead",
+    )
     axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)
 
 
 if __name__ == "__main__":
-    provenance.run(main)
+    stage_command.run(main)

@@ -32,11 +32,15 @@ def rates_of(blocks: Sequence[Block]) -> Rates:
 
 def best_mode(rates: Rates, name: str) -> tuple[str, str]:
     """The mode in which the contestant trains most images a second on the whole machine."""
-    return max(((name, mode) for mode in (DEFAULT, EACH_CORE) if (name, mode) in rates), key=lambda key: median(rates[key]))
+    return max(
+        ((name, mode) for mode in (DEFAULT, EACH_CORE) if (name, mode) in rates), key=lambda key: median(rates[key])
+    )
 
 
 def best_other(rates: Rates) -> tuple[str, str]:
-    return max((best_mode(rates, name) for name in OTHERS if (name, DEFAULT) in rates), key=lambda key: median(rates[key]))
+    return max(
+        (best_mode(rates, name) for name in OTHERS if (name, DEFAULT) in rates), key=lambda key: median(rates[key])
+    )
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
@@ -47,7 +51,9 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float,
 
 def peak(blocks: Sequence[Block], mode: str) -> float:
     """FLOP/s of matrix products, of all processes of the mode together: the median over the rounds."""
-    return median(block.processes * FLOPS / block.seconds for block in blocks if (block.contestant, block.mode) == (PEAK, mode))
+    return median(
+        block.processes * FLOPS / block.seconds for block in blocks if (block.contestant, block.mode) == (PEAK, mode)
+    )
 
 
 def rows_of(blocks: Sequence[Block], flops: int) -> list[list[str]]:
@@ -65,7 +71,9 @@ def _row(blocks: Sequence[Block], rates: Rates, name: str, flops: int) -> list[s
         *(_spread(rates.get((name, mode))) for mode in (ONE_CORE, DEFAULT, EACH_CORE)),
         _times(ratio(rates[whole], rates[LAB, DEFAULT])) if (LAB, DEFAULT) in rates else "",
         _times(ratio(rates[whole], rates[best_other(rates)])),
-        f"{100 * median(rates[name, ONE_CORE]) * flops / peak(blocks, ONE_CORE):.0f} %" if (name, ONE_CORE) in rates else "",
+        f"{100 * median(rates[name, ONE_CORE]) * flops / peak(blocks, ONE_CORE):.0f} %"
+        if (name, ONE_CORE) in rates
+        else "",
         f"{100 * median(rates[whole]) * flops / peak(blocks, EACH_CORE):.0f} %",
         f"{median(block.processes * block.images / block.cpu_seconds for block in best):,.0f}",
         f"{max(block.memory_mib for block in own):,}",

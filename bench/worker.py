@@ -27,12 +27,18 @@ def main() -> None:
         before = _cpu_seconds()
         seconds = trains[line.strip()]()
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(json.dumps({"seconds": seconds, "cpu_seconds": _cpu_seconds() - before, "memory_mib": memory}), file=answers, flush=True)
+        print(
+            json.dumps({"seconds": seconds, "cpu_seconds": _cpu_seconds() - before, "memory_mib": memory}),
+            file=answers,
+            flush=True,
+        )
 
 
 def _cpu_seconds() -> float:
     """Of all threads, and of loader workers that have ended."""
-    return sum(use.ru_utime + use.ru_stime for use in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    return sum(
+        use.ru_utime + use.ru_stime for use in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """The pipeline: each folder is one DVC stage, or a room that several stages share."""
 
-from stages import instructions
+from stages.shared import instruction_set
 
-instructions.pin(instructions.pinned())
+instruction_set.pin(instruction_set.pinned())

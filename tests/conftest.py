@@ -7,4 +7,4 @@ from jaxtyping import install_import_hook
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so what they start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-install_import_hook(["stages.architectures", "stages.train", "stages.probe"], "beartype.beartype")
+install_import_hook(["stages.shared.architectures", "stages.train", "stages.probe"], "beartype.beartype")

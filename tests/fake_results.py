@@ -12,10 +12,10 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.numpy import save_file
 
-from stages import params, paths
-from stages.architectures.closed_form import closed_form
 from stages.collect import outputs, read
 from stages.figures import results
+from stages.shared import params, paths
+from stages.shared.architectures.closed_form import closed_form
 
 REPOSITORY = Path(__file__).parents[1]
 # Mean accuracies that a real run might have; any other variant gets one near 0.9.
@@ -40,8 +40,12 @@ def only(raw: dict[str, Any], *variants: str) -> None:
     raw["families"] = {key: about for key, about in raw["families"].items() if about["reference"] in variants}
     raw["variants"] = {key: raw["variants"][key] for key in variants}
     for variant in raw["variants"].values():
-        variant["families"] = {family: level for family, level in variant["families"].items() if family in raw["families"]}
-        variant["matched"] = {quantity: other for quantity, other in variant.get("matched", {}).items() if other in variants}
+        variant["families"] = {
+            family: level for family, level in variant["families"].items() if family in raw["families"]
+        }
+        variant["matched"] = {
+            quantity: other for quantity, other in variant.get("matched", {}).items() if other in variants
+        }
     for protocol in raw["protocols"].values():
         protocol["variants"] = list(variants)
         if protocol["baseline"] not in variants:
@@ -58,9 +62,15 @@ def declared(raw: dict[str, Any]) -> dict[str, Any]:
     found = YAML(typ="safe", pure=True).load((REPOSITORY / "hypotheses.yaml").read_text(encoding="utf-8"))
 
     def names(contrast: dict[str, Any]) -> set[str]:
-        return {contrast["variant"], contrast["reference"]} | (names(contrast["minus"]) if "minus" in contrast else set())
+        return {contrast["variant"], contrast["reference"]} | (
+            names(contrast["minus"]) if "minus" in contrast else set()
+        )
 
-    return {key: about for key, about in found.items() if names(about["contrast"]) <= set(raw["variants"]) and about["family"] in raw["families"]}
+    return {
+        key: about
+        for key, about in found.items()
+        if names(about["contrast"]) <= set(raw["variants"]) and about["family"] in raw["families"]
+    }
 
 
 def three(raw: dict[str, Any]) -> None:
@@ -80,7 +90,10 @@ FIRST = ("connectivity", "kernel", "depth", "padding")
 def sixty(raw: dict[str, Any]) -> None:
     for number, family in zip(range(18), cycle(FIRST), strict=False):
         raw["protocol"]["variants"].append(f"extra_{number}")
-        raw["variants"][f"extra_{number}"] = {"families": {family: f"level {number}"}, "run": {"architecture": {"channels": [17 + number, 32]}}}
+        raw["variants"][f"extra_{number}"] = {
+            "families": {family: f"level {number}"},
+            "run": {"architecture": {"channels": [17 + number, 32]}},
+        }
 
 
 def replication(raw: dict[str, Any]) -> None:
@@ -104,15 +117,27 @@ RUNS = {
         lambda raw: (only(raw, "cnn", "kernel_5"), raw["protocols"]["default"].update(epochs=1)),
         {"shape": (32, 32, 3), "classes": [f"class {i}" for i in range(100)]},
     ),
-    "no family": (lambda raw: (only(raw, "cnn", "kernel_5"), raw.update(families={}), [v.update(families={}) for v in raw["variants"].values()]), {}),
-    "a class never right": (lambda raw: only(raw, "cnn", "kernel_5"), {"n_test": 8, "means": {"cnn": [0.0] * 10, "kernel_5": [0.5] * 10}}),
+    "no family": (
+        lambda raw: (
+            only(raw, "cnn", "kernel_5"),
+            raw.update(families={}),
+            [v.update(families={}) for v in raw["variants"].values()],
+        ),
+        {},
+    ),
+    "a class never right": (
+        lambda raw: only(raw, "cnn", "kernel_5"),
+        {"n_test": 8, "means": {"cnn": [0.0] * 10, "kernel_5": [0.5] * 10}},
+    ),
     "perfect": (lambda raw: only(raw, "cnn", "kernel_5"), {"means": {"cnn": [1.0] * 10, "kernel_5": [1.0] * 10}}),
     "sixty": (sixty, {}),
     "replication": (replication, {}),
 }
 
 
-def make_root(root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | None = None, **choices: Any) -> params.Params:
+def make_root(
+    root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | None = None, **choices: Any
+) -> params.Params:
     """Write the settings and everything that download, prepare, train and probe would leave under `root`.
 
     hypotheses: by default those of the repository about variants that are left.
@@ -142,18 +167,45 @@ def write_data(
     means: of the variants named, the mean accuracy, or the accuracy of each seed.
     """
     rng = np.random.default_rng(seed)
-    classes = classes or ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+    classes = classes or [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ]
     height, width, channels = shape
     margins = [0 if size == 1 else loaded.protocol.margin for size in (height, width)]
     labels = np.arange(n_test, dtype=np.int64) % len(classes)
-    _json(data / "raw/dataset.json", {"name": "fake", "title": "Fashion-MNIST", "classes": classes, "height": height, "width": width, "channels": channels})
+    _json(
+        data / "raw/dataset.json",
+        {
+            "name": "fake",
+            "title": "Fashion-MNIST",
+            "classes": classes,
+            "height": height,
+            "width": width,
+            "channels": channels,
+        },
+    )
     (data / "prepared").mkdir(parents=True)
     images = rng.integers(0, 255, (n_test, channels, height + 2 * margins[0], width + 2 * margins[1]), dtype=np.uint8)
     save_file({"labels": labels, "images": images}, data / "prepared/test.safetensors")
-    counts = {"train": [1000] * len(classes), "val": [500] * len(classes), "test": np.bincount(labels, minlength=len(classes)).tolist()}
+    counts = {
+        "train": [1000] * len(classes),
+        "val": [500] * len(classes),
+        "test": np.bincount(labels, minlength=len(classes)).tolist(),
+    }
     canvas = [channels, height + 2 * margins[0], width + 2 * margins[1]]
     about = {"title": "Fashion-MNIST", "classes": classes, "class_counts": counts, "shape": canvas, "margin": margins}
-    _json(data / "prepared/constants.json", about | {"mean": [0.2] * channels, "std": [0.3] * channels, "layout_seed": 0})
+    _json(
+        data / "prepared/constants.json", about | {"mean": [0.2] * channels, "std": [0.3] * channels, "layout_seed": 0}
+    )
     for place, key in enumerate(loaded.active_variants):
         mean = (means or {}).get(key, MEANS.get(key, 0.9 + 0.001 * (place % 5)))
         accuracies = mean if isinstance(mean, list) else rng.normal(mean, spread, len(loaded.seeds(key))).tolist()
@@ -171,7 +223,13 @@ def _write_variant(
     epochs = loaded.protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
     n, n_classes, margins = len(labels), len(about["classes"]), about["margin"]
     probed = min(n, loaded.protocol.probe_images)
-    runs, curves, shifts, probes, predicted = [], ["seed,epoch,train_loss,train_accuracy,val_loss,val_accuracy"], ["seed,dy,dx,accuracy"], [], []
+    runs, curves, shifts, probes, predicted = (
+        [],
+        ["seed,epoch,train_loss,train_accuracy,val_loss,val_accuracy"],
+        ["seed,dy,dx,accuracy"],
+        [],
+        [],
+    )
     by_image: dict[str, list[np.ndarray]] = {"shifted": [], "consistency": []}
     for seed, asked in accuracies.items():
         wrong = round(n * min(1.0, max(0.0, 1 - asked)))
@@ -192,43 +250,78 @@ def _write_variant(
         by_image["consistency"].append(np.clip(rng.normal(share, 0.1, probed), 0, 1).astype(np.float32))
         measured = {"shifted_accuracy": float(by_image["shifted"][-1].mean())}
         measured["shift_consistency"] = float(by_image["consistency"][-1].mean()) if any(margins) else None
-        probes.append({"seed": seed, **measured, **_scalars(architecture, rng), "class_accuracy": [accuracy] * n_classes})
+        probes.append(
+            {"seed": seed, **measured, **_scalars(architecture, rng), "class_accuracy": [accuracy] * n_classes}
+        )
     runs_folder, probes_folder = data / "runs" / key, data / "probes" / key
     costs = closed_form(architecture, tuple(about["shape"]), n_classes)
-    cost = {"parameters": costs.parameters, "macs": costs.macs, "map_sizes": costs.map_sizes, "receptive_field": costs.receptive_field}
+    cost = {
+        "parameters": costs.parameters,
+        "macs": costs.macs,
+        "map_sizes": costs.map_sizes,
+        "receptive_field": costs.receptive_field,
+    }
     diverged = {"diverged": [{"seed": seed, "diverged": epoch} for seed, epoch in lost.items()]} if lost else {}
-    _json(runs_folder / "metrics.json", {"variant": key, "connectivity": architecture.connectivity, "runs": runs, **cost, **diverged})
+    _json(
+        runs_folder / "metrics.json",
+        {"variant": key, "connectivity": architecture.connectivity, "runs": runs, **cost, **diverged},
+    )
     (runs_folder / "curves.csv").write_text("\n".join(curves) + "\n")
     stacked = np.array(predicted, np.int16).reshape(-1, n)
-    save_file({"predicted": stacked, "correct": (stacked == labels).astype(np.uint8)}, runs_folder / "predictions.safetensors")
+    save_file(
+        {"predicted": stacked, "correct": (stacked == labels).astype(np.uint8)}, runs_folder / "predictions.safetensors"
+    )
     _json(probes_folder / "probe.json", {"variant": key, "runs": probes, "reasons": {}})
     if not probes:
         return
     (probes_folder / "shift.csv").write_text("\n".join(shifts) + "\n")
     kept = {name: np.stack(table) for name, table in by_image.items() if name == "shifted" or any(margins)}
     save_file(kept, probes_folder / "consistency.safetensors")
-    save_file(_pictures(loaded, architecture, tuple(about["shape"]), n_classes, rng), probes_folder / "pictures.safetensors")
+    save_file(
+        _pictures(loaded, architecture, tuple(about["shape"]), n_classes, rng), probes_folder / "pictures.safetensors"
+    )
 
 
 def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dict[str, float | None]:
     """What the probes measure of one net; None where they have no meaning."""
     has_map = architecture.connectivity in ("conv", "locally_connected")
     found: dict[str, float | None] = {"ece": float(rng.uniform(0.01, 0.05)), "nll": 0.3}
-    of_maps = {"effective_field": 6.0, "field_height": 8, "field_width": 8, "equivariance_error_first": 0.0, "equivariance_error_last": 0.2}
-    of_maps |= {"position_r2": 0.6, "position_r2_shuffled": 0.3 if architecture.padding == "zero" else 0.05, "position_share": 0.1}
+    of_maps = {
+        "effective_field": 6.0,
+        "field_height": 8,
+        "field_width": 8,
+        "equivariance_error_first": 0.0,
+        "equivariance_error_last": 0.2,
+    }
+    of_maps |= {
+        "position_r2": 0.6,
+        "position_r2_shuffled": 0.3 if architecture.padding == "zero" else 0.05,
+        "position_share": 0.1,
+    }
     if not has_map:
         return found | dict.fromkeys(of_maps)
-    return found | {name: value + float(rng.normal(0, 0.004)) if isinstance(value, float) else value for name, value in of_maps.items()}
+    return found | {
+        name: value + float(rng.normal(0, 0.004)) if isinstance(value, float) else value
+        for name, value in of_maps.items()
+    }
 
 
 def _pictures(
-    loaded: params.Params, architecture: params.Architecture, shape: tuple[int, int, int], n_classes: int, rng: np.random.Generator
+    loaded: params.Params,
+    architecture: params.Architecture,
+    shape: tuple[int, int, int],
+    n_classes: int,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     probe, (channels, height, width) = loaded.probe, shape
     drawn, shown = probe.drawn_channels, min(probe.drawn_images, n_classes)
     first = min(drawn, architecture.channels[0] if architecture.channels else 10)
     kernel = params.pair(architecture.kernel)
-    shapes = {"conv": (first, channels, *kernel), "resnet18": (first, channels, 3, 3), "fully_connected": (first, channels, height, width)}
+    shapes = {
+        "conv": (first, channels, *kernel),
+        "resnet18": (first, channels, 3, 3),
+        "fully_connected": (first, channels, height, width),
+    }
     places = min(probe.drawn_places, height), min(probe.drawn_places, width)
     shapes["locally_connected"] = (*places, first, channels, *kernel)
     bins = np.tile([[10.0, 0.8, 0.75]], (probe.bins, 1))
@@ -236,11 +329,18 @@ def _pictures(
         "reliability": bins,
         "effective_field": rng.random((height, width)),
         "filters": rng.normal(0, 0.3, shapes[architecture.connectivity]),
-        "map_layer_1": rng.random((shown, first, max(1, height // 2), max(1, width // 2))[: 2 if architecture.connectivity == "fully_connected" else 4]),
+        "map_layer_1": rng.random(
+            (shown, first, max(1, height // 2), max(1, width // 2))[
+                : 2 if architecture.connectivity == "fully_connected" else 4
+            ]
+        ),
     }
     images = rng.integers(0, 255, (shown, channels, height, width), dtype=np.uint8)
     labels = np.arange(shown, dtype=np.int64)
-    return {name: array.astype(np.float32) for name, array in made.items()} | {"drawn_images": images, "drawn_labels": labels}
+    return {name: array.astype(np.float32) for name, array in made.items()} | {
+        "drawn_images": images,
+        "drawn_labels": labels,
+    }
 
 
 @cache
@@ -278,7 +378,7 @@ def collect(loaded: params.Params) -> None:
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    """Make stages.paths point below `root`, as PIPELINE_ROOT does for a process of its own."""
+    """Make stages.shared.paths point below `root`, as PIPELINE_ROOT does for a process of its own."""
     for name, path in vars(paths).copy().items():
         if isinstance(path, Path) and path.is_relative_to(paths.ROOT) and name != "ROOT":
             monkeypatch.setattr(paths, name, root / path.relative_to(paths.ROOT))

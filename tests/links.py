@@ -41,7 +41,9 @@ def dead_links(file: Path) -> list[str]:
 
 
 def main() -> None:
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     files = [ROOT / name for name in listed.stdout.splitlines()]
     dead = [f"{file.relative_to(ROOT)}: {target}" for file in files for target in dead_links(file)]
     if dead:

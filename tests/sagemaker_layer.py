@@ -111,7 +111,8 @@ class Layer:
                 raise Refused("ValidationException", f"1 validation error detected: {message}")
         if name in self.jobs:
             raise Refused(
-                "ResourceInUse", f"Job name must be unique within an AWS account and region, and a training job with this name already exists ({name})"
+                "ResourceInUse",
+                f"Job name must be unique within an AWS account and region, and a training job with this name already exists ({name})",
             )
         running = sum(job.state["TrainingJobStatus"] in ("InProgress", "Stopping") for job in self.jobs.values())
         if running >= self.quota:
@@ -136,7 +137,10 @@ class Layer:
     def _StopTrainingJob(self, asked):
         job = self._job(asked["TrainingJobName"])
         if job.state["TrainingJobStatus"] != "InProgress":
-            raise Refused("ValidationException", "The request was rejected because the training job is in status " + job.state["TrainingJobStatus"])
+            raise Refused(
+                "ValidationException",
+                "The request was rejected because the training job is in status " + job.state["TrainingJobStatus"],
+            )
         job.stop("Stopped")
         return {}
 
@@ -159,10 +163,19 @@ def _mistakes(asked):
     algorithm = asked["AlgorithmSpecification"]
     values = asked.get("HyperParameters", {}).values()
     yield not NAME.fullmatch(asked["TrainingJobName"]), "trainingJobName must satisfy ^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
-    yield any(len(argument) > 256 for argument in algorithm.get("ContainerArguments", [])), "containerArguments must have length at most 256"
-    yield any(not isinstance(value, str) or len(value) > 2500 for value in values), "hyperParameters must be strings of length at most 2500"
+    yield (
+        any(len(argument) > 256 for argument in algorithm.get("ContainerArguments", [])),
+        "containerArguments must have length at most 256",
+    )
+    yield (
+        any(not isinstance(value, str) or len(value) > 2500 for value in values),
+        "hyperParameters must be strings of length at most 2500",
+    )
     yield not asked["RoleArn"].startswith("arn:aws"), "roleArn must be an ARN"
-    yield spot and (waiting is None or waiting < stopping["MaxRuntimeInSeconds"]), "MaxWaitTimeInSeconds must be at least MaxRuntimeInSeconds"
+    yield (
+        spot and (waiting is None or waiting < stopping["MaxRuntimeInSeconds"]),
+        "MaxWaitTimeInSeconds must be at least MaxRuntimeInSeconds",
+    )
     yield not spot and waiting is not None, "MaxWaitTimeInSeconds is only for managed spot training"
 
 
@@ -186,7 +199,12 @@ class Job:
         self.ending, self.kill_at = how, time.monotonic() + GRACE_SECONDS
         self.state |= {"TrainingJobStatus": "Stopping", "SecondaryStatus": "Stopping"}
         if not self.layer.runs:
-            self.state |= {"TrainingJobStatus": "Stopped", "SecondaryStatus": how, "TrainingTimeInSeconds": 1, "BillableTimeInSeconds": 1}
+            self.state |= {
+                "TrainingJobStatus": "Stopped",
+                "SecondaryStatus": how,
+                "TrainingTimeInSeconds": 1,
+                "BillableTimeInSeconds": 1,
+            }
         if self.process is not None:
             self.process.terminate()
 
@@ -224,7 +242,9 @@ class Job:
             ended = _end("Completed", "Completed", whole, billable)
         else:
             reason = (ml / "output" / "failure").read_text() if (ml / "output" / "failure").exists() else ""
-            ended = _end("Failed", "Failed", whole, billable) | {"FailureReason": f"AlgorithmError: {reason[:1024]}, exit code: {code}"}
+            ended = _end("Failed", "Failed", whole, billable) | {
+                "FailureReason": f"AlgorithmError: {reason[:1024]}, exit code: {code}"
+            }
         shutil.rmtree(self.layer.folder / self.name)
         self.state |= ended
 
@@ -233,7 +253,9 @@ class Job:
             (ml / part).mkdir(parents=True)
         (ml / "input" / "config" / "hyperparameters.json").write_text(json.dumps(self.state["HyperParameters"]))
         for channel in self.state["InputDataConfig"]:
-            self._load_folder(channel["DataSource"]["S3DataSource"]["S3Uri"], ml / "input" / "data" / channel["ChannelName"])
+            self._load_folder(
+                channel["DataSource"]["S3DataSource"]["S3Uri"], ml / "input" / "data" / channel["ChannelName"]
+            )
         self._load_folder(self.state["CheckpointConfig"]["S3Uri"], ml / "checkpoints")
 
     def _run(self, ml, start):
@@ -241,11 +263,22 @@ class Job:
         algorithm = self.state["AlgorithmSpecification"]
         command = [*algorithm["ContainerEntrypoint"], *algorithm["ContainerArguments"]]
         # A container knows nothing of the user's environment.
-        environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(ml / "tmp"), "OMP_NUM_THREADS": "1"}
-        environment |= {name: os.environ[name] for name in ("MAX_WORKERS",) if name in os.environ}  # for an instance with fewer cores
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "TMPDIR": str(ml / "tmp"),
+            "OMP_NUM_THREADS": "1",
+        }
+        environment |= {
+            name: os.environ[name] for name in ("MAX_WORKERS",) if name in os.environ
+        }  # for an instance with fewer cores
         with (ml / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                _within(ml, command, environment), env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+                _within(ml, command, environment),
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
             if self.ending:
                 self.kill()
@@ -289,8 +322,13 @@ class Job:
         self.state["ModelArtifacts"] = {"S3ModelArtifacts": uri}
 
     def _log(self, ml):
-        lines = [line for line in (ml / "log").read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
-        logs, where = self.layer.client("logs"), {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamName": f"{self.name}/algo-1-1"}
+        lines = [
+            line for line in (ml / "log").read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()
+        ]
+        logs, where = (
+            self.layer.client("logs"),
+            {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamName": f"{self.name}/algo-1-1"},
+        )
         logs.create_log_stream(**where)
         now = int(time.time() * 1000)
         if lines:
@@ -298,7 +336,12 @@ class Job:
 
 
 def _end(status, secondary, seconds, billable=None):
-    return {"TrainingJobStatus": status, "SecondaryStatus": secondary, "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billable or seconds}
+    return {
+        "TrainingJobStatus": status,
+        "SecondaryStatus": secondary,
+        "TrainingTimeInSeconds": seconds,
+        "BillableTimeInSeconds": billable or seconds,
+    }
 
 
 def _mounts():
@@ -318,6 +361,14 @@ MOUNTS = _mounts()
 def _within(ml, command, environment):
     """The command with `ml` as /opt/ml: the very command where mounting is allowed, else one with that path replaced."""
     if MOUNTS:
-        return ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none /opt && mkdir /opt/ml && mount --bind "{ml}" /opt/ml && exec "$@"', "sh", *command]
+        return [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            f'mount -t tmpfs none /opt && mkdir /opt/ml && mount --bind "{ml}" /opt/ml && exec "$@"',
+            "sh",
+            *command,
+        ]
     environment["ML_ROOT"] = str(ml)
     return [part.replace("/opt/ml", str(ml)) for part in command]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from stages import paths
+from stages.shared import paths
 
 SIZE = 8  # pixels of the canvas along each axis, one of them margin on each side
 

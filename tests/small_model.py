@@ -2,9 +2,9 @@
 
 from small_data import write_prepared
 
-from stages import params, paths
-from stages.deploy.choose import choose
-from stages.deploy.package import package
+from stages.shared import params, paths
+from stages.tools.deploy.choose import choose
+from stages.tools.deploy.package import package
 from stages.train.run import train_run
 from stages.train.variant import gather
 

@@ -32,9 +32,16 @@ def trainer(net: str, images: int) -> Train:
         torch.set_default_device("cpu")
     data = arrays()
     images = min(images, TRAIN)
-    pixels, labels = data["train_images"][:images, :, :, np.newaxis].astype(np.float32) / 255, data["train_labels"][:images]
+    pixels, labels = (
+        data["train_images"][:images, :, :, np.newaxis].astype(np.float32) / 255,
+        data["train_labels"][:images],
+    )
     model = net_of(net)
-    model.compile(optimizer=keras.optimizers.Adam(LR), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.Adam(LR),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
 
     def train() -> float:
         start = time.perf_counter()

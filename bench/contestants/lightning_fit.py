@@ -44,7 +44,13 @@ def trainer(net: str, images: int) -> Train:
     loader = loader_of(Subset(dataset(), range(min(images, TRAIN))))
     model, clock = Classifier(net), Clock()
     fit = lightning.Trainer(
-        max_epochs=0, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, callbacks=[clock]
+        max_epochs=0,
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        callbacks=[clock],
     )
 
     def train() -> float:

@@ -6,10 +6,10 @@ import torch
 
 from bench.contestants import Train
 from bench.data import TRAIN, arrays
-from stages import params
-from stages.architectures.build import build
-from stages.cores import keep_freed_memory
-from stages.seeds import stream
+from stages.shared import params
+from stages.shared.architectures.build import build
+from stages.shared.process_pool import keep_freed_memory
+from stages.shared.random_streams import stream
 from stages.train.data import Split
 from stages.train.run import _epochs, set_up
 
@@ -19,7 +19,9 @@ def trainer(net: str, images: int) -> Train:
     set_up()
     data = arrays()
     images = min(images, TRAIN)
-    split = Split(torch.from_numpy(data["train_images"][:images]).unsqueeze(1), torch.from_numpy(data["train_labels"][:images]))
+    split = Split(
+        torch.from_numpy(data["train_images"][:images]).unsqueeze(1), torch.from_numpy(data["train_labels"][:images])
+    )
     run = params.load().variant(net).run
     model = build(run.architecture, (1, 28, 28), 10, [0.0], [1.0], torch.Generator().manual_seed(0))
     epochs = _epochs(model, run.recipe, split, steps=2**40, order=stream("order", 0))

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.collect.read import Variant
-from stages.inference.arms import Arm
+from stages.shared.inference.arms import Arm
 
-OF_IMAGES = {"shift_consistency": "consistency", "shifted_accuracy": "shifted"}  # metric → its table in the probe's file
+OF_IMAGES = {
+    "shift_consistency": "consistency",
+    "shifted_accuracy": "shifted",
+}  # metric → its table in the probe's file
 
 
 def answers(variants: Sequence[Variant], metric: str) -> dict[str, Arm]:

@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from stages import paths
 from stages.collect import tables, verdicts
 from stages.collect.read import Variant
 from stages.collect.tables import DIGITS
-from stages.params import Hypothesis, Params
-from stages.provenance import StageError
+from stages.shared import paths
+from stages.shared.params import Hypothesis, Params
+from stages.shared.stage_command import StageError
 
 
-def tables_of(settings: Params, declared: Mapping[str, Hypothesis], variants: Sequence[Variant], labels: np.ndarray) -> dict[str, pd.DataFrame]:
+def tables_of(
+    settings: Params, declared: Mapping[str, Hypothesis], variants: Sequence[Variant], labels: np.ndarray
+) -> dict[str, pd.DataFrame]:
     """Every result table, by its file's name. labels: of the test images, (N,).
 
     A variant of which every seed diverged is in diverged.csv, and as a reason in hypotheses.csv, alone.
@@ -52,7 +54,10 @@ def metrics(variants: pd.DataFrame, diverged: pd.DataFrame) -> dict[str, dict[st
 
     A variant with runs that diverged has their number too, or, without another run, alone.
     """
-    found = {str(key): {"accuracy": round(float(mean), DIGITS)} for key, mean in zip(variants["variant"], variants["accuracy_mean"], strict=True)}
+    found = {
+        str(key): {"accuracy": round(float(mean), DIGITS)}
+        for key, mean in zip(variants["variant"], variants["accuracy_mean"], strict=True)
+    }
     for key, number in diverged["variant"].value_counts(sort=False).items():
         found.setdefault(str(key), {})["diverged"] = int(number)
     return found

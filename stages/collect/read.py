@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
 
-from stages import paths
-from stages.provenance import StageError
+from stages.shared import paths
+from stages.shared.stage_command import StageError
 
 CURVES = ["seed", "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
@@ -25,7 +25,9 @@ class Variant:
     curves: pd.DataFrame
     predicted: np.ndarray  # (seeds, test images), in the order of metrics["runs"]
     correct: np.ndarray  # of the same shape
-    by_image: dict[str, np.ndarray]  # of the shift probe, (seeds, probed images), in the order of probes; empty without a margin
+    by_image: dict[
+        str, np.ndarray
+    ]  # of the shift probe, (seeds, probed images), in the order of probes; empty without a margin
     diverged: dict[int, int]  # seed → epoch
 
 
@@ -45,18 +47,33 @@ def variant(key: str, seeds: tuple[int, ...], labels: np.ndarray) -> Variant:
     for stage, finished in (("train", trained), ("probe", probed), ("train", curves["seed"].unique().tolist())):
         found = [*finished, *diverged]
         if sorted(found) != sorted(seeds):
-            raise StageError(f"variant {key!r}: {stage} left seeds {found}, but the protocol asks for {list(seeds)}; run `dvc repro {stage}@{key}`")
+            raise StageError(
+                f"variant {key!r}: {stage} left seeds {found}, but the protocol asks for {list(seeds)}; run `dvc repro {stage}@{key}`"
+            )
     tensors = _tensors(runs / "predictions.safetensors", "predicted correct", f"train@{key}")
     _check_accuracy(key, metrics["runs"], tensors["predicted"], tensors["correct"], labels)
     by_image = _tensors(probes / "consistency.safetensors", None, f"probe@{key}") if probed else {}
-    return Variant(key, metrics, {run["seed"]: run for run in probe["runs"]}, curves, tensors["predicted"], tensors["correct"], by_image, diverged)
+    return Variant(
+        key,
+        metrics,
+        {run["seed"]: run for run in probe["runs"]},
+        curves,
+        tensors["predicted"],
+        tensors["correct"],
+        by_image,
+        diverged,
+    )
 
 
-def _check_accuracy(key: str, runs: list[dict[str, Any]], predicted: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> None:
+def _check_accuracy(
+    key: str, runs: list[dict[str, Any]], predicted: np.ndarray, correct: np.ndarray, labels: np.ndarray
+) -> None:
     expected, again = (len(runs), len(labels)), f"run `dvc repro train@{key}`"
     for name, array in (("predicted", predicted), ("correct", correct)):
         if array.shape != expected:
-            raise StageError(f"variant {key!r}: {name} has shape {array.shape}, but {expected[0]} seeds × {expected[1]} test images make {expected}; {again}")
+            raise StageError(
+                f"variant {key!r}: {name} has shape {array.shape}, but {expected[0]} seeds × {expected[1]} test images make {expected}; {again}"
+            )
     if not np.array_equal(predicted == labels, correct.astype(bool)):
         raise StageError(f"variant {key!r}: `correct` is not what its predictions and the test labels give; {again}")
     for run, row in zip(runs, correct, strict=True):

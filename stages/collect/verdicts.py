@@ -10,15 +10,21 @@ import pandas as pd
 
 from stages.collect.answers import answers
 from stages.collect.read import Variant
-from stages.inference import verdict as verdicts
-from stages.inference.arms import Arm, shared
-from stages.inference.comparison import Comparison, compare
-from stages.inference.crossed import expected_mean_squares, mean_squares, seed_errors, total_errors, variance_components
-from stages.inference.interaction import interaction
-from stages.inference.multiplicity import benjamini_hochberg, holm
-from stages.inference.power import smallest_detectable_effect
-from stages.params import Contrast, Hypothesis, Inference, Params
-from stages.seeds import stream
+from stages.shared.inference import verdict as verdicts
+from stages.shared.inference.arms import Arm, shared
+from stages.shared.inference.comparison import Comparison, compare
+from stages.shared.inference.crossed import (
+    expected_mean_squares,
+    mean_squares,
+    seed_errors,
+    total_errors,
+    variance_components,
+)
+from stages.shared.inference.interaction import interaction
+from stages.shared.inference.multiplicity import benjamini_hochberg, holm
+from stages.shared.inference.power import smallest_detectable_effect
+from stages.shared.params import Contrast, Hypothesis, Inference, Params
+from stages.shared.random_streams import stream
 
 FIELDS = [field.name for field in dataclasses.fields(Comparison)]
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_RUN = "supported", "contradicted", "undecided", "not run"
@@ -39,7 +45,10 @@ def hypotheses(settings: Params, declared: Mapping[str, Hypothesis], variants: S
         place |= {"direction": about.direction, "smallest_effect": about.smallest_effect}
         arms = answers(variants, about.metric)
         made = _contrast(about.contrast, arms, settings.inference, about.smallest_effect)
-        rows.append(place | (dataclasses.asdict(made[0]) | {"detectable": made[1]} if made else _unmeasured(about.contrast, arms)))
+        rows.append(
+            place
+            | (dataclasses.asdict(made[0]) | {"detectable": made[1]} if made else _unmeasured(about.contrast, arms))
+        )
     table = pd.DataFrame(rows, columns=HYPOTHESIS_COLUMNS)
     for name in ("p", "equivalence_p"):
         table[f"{name}_adjusted"] = _adjusted(table[name], table["family"], holm)
@@ -61,11 +70,19 @@ def effects(settings: Params, variants: Sequence[Variant]) -> pd.DataFrame:
         for key, level in settings.levels(family).items():
             if key != about.reference and about.reference in arms:
                 place = {"family": family, "variant": key, "level": level, "reference": about.reference}
-                made = _contrast(Contrast(variant=key, reference=about.reference), arms, inference, inference.smallest_effect)
+                made = _contrast(
+                    Contrast(variant=key, reference=about.reference), arms, inference, inference.smallest_effect
+                )
                 rows.append(place | (dataclasses.asdict(made[0]) if made else {}))
     table = pd.DataFrame(rows, columns=EFFECT_COLUMNS)
     table["p_adjusted"] = _adjusted(table["p"], pd.Series("all", index=table.index), benjamini_hochberg)
-    _judge(table, inference, table["p_adjusted"], table["equivalence_p"], pd.Series(inference.smallest_effect, index=table.index))
+    _judge(
+        table,
+        inference,
+        table["p_adjusted"],
+        table["equivalence_p"],
+        pd.Series(inference.smallest_effect, index=table.index),
+    )
     return table
 
 
@@ -76,7 +93,10 @@ def aa(settings: Params, variants: Sequence[Variant]) -> pd.DataFrame:
     `inference.resamples` times; the rates are of sign-flip p ≤ alpha, of intervals that leave zero out, and of the
     verdicts better and worse. No row where no variant repeats the baseline.
     """
-    inference, columns = settings.inference, ["resamples", "sign_flip_rate", "interval_rate", "total_rate", "verdict_rate"]
+    inference, columns = (
+        settings.inference,
+        ["resamples", "sign_flip_rate", "interval_rate", "total_rate", "verdict_rate"],
+    )
     again = _repetition(settings)
     if again is None:
         return pd.DataFrame(columns=columns)
@@ -101,13 +121,17 @@ def _repetition(settings: Params) -> str | None:
     base = settings.variants[settings.baseline].run
     for key, variant in settings.active_variants.items():
         offset = variant.run.sample.seed_offset
-        alike = variant.run.model_copy(update={"sample": variant.run.sample.model_copy(update={"seed_offset": base.sample.seed_offset})})
+        alike = variant.run.model_copy(
+            update={"sample": variant.run.sample.model_copy(update={"seed_offset": base.sample.seed_offset})}
+        )
         if offset != base.sample.seed_offset and alike == base:
             return key
     return None
 
 
-def _contrast(contrast: Contrast, arms: Mapping[str, Arm], inference: Inference, smallest_effect: float) -> tuple[Comparison, float] | None:
+def _contrast(
+    contrast: Contrast, arms: Mapping[str, Arm], inference: Inference, smallest_effect: float
+) -> tuple[Comparison, float] | None:
     """The comparison on the seeds that its arms share, and the smallest effect it can detect; None if an arm did not run, or no seed is shared."""
     if not set(contrast.variants) <= set(arms):
         return None
@@ -122,7 +146,12 @@ def _unmeasured(contrast: Contrast, arms: Mapping[str, Arm]) -> dict[str, str]:
     if not set(contrast.variants) <= set(arms):
         return {"outcome": NOT_RUN, "reason": "a variant that it needs was left out, or has no such metric"}
     lost = list(dict.fromkeys(key for key in contrast.variants if not arms[key]))
-    return {"outcome": UNDECIDED, "reason": f"every seed of {' and of '.join(lost)} diverged" if lost else "no seed finished in all of its variants"}
+    return {
+        "outcome": UNDECIDED,
+        "reason": f"every seed of {' and of '.join(lost)} diverged"
+        if lost
+        else "no seed finished in all of its variants",
+    }
 
 
 def _compare(arms: Sequence[Arm], inference: Inference, smallest_effect: float) -> Comparison:
@@ -135,12 +164,19 @@ def _compare(arms: Sequence[Arm], inference: Inference, smallest_effect: float) 
 def _detectable(arms: Sequence[Arm], inference: Inference) -> float:
     """By the t interval that the verdict needs, with the variances that these arms have."""
     signs = [1, -1, -1, 1][: len(arms)]
-    table = sum(sign * np.stack([np.asarray(images, dtype=float) for images in arm.values()]) for sign, arm in zip(signs, arms, strict=True))
+    table = sum(
+        sign * np.stack([np.asarray(images, dtype=float) for images in arm.values()])
+        for sign, arm in zip(signs, arms, strict=True)
+    )
     n, n_images = np.shape(table)
     if n < 2:
         return math.nan
     squares = mean_squares(table)
-    errors = seed_errors(squares) if n_images == 1 else total_errors(expected_mean_squares(variance_components(squares), n, n_images))
+    errors = (
+        seed_errors(squares)
+        if n_images == 1
+        else total_errors(expected_mean_squares(variance_components(squares), n, n_images))
+    )
     return smallest_detectable_effect(errors, inference.alpha, inference.power)
 
 
@@ -149,19 +185,33 @@ def _adjusted(values: pd.Series, groups: pd.Series, adjust: Callable[[Any], np.n
     known = values.dropna()
     if known.empty:
         return values.astype(float)
-    return known.groupby(groups.loc[known.index], sort=False).transform(lambda own: adjust(own.to_numpy(dtype=float))).reindex(values.index)
+    return (
+        known.groupby(groups.loc[known.index], sort=False)
+        .transform(lambda own: adjust(own.to_numpy(dtype=float)))
+        .reindex(values.index)
+    )
 
 
-def _judge(table: pd.DataFrame, inference: Inference, p: pd.Series, equivalence_p: pd.Series, smallest: pd.Series) -> None:
+def _judge(
+    table: pd.DataFrame, inference: Inference, p: pd.Series, equivalence_p: pd.Series, smallest: pd.Series
+) -> None:
     """Fill in verdict and reason."""
     said = []
-    for row, own, equivalent, least in zip(table[FIELDS].itertuples(index=False), p, equivalence_p, smallest, strict=True):
+    for row, own, equivalent, least in zip(
+        table[FIELDS].itertuples(index=False), p, equivalence_p, smallest, strict=True
+    ):
         known = not math.isnan(row.n_seeds)
-        said.append(_verdict(row, own, equivalent, inference, least) if known else verdicts.Verdict(verdicts.NOT_STATED, verdicts.UNKNOWN))
+        said.append(
+            _verdict(row, own, equivalent, inference, least)
+            if known
+            else verdicts.Verdict(verdicts.NOT_STATED, verdicts.UNKNOWN)
+        )
     table["verdict"], table["reason"] = [one.name for one in said], [one.reason for one in said]
 
 
-def _verdict(made: Any, p: float, equivalence_p: float, inference: Inference, smallest_effect: float) -> verdicts.Verdict:
+def _verdict(
+    made: Any, p: float, equivalence_p: float, inference: Inference, smallest_effect: float
+) -> verdicts.Verdict:
     return verdicts.verdict(
         made.total_low, made.total_high, p, equivalence_p, int(made.n_seeds),
         smallest_effect=smallest_effect, alpha=inference.alpha, min_seeds=inference.verdict_seeds,

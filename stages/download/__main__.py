@@ -2,9 +2,9 @@
 
 import argparse
 
-from stages import params, paths, provenance
 from stages.download.datasets import load
 from stages.download.raw import write_raw
+from stages.shared import params, paths, stage_command
 
 ABOUT = """
 Get the dataset that data.dataset in params.yaml names, verify its digests, and write data/raw/.
@@ -16,15 +16,21 @@ What has been fetched is kept in data/downloads/: whole files are used again, an
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m stages.download", description=ABOUT, formatter_class=argparse.RawTextHelpFormatter).parse_args()
+    argparse.ArgumentParser(
+        prog="python -m stages.download", description=ABOUT, formatter_class=argparse.RawTextHelpFormatter
+    ).parse_args()
     data = params.load().data
-    with provenance.timed("download", dataset=data.dataset) as record:
+    with stage_command.timed("download", dataset=data.dataset) as record:
         raw, record["source"] = load(data)
         with paths.whole_folder(paths.RAW) as out:
             write_raw(out, data.dataset, raw)
-    counts = {split: len(raw.arrays[f"{split}_labels"]) for split in ("train", "test") if f"{split}_labels" in raw.arrays}
-    print(f"download: {raw.title} from {record['source']}: {', '.join(f'{count} {split} images' for split, count in counts.items())}")
+    counts = {
+        split: len(raw.arrays[f"{split}_labels"]) for split in ("train", "test") if f"{split}_labels" in raw.arrays
+    }
+    print(
+        f"download: {raw.title} from {record['source']}: {', '.join(f'{count} {split} images' for split, count in counts.items())}"
+    )
 
 
 if __name__ == "__main__":
-    provenance.run(main)
+    stage_command.run(main)

@@ -42,7 +42,9 @@ CATALOGUE = {
             "sha256",
             "content",
         ),
-        read=idx.reader(["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]),
+        read=idx.reader(
+            ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+        ),
     ),
     "mnist": Dataset(
         title="MNIST",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages import provenance
 from stages.download.raw import Arrays
+from stages.shared import stage_command
 
 SHAPE = (3, 32, 32)
 
@@ -61,7 +61,9 @@ def records(content: bytes, label_bytes: int) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (N, 32, 32, 3) and labels int64 (N,). Raises StageError if a record is incomplete."""
     size = label_bytes + int(np.prod(SHAPE))
     if not content or len(content) % size:
-        raise provenance.StageError(f"{len(content)} bytes of a CIFAR archive are no whole number of records of {size} bytes")
+        raise stage_command.StageError(
+            f"{len(content)} bytes of a CIFAR archive are no whole number of records of {size} bytes"
+        )
     rows = np.frombuffer(content, np.uint8).reshape(-1, size)
     images = rows[:, label_bytes:].reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
     return images, rows[:, label_bytes - 1].astype(np.int64)
@@ -73,6 +75,6 @@ def _content(archive: tarfile.TarFile, member: str) -> bytes:
     except KeyError:
         stream = None
     if stream is None:
-        raise provenance.StageError(f"{member} is not in the CIFAR archive")
+        raise stage_command.StageError(f"{member} is not in the CIFAR archive")
     with stream:
         return stream.read()

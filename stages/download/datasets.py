@@ -1,14 +1,14 @@
 """The datasets by their key in params.yaml, and how each is loaded."""
 
-from stages import paths
 from stages.download import digits, npz
 from stages.download.catalogue import CATALOGUE
 from stages.download.obtain import obtain
 from stages.download.raw import Raw
 from stages.download.sources import sources
 from stages.download.verify import digest
-from stages.params import Data
-from stages.provenance import StageError
+from stages.shared import paths
+from stages.shared.params import Data
+from stages.shared.stage_command import StageError
 
 
 def load(data: Data) -> tuple[Raw, str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages import paths
 from stages.download.verify import PublishedFile, SourceFailed, verify
+from stages.shared import paths
 
 LIMIT_SECONDS = 900
 OPTIONS = {
@@ -96,7 +96,9 @@ def _apt(arguments: list[str], scratch: Path, settings: dict[str, str], title: s
             process.wait()
     if process.returncode == 0:
         return None
-    errors = [line.removeprefix("E: ") for line in log.read_text(errors="replace").splitlines() if line.startswith("E: ")]
+    errors = [
+        line.removeprefix("E: ") for line in log.read_text(errors="replace").splitlines() if line.startswith("E: ")
+    ]
     return "; ".join(dict.fromkeys(errors))[:400] or f"exit code {process.returncode}"
 
 
@@ -115,9 +117,13 @@ def _tar_of(deb: Path) -> Path:
     tar = deb.with_suffix(".tar")
     if shutil.which("dpkg-deb"):
         with tar.open("wb") as out:
-            result = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=out, stderr=subprocess.PIPE, check=False)
+            result = subprocess.run(
+                ["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=out, stderr=subprocess.PIPE, check=False
+            )
         if result.returncode:
-            raise SourceFailed(f"{deb.name} cannot be unpacked ({' '.join(result.stderr.decode(errors='replace').split())})")
+            raise SourceFailed(
+                f"{deb.name} cannot be unpacked ({' '.join(result.stderr.decode(errors='replace').split())})"
+            )
         return tar
     tar.write_bytes(_ar_member(deb, "data.tar"))
     return tar

@@ -74,19 +74,27 @@ def _continue(url: str, part: Path) -> None:
             raise SourceFailed(f"answered {status} {response.reason} for {part.stem}")
         length = response.headers.get("Content-Length", "")
         total = offset + int(length) if length.isdigit() else None
-        with part.open(mode) as out, tqdm(total=total, initial=offset, desc=part.stem, unit="B", unit_scale=True) as bar:
+        with (
+            part.open(mode) as out,
+            tqdm(total=total, initial=offset, desc=part.stem, unit="B", unit_scale=True) as bar,
+        ):
             try:
                 for piece in response.raw.stream(CHUNK, decode_content=False):
                     out.write(piece)
                     bar.update(len(piece))
             except urllib3.exceptions.HTTPError as error:
-                raise Interrupted(f"{part.stem} broke off after {out.tell()} of {total or 'unknown'} bytes ({_reason(error)})") from None
+                raise Interrupted(
+                    f"{part.stem} broke off after {out.tell()} of {total or 'unknown'} bytes ({_reason(error)})"
+                ) from None
 
 
 def _answer(url: str, headers: dict[str, str]) -> requests.Response:
     """The response, its body unread. Raises SourceFailed if there is none in ANSWER_SECONDS."""
     try:
-        return _within(ANSWER_SECONDS, lambda: requests.get(url, headers=headers, stream=True, timeout=(ANSWER_SECONDS, READ_SECONDS)))
+        return _within(
+            ANSWER_SECONDS,
+            lambda: requests.get(url, headers=headers, stream=True, timeout=(ANSWER_SECONDS, READ_SECONDS)),
+        )
     except requests.RequestException as error:
         raise SourceFailed(f"no answer ({_reason(error)})") from None
 
@@ -114,7 +122,9 @@ def _within(seconds: float, call: Callable[[], requests.Response]) -> requests.R
 def _reason(error: Exception) -> str:
     """The cause at the bottom of a chain of wrapped errors, in few words."""
     seen: BaseException = error
-    while (inner := getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)) and isinstance(inner, BaseException):
+    while (inner := getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)) and isinstance(
+        inner, BaseException
+    ):
         seen = inner
     text = " ".join(str(seen).split())
     return text.split(": ", 1)[-1] if text else type(seen).__name__

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages import provenance
 from stages.download.raw import Arrays
 from stages.download.verify import open_plain
+from stages.shared import stage_command
 
 UBYTE = 8  # the format's code for unsigned bytes
 FILES = {
@@ -39,11 +39,15 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         content = stream.read()
     expected = bytes([0, 0, UBYTE, dimensions])
     if content[:4] != expected:
-        raise provenance.StageError(f"{path.name} is no IDX file of {dimensions} dimensions: it starts with {content[:4].hex()}, not {expected.hex()}")
+        raise stage_command.StageError(
+            f"{path.name} is no IDX file of {dimensions} dimensions: it starts with {content[:4].hex()}, not {expected.hex()}"
+        )
     body = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, body, 4))
     size = int(np.prod(shape, dtype=object))
     found = len(content) - body
     if found != size:
-        raise provenance.StageError(f"{path.name} should have {size} bytes after its header, for shape {shape}; it has {found}")
+        raise stage_command.StageError(
+            f"{path.name} should have {size} bytes after its header, for shape {shape}; it has {found}"
+        )
     return np.frombuffer(content, np.uint8, offset=body).reshape(shape)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.download.raw import Raw
-from stages.provenance import StageError
+from stages.shared.stage_command import StageError
 
 NEEDED = ("images", "labels")
 OPTIONAL = ("test_images", "test_labels", "classes")
@@ -33,7 +33,9 @@ def load(path: Path) -> tuple[Raw, str]:
             _fits(checked, len(classes))
     except FileNotFoundError:
         there = ", ".join(sorted(file.name for file in path.parent.glob("*.npz"))) or "no .npz"
-        raise StageError(f"data/user/{path.name} is not there (data.file in params.yaml); in data/user/ there is {there}") from None
+        raise StageError(
+            f"data/user/{path.name} is not there (data.file in params.yaml); in data/user/ there is {there}"
+        ) from None
     except StageError as error:
         raise StageError(f"data/user/{path.name}: {error}") from None
     return Raw(path.stem, classes, checked, {path.name: sha256}), f"data/user/{path.name}"
@@ -45,7 +47,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as stream:
             opened = np.load(stream, allow_pickle=False)
             if not isinstance(opened, np.lib.npyio.NpzFile):
-                raise StageError("this is one bare array, not an .npz; write it with numpy.savez(file, images=…, labels=…)")
+                raise StageError(
+                    "this is one bare array, not an .npz; write it with numpy.savez(file, images=…, labels=…)"
+                )
             with opened:
                 names = list(opened)
                 _names(names)
@@ -77,12 +81,16 @@ def _images(name: str, images: np.ndarray) -> np.ndarray:
     """uint8 (N, H, W, C)."""
     if images.dtype != np.uint8:
         from_fractions = f"(255 * {name}).round().astype('uint8')"
-        raise StageError(f"{name} is {images.dtype}; it should be uint8, from 0 to 255 (for fractions: {from_fractions})")
+        raise StageError(
+            f"{name} is {images.dtype}; it should be uint8, from 0 to 255 (for fractions: {from_fractions})"
+        )
     if images.ndim not in (3, 4):
         raise StageError(f"{name} has shape {images.shape}; it should be (N, H, W) or (N, H, W, C)")
     if images.ndim == 4 and not 1 <= images.shape[3] <= MAX_CHANNELS:
         hint = f"; channels stand last: {name}.transpose(0, 2, 3, 1)" if 1 <= images.shape[1] <= MAX_CHANNELS else ""
-        raise StageError(f"{name} has shape {images.shape}, so {images.shape[3]} channels; 1 to {MAX_CHANNELS} are allowed{hint}")
+        raise StageError(
+            f"{name} has shape {images.shape}, so {images.shape[3]} channels; 1 to {MAX_CHANNELS} are allowed{hint}"
+        )
     if images.size == 0:
         raise StageError(f"{name} is empty: its shape is {images.shape}")
     return images if images.ndim == 4 else images[..., np.newaxis]
@@ -104,7 +112,9 @@ def _labels(name: str, labels: np.ndarray, n_images: int) -> np.ndarray:
 def _classes(names: np.ndarray | None, labels: np.ndarray) -> list[str]:
     """The K names; the labels themselves, where the file has none."""
     if names is not None and (names.dtype.kind != "U" or names.ndim != 1):
-        raise StageError(f"classes is {names.dtype} of shape {names.shape}; it should be one name a class: numpy.array(names, dtype=str)")
+        raise StageError(
+            f"classes is {names.dtype} of shape {names.shape}; it should be one name a class: numpy.array(names, dtype=str)"
+        )
     present = np.unique(labels)
     count = int(present[-1]) + 1 if names is None else len(names)
     if present[-1] >= count:
@@ -128,6 +138,10 @@ def _fits(arrays: dict[str, np.ndarray], n_classes: int) -> None:
     """Raises StageError unless the test set is of the same kind as the images."""
     train, test = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]
     if train != test:
-        raise StageError(f"images are {train} each and test_images {test} (height, width, channels); they should be alike")
+        raise StageError(
+            f"images are {train} each and test_images {test} (height, width, channels); they should be alike"
+        )
     if arrays["test_labels"].max() >= n_classes:
-        raise StageError(f"test_labels has the label {arrays['test_labels'].max()}, which no image in `images` has (0 to {n_classes - 1})")
+        raise StageError(
+            f"test_labels has the label {arrays['test_labels'].max()}, which no image in `images` has (0 to {n_classes - 1})"
+        )

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stages import paths, provenance
 from stages.download.sources import VARIABLE, Source
 from stages.download.verify import PublishedFile, SourceFailed, WrongFile, verify
+from stages.shared import paths, stage_command
 
 RECORD = "sources.json"  # in the folder of downloads: which source served each file
 
 
-def obtain(title: str, files: Sequence[PublishedFile], folder: Path, sources: Iterable[Source]) -> tuple[dict[str, Path], str]:
+def obtain(
+    title: str, files: Sequence[PublishedFile], folder: Path, sources: Iterable[Source]
+) -> tuple[dict[str, Path], str]:
     """{published name: verified file in `folder`}, and the names of the sources that served them.
 
     A source that fails is named with its reason before the next is tried; what it did serve is kept.
@@ -20,13 +22,16 @@ def obtain(title: str, files: Sequence[PublishedFile], folder: Path, sources: It
     found = _kept(files, folder)
     served = _read_record(folder)
     if found:
-        print(f"download: {len(found)} of {len(files)} files of {title} are there from an earlier download and verified", flush=True)
+        print(
+            f"download: {len(found)} of {len(files)} files of {title} are there from an earlier download and verified",
+            flush=True,
+        )
     reasons: list[str] = []
     remaining = iter(sources)
     while missing := [file for file in files if file.name not in found]:
         source = next(remaining, None)
         if source is None:
-            raise provenance.StageError(_how_to_go_on(title, missing, reasons))
+            raise stage_command.StageError(_how_to_go_on(title, missing, reasons))
         print(f"download: {title}: trying {source.name}", flush=True)
         try:
             source.fetch(missing, folder)

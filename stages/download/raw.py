@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from stages import paths
+from stages.shared import paths
 
 Arrays = dict[str, np.ndarray]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stages import paths
 from stages.download import debian, http
 from stages.download.catalogue import Dataset
 from stages.download.verify import PublishedFile, SourceFailed, WrongFile, verify
+from stages.shared import paths
 
 VARIABLE = "DATASET_FOLDER"
 

@@ -58,7 +58,9 @@ def digest(path: Path, algorithm: str, unpack: bool) -> str:
             while block := stream.read(CHUNK):
                 total.update(block)
         except EOFError:
-            raise WrongFile(f"{path.name} breaks off after {path.stat().st_size} bytes: it was not downloaded or copied whole") from None
+            raise WrongFile(
+                f"{path.name} breaks off after {path.stat().st_size} bytes: it was not downloaded or copied whole"
+            ) from None
         except (zlib.error, gzip.BadGzipFile) as error:
             raise WrongFile(f"{path.name} is damaged ({error})") from None
     return total.hexdigest()

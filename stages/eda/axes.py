@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from stages.drawing import style
+from stages.shared.drawing import style
 
 NAMED = 30  # classes up to which each has its name
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from stages import paths
-from stages.layouts import permutation, rearranged
+from stages.shared import paths
+from stages.shared.pixel_order import permutation, rearranged
 
 SPLITS = ("train", "val", "test")
 

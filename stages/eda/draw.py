@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from stages.drawing import style
 from stages.eda import draw_images
 from stages.eda.axes import grid, name_classes, plain_numbers, say
 from stages.eda.dataset import Dataset
@@ -16,6 +15,7 @@ from stages.eda.duplicates import Duplicates
 from stages.eda.locality import DIRECTIONS, Locality
 from stages.eda.neighbours import Nearest
 from stages.eda.one_nn import OneNN
+from stages.shared.drawing import style
 
 DOTS = 200  # images that stand for all in a plot of one dot an image
 SPLIT_COLOURS = {"train": style.BLUE, "val": style.ORANGE, "test": style.GREEN}
@@ -29,7 +29,9 @@ def class_balance(counts: pd.DataFrame, classes: Sequence[str]) -> Figure:
         shift = 0.18 * (place - 1)
         shares = 100 * counts[split] / counts[split].sum()
         axes.scatter(np.arange(len(classes)) + shift, shares, s=14, color=colour, label=split, linewidths=0, zorder=3)
-    axes.axhline(100 / len(classes), color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1, label="equal share")
+    axes.axhline(
+        100 / len(classes), color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1, label="equal share"
+    )
     name_classes(axes, classes)
     axes.set_ylim(bottom=0, top=1.25 * axes.get_ylim()[1])
     axes.set_ylabel("% of the split's images")
@@ -71,7 +73,15 @@ def correlation(found: Locality) -> Figure:
             say(axes, "no two pixels that vary lie in this direction")
             continue
         for layout, (colour, marker, dash) in LAYOUTS.items():
-            axes.plot(curves[layout].index, curves[layout], color=colour, marker=marker, markersize=3, linestyle=dash, label=layout)
+            axes.plot(
+                curves[layout].index,
+                curves[layout],
+                color=colour,
+                marker=marker,
+                markersize=3,
+                linestyle=dash,
+                label=layout,
+            )
         axes.axhline(0, color=style.INK, linewidth=0.6, zorder=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
@@ -87,7 +97,15 @@ def spectrum(original: pd.DataFrame, permuted: pd.DataFrame) -> Figure:
     for (layout, (colour, marker, dash)), table in zip(LAYOUTS.items(), (original, permuted), strict=True):
         kept = table[table["power"] > 0]
         drawn |= not kept.empty
-        axes.plot(kept["frequency"], kept["power"] / kept["power"].sum(), color=colour, marker=marker, markersize=3, linestyle=dash, label=layout)
+        axes.plot(
+            kept["frequency"],
+            kept["power"] / kept["power"].sum(),
+            color=colour,
+            marker=marker,
+            markersize=3,
+            linestyle=dash,
+            label=layout,
+        )
     if not drawn:
         say(axes, "no image varies within itself: there is no spectrum")
         return figure
@@ -106,11 +124,24 @@ def dimension(shares: np.ndarray, needed: dict[float, int], found: TwoNN) -> Fig
     """Left, the variance that the first components hold; right, TwoNN's straight line, whose slope is the dimension."""
     figure, (left, right) = style.plt.subplots(1, 2, figsize=(style.WIDTH, 2.7))
     if len(shares):
-        left.plot(np.arange(1, len(shares) + 1), 100 * np.cumsum(shares), color=style.BLUE, marker="o" if len(shares) == 1 else None)
+        left.plot(
+            np.arange(1, len(shares) + 1),
+            100 * np.cumsum(shares),
+            color=style.BLUE,
+            marker="o" if len(shares) == 1 else None,
+        )
         for number, (share, components) in enumerate(needed.items()):
             colour = (style.VERMILION, style.GREEN, style.PURPLE)[number % 3]
-            left.plot([components, components, 1], [0, 100 * share, 100 * share], color=colour, linewidth=0.8, linestyle=(0, (4, 2)))
-            left.plot([components], [100 * share], "o", color=colour, markersize=4, label=f"{components}: {100 * share:g} %")
+            left.plot(
+                [components, components, 1],
+                [0, 100 * share, 100 * share],
+                color=colour,
+                linewidth=0.8,
+                linestyle=(0, (4, 2)),
+            )
+            left.plot(
+                [components], [100 * share], "o", color=colour, markersize=4, label=f"{components}: {100 * share:g} %"
+            )
         left.set_xscale("log")
         plain_numbers(left.xaxis, (1.0,))
         left.set_ylim(0, 102)
@@ -123,7 +154,9 @@ def dimension(shares: np.ndarray, needed: dict[float, int], found: TwoNN) -> Fig
         shown = np.unique(np.linspace(0, len(found.logs) - 1, DOTS).astype(int))
         right.plot(found.logs[shown], found.heights[shown], ".", color=style.BLUE, markersize=3, label="images")
         reach = found.logs[-1]
-        right.plot([0, reach], [0, found.dimension * reach], color=style.VERMILION, label=f"slope {found.dimension:.1f}")
+        right.plot(
+            [0, reach], [0, found.dimension * reach], color=style.VERMILION, label=f"slope {found.dimension:.1f}"
+        )
         right.legend(loc="lower right")
     else:
         say(right, "too few different images")
@@ -143,7 +176,9 @@ def nearest_neighbour(found: OneNN, confidence: float) -> Figure:
         table["train_images"], 100 * table["accuracy"], yerr=bars, fmt="o-", markersize=4, color=style.BLUE, elinewidth=1, capsize=2,
         label=f"nearest neighbour, {100 * confidence:g} % interval",
     )  # fmt: skip
-    axes.axhline(100 * found.chance, color=style.GREY, linestyle=(0, (4, 3)), linewidth=0.9, label="always the largest class")
+    axes.axhline(
+        100 * found.chance, color=style.GREY, linestyle=(0, (4, 3)), linewidth=0.9, label="always the largest class"
+    )
     axes.set_xscale("log", base=2)
     step = -(-len(table) // 9)
     ticks = table["train_images"].to_numpy()[::-1][::step]
@@ -152,7 +187,9 @@ def nearest_neighbour(found: OneNN, confidence: float) -> Figure:
     axes.set_ylim(0, 102)
     axes.set_xlabel("train images (logarithmic)")
     axes.set_ylabel("test accuracy, %")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=7)  # above the axes: the accuracy may be anywhere
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=7
+    )  # above the axes: the accuracy may be anywhere
     grid(axes)
     return figure
 
@@ -167,14 +204,32 @@ def distances(nearest: Nearest, test: OneNN, found: Duplicates, data: Dataset) -
     unit = found.median or 1.0
     within, across = nearest.distance / unit, test.distance / unit
     bins = np.linspace(0, max(within.max(), across.max(), 1.0), 61)
-    for values, colour, name in ((within, style.BLUE, "train image to another"), (across, style.ORANGE, "test image to a train image")):
-        axes.hist(values, bins, weights=np.full(len(values), 100 / len(values)), histtype="step", linewidth=1.2, color=colour, label=name)
-    axes.axvline(found.limit / unit, color=style.VERMILION, linestyle=(0, (4, 2)), linewidth=1, label="near-duplicate up to here")
+    for values, colour, name in (
+        (within, style.BLUE, "train image to another"),
+        (across, style.ORANGE, "test image to a train image"),
+    ):
+        axes.hist(
+            values,
+            bins,
+            weights=np.full(len(values), 100 / len(values)),
+            histtype="step",
+            linewidth=1.2,
+            color=colour,
+            label=name,
+        )
+    axes.axvline(
+        found.limit / unit, color=style.VERMILION, linestyle=(0, (4, 2)), linewidth=1, label="near-duplicate up to here"
+    )
     axes.set_xlim(left=0)
-    axes.set_xlabel("distance to the nearest, in medians of the train images" if found.median else "distance to the nearest")
+    axes.set_xlabel(
+        "distance to the nearest, in medians of the train images" if found.median else "distance to the nearest"
+    )
     axes.set_ylabel("% of images")
     axes.legend(fontsize=7)
     grid(axes)
-    titles = [f"test over train\n{across[row]:.2f}" if place == 0 else f"\n{across[row]:.2f}" for place, row in enumerate(order)]
+    titles = [
+        f"test over train\n{across[row]:.2f}" if place == 0 else f"\n{across[row]:.2f}"
+        for place, row in enumerate(order)
+    ]
     draw_images.pairs(lower, data.test[order], data.train[test.index[order]], titles)
     return figure

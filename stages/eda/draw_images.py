@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.drawing import style
+from stages.shared.drawing import style
 
 CLASSES = 12  # of more, the first so many are shown
 BLOCKS = 2  # columns of strips
@@ -43,7 +43,9 @@ def mean_images(means: Sequence[np.ndarray | None], classes: Sequence[str]) -> F
     for place, axes in enumerate(grid.ravel()):
         axes.set_axis_off()
         if place < shown:
-            axes.set_title(style.plain(_short(classes[place], 17)), fontsize=7.5, fontweight="normal", loc="center", pad=2)
+            axes.set_title(
+                style.plain(_short(classes[place], 17)), fontsize=7.5, fontweight="normal", loc="center", pad=2
+            )
             if (mean := means[place]) is not None:
                 _show_strip(axes, mean[None], 1)
     return figure

@@ -8,13 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from stages.drawing import placing, style
 from stages.eda import draw_images, position
 from stages.eda.axes import grid
 from stages.eda.explained import Explained
+from stages.shared.drawing import placing, style
 
 
-def centroids(measures: pd.DataFrame, labels: np.ndarray, explained: dict[str, Explained], classes: Sequence[str]) -> Figure:
+def centroids(
+    measures: pd.DataFrame, labels: np.ndarray, explained: dict[str, Explained], classes: Sequence[str]
+) -> Figure:
     """Above, the mean centroid of each class with ± 1 SD over its images; below, how much of each measure's variance the class explains."""
     figure, (upper, lower) = style.plt.subplots(2, 1, figsize=(style.WIDTH, 5.2), height_ratios=[3.2, 2])
     points = _centroids(upper, measures, labels, classes)
@@ -51,9 +53,21 @@ def _centroids(axes: Axes, measures: pd.DataFrame, labels: np.ndarray, classes: 
 
 def _explained(axes: Axes, explained: dict[str, Explained]) -> None:
     names = list(explained)
-    shares, chance = ([100 * value for value in values] for values in zip(*((e.share, e.by_chance) for e in explained.values()), strict=True))
+    shares, chance = (
+        [100 * value for value in values]
+        for values in zip(*((e.share, e.by_chance) for e in explained.values()), strict=True)
+    )
     axes.barh(range(len(names)), np.nan_to_num(shares), color=style.BLUE, height=0.6)
-    axes.scatter(chance, range(len(names)), marker="|", s=70, color=style.VERMILION, linewidths=1.4, zorder=3, label="expected by chance")
+    axes.scatter(
+        chance,
+        range(len(names)),
+        marker="|",
+        s=70,
+        color=style.VERMILION,
+        linewidths=1.4,
+        zorder=3,
+        label="expected by chance",
+    )
     for place, share in enumerate(shares):
         end = np.nan_to_num(max(share, chance[place])) + 1.2
         axes.text(end, place, "nothing to explain" if np.isnan(share) else f"{share:.1f}", va="center", fontsize=7)

@@ -30,7 +30,13 @@ class Duplicates:
 
 
 def duplicates(
-    train: np.ndarray, labels: np.ndarray, nearest: Nearest, test: np.ndarray, test_labels: np.ndarray, test_distance: np.ndarray, near: float
+    train: np.ndarray,
+    labels: np.ndarray,
+    nearest: Nearest,
+    test: np.ndarray,
+    test_labels: np.ndarray,
+    test_distance: np.ndarray,
+    near: float,
 ) -> Duplicates:
     """A pair is near if it is at most `near` times as far apart as the median train image is from its nearest neighbour.
 

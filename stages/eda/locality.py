@@ -48,7 +48,11 @@ def locality(original: np.ndarray, permuted: np.ndarray, max_distance: int, conf
                     at_one.append(shares)
         neighbours.append(np.mean(at_one, axis=0) if at_one else np.full(len(images), np.nan))
     mean, low, high = _interval(neighbours[0] - neighbours[1], confidence)
-    return Locality(pd.DataFrame(rows, columns=["layout", "direction", "distance", "correlation"]), (mean, low, high), _verdict(low, high))
+    return Locality(
+        pd.DataFrame(rows, columns=["layout", "direction", "distance", "correlation"]),
+        (mean, low, high),
+        _verdict(low, high),
+    )
 
 
 def standardised(images: np.ndarray) -> np.ndarray:

@@ -64,7 +64,9 @@ def pairs_within(images: np.ndarray, nearest: np.ndarray, limit: float) -> tuple
     return rows[one[once]], rows[two[once]], distance[once]
 
 
-def pairs_between(images: np.ndarray, references: np.ndarray, nearest: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pairs_between(
+    images: np.ndarray, references: np.ndarray, nearest: np.ndarray, limit: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Image, reference and distance of every pair at most `limit` apart; nearest: distance to each image's nearest reference."""
     rows = np.flatnonzero(nearest <= limit)
     one, two, distance = [], [], []
@@ -75,7 +77,11 @@ def pairs_between(images: np.ndarray, references: np.ndarray, nearest: np.ndarra
         two.append(close[1])
         distance.append(distances[close])
     empty = np.array([], dtype=int)
-    return np.concatenate([empty, *one]), np.concatenate([empty, *two]), np.concatenate([empty.astype(float), *distance])
+    return (
+        np.concatenate([empty, *one]),
+        np.concatenate([empty, *two]),
+        np.concatenate([empty.astype(float), *distance]),
+    )
 
 
 def _squares(images: np.ndarray, references: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

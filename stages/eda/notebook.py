@@ -13,9 +13,9 @@ from typing import Any
 import nbformat
 
 import stages
-from stages import paths
-from stages.params import Params
-from stages.provenance import StageError
+from stages.shared import paths
+from stages.shared.params import Params
+from stages.shared.stage_command import StageError
 
 SOURCE = Path(__file__).with_name("eda.ipynb")
 INJECTED = "injected-parameters"  # papermill's tag, and here the cell's id
@@ -24,7 +24,11 @@ INJECTED = "injected-parameters"  # papermill's tag, and here the cell's id
 def parameters(settings: Params, out: Path) -> dict[str, Any]:
     """What the notebook's cell of parameters is given. `out` stands in the notebook's text, so it is relative to the root."""
     own = settings.eda.model_dump(mode="json")
-    return own | {"seed": settings.data.seed, "confidence": settings.inference.confidence, "folder": out.relative_to(paths.ROOT).as_posix()}
+    return own | {
+        "seed": settings.data.seed,
+        "confidence": settings.inference.confidence,
+        "folder": out.relative_to(paths.ROOT).as_posix(),
+    }
 
 
 def execute(given: dict[str, Any], out: Path, source: Path = SOURCE) -> None:
@@ -45,7 +49,9 @@ def execute(given: dict[str, Any], out: Path, source: Path = SOURCE) -> None:
         except papermill.PapermillExecutionError as error:
             raise StageError(_message(source, error)) from None
         except DeadKernelError:
-            raise StageError(f"{source.name}: its kernel was killed (out of memory?); lessen eda.images in params.yaml") from None
+            raise StageError(
+                f"{source.name}: its kernel was killed (out of memory?); lessen eda.images in params.yaml"
+            ) from None
     repeatable(made, nbformat.read(source, as_version=4).metadata)
     nbformat.write(made, out / source.name)
 
@@ -81,7 +87,9 @@ def _private_kernel(scratch: Path) -> dict[str, str]:
     command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL", "-f", "{connection_file}"]
     home = scratch / "kernels" / "python3"
     home.mkdir(parents=True)
-    (home / "kernel.json").write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python", "env": inside}))
+    (home / "kernel.json").write_text(
+        json.dumps({"argv": command, "display_name": "Python 3", "language": "python", "env": inside})
+    )
     own = {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     return {"JUPYTER_PATH": str(scratch), "IPYTHONDIR": inside["IPYTHONDIR"], **own}
 

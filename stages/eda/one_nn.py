@@ -23,7 +23,9 @@ class OneNN:
     index: np.ndarray
 
 
-def one_nn(test: np.ndarray, test_labels: np.ndarray, train: np.ndarray, labels: np.ndarray, n_classes: int, confidence: float) -> OneNN:
+def one_nn(
+    test: np.ndarray, test_labels: np.ndarray, train: np.ndarray, labels: np.ndarray, n_classes: int, confidence: float
+) -> OneNN:
     """Each test image has the label of the nearest train image, of all of them, a half, a quarter, … down to one a class.
 
     The train images' order is such that every beginning is stratified. test, train: uint8 (N, C, H, W).
@@ -31,7 +33,10 @@ def one_nn(test: np.ndarray, test_labels: np.ndarray, train: np.ndarray, labels:
     sizes = neighbours.halvings(len(train), n_classes)
     found = neighbours.of_beginnings(test, train, sizes)
     right = [labels[index] == test_labels for _, index in found]
-    rows = [(size, hits.mean(), *wilson(int(hits.sum()), len(hits), confidence)) for size, hits in zip(sizes, right, strict=True)]
+    rows = [
+        (size, hits.mean(), *wilson(int(hits.sum()), len(hits), confidence))
+        for size, hits in zip(sizes, right, strict=True)
+    ]
     table = pd.DataFrame(rows, columns=["train_images", "accuracy", "low", "high"])
     chance = float(np.mean(test_labels == np.bincount(labels).argmax()))
     doubling = float(right[-1].mean() - right[-2].mean()) if len(sizes) > 1 else np.nan

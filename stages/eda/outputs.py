@@ -10,10 +10,10 @@ import pandas as pd
 from IPython.display import SVG, Markdown
 from matplotlib.figure import Figure
 
-from stages import paths
-from stages.drawing import style
-from stages.drawing.tables import pipe_tables
 from stages.eda.findings.finding import Finding
+from stages.shared import paths
+from stages.shared.drawing import style
+from stages.shared.drawing.tables import pipe_tables
 
 DIGITS = 9  # of a bare number: what lies beyond is rounding, and may differ between machines
 
@@ -46,7 +46,9 @@ class Outputs:
         stem = self._folder / "tables" / name
         text = pipe_tables(table.shown, f"tbl-eda-{name}", table.caption)
         stem.with_suffix(".md").write_text(text, encoding="utf-8")
-        table.full.to_csv(stem.with_suffix(".csv"), index=False, float_format="%.6f", lineterminator="\n", encoding="utf-8")
+        table.full.to_csv(
+            stem.with_suffix(".csv"), index=False, float_format="%.6f", lineterminator="\n", encoding="utf-8"
+        )
         return Markdown(table.shown.to_markdown(index=False, disable_numparse=True))
 
     def say(self, name: str, finding: Finding) -> Markdown:

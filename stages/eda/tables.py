@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from stages.drawing import numbers
-from stages.drawing.tables import cell
 from stages.eda import draw_images, position
 from stages.eda.duplicates import Duplicates
 from stages.eda.explained import Explained
@@ -14,6 +12,8 @@ from stages.eda.findings.finding import decimal
 from stages.eda.locality import DIRECTIONS, Locality
 from stages.eda.one_nn import OneNN
 from stages.eda.outputs import Table
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import cell
 
 # Statistic, the fact that is its value, and the hypothesis on which it bears.
 SUMMARY = (
@@ -54,14 +54,22 @@ def classes(counts: pd.DataFrame, statistics: pd.DataFrame, names: Sequence[str]
         }
     )
     note = "" if len(first) == len(full) else f" The first {len(first)} classes; the CSV has all {len(full)}."
-    return Table(shown, f"Images of each class in each split, and the mean and SD of its pixels (0 to 1) in the sample.{note}", full)
+    return Table(
+        shown,
+        f"Images of each class in each split, and the mean and SD of its pixels (0 to 1) in the sample.{note}",
+        full,
+    )
 
 
 def correlation(found: Locality) -> Table:
-    wide = found.table.pivot_table(index="distance", columns=["layout", "direction"], values="correlation", dropna=False)
+    wide = found.table.pivot_table(
+        index="distance", columns=["layout", "direction"], values="correlation", dropna=False
+    )
     columns = [(layout, way) for layout in ("original", "permuted") for way in DIRECTIONS]
     full = wide.reindex(columns=pd.MultiIndex.from_tuples(columns))
-    titles = {(layout, way): way.capitalize() + (", permuted" if layout == "permuted" else "") for layout, way in columns}
+    titles = {
+        (layout, way): way.capitalize() + (", permuted" if layout == "permuted" else "") for layout, way in columns
+    }
     shown = {titles[column]: [decimal(value) for value in full[column]] for column in columns}
     flat = full.set_axis([f"{layout}_{way}" for layout, way in columns], axis=1).rename_axis("distance").reset_index()
     caption = "Correlation of two pixels against their distance in pixels, mean over all pairs that vary."
@@ -93,9 +101,18 @@ def place(measures: pd.DataFrame, explained: dict[str, Explained]) -> Table:
 
 
 def components(shares: np.ndarray, needed: dict[float, int]) -> Table:
-    shown = pd.DataFrame({"Share of the variance, %": [f"{100 * share:g}" for share in needed], "Components": [f"{count:,}" for count in needed.values()]})
+    shown = pd.DataFrame(
+        {
+            "Share of the variance, %": [f"{100 * share:g}" for share in needed],
+            "Components": [f"{count:,}" for count in needed.values()],
+        }
+    )
     full = pd.DataFrame({"component": np.arange(1, len(shares) + 1), "share_of_variance": shares})
-    return Table(shown, "The first principal components that hold a share of the variance of the pixels; the CSV has the share of each component.", full)
+    return Table(
+        shown,
+        "The first principal components that hold a share of the variance of the pixels; the CSV has the share of each component.",
+        full,
+    )
 
 
 def nearest_neighbour(found: OneNN, confidence: float) -> Table:
@@ -104,7 +121,9 @@ def nearest_neighbour(found: OneNN, confidence: float) -> Table:
         {
             "Train images": [f"{n:,}" for n in table["train_images"]],
             "Test accuracy, %": [numbers.percent(value) for value in table["accuracy"]],
-            f"{100 * confidence:g} % interval": [numbers.interval(low, high) for low, high in zip(table["low"], table["high"], strict=True)],
+            f"{100 * confidence:g} % interval": [
+                numbers.interval(low, high) for low, high in zip(table["low"], table["high"], strict=True)
+            ],
         }
     )
     return Table(shown, "The nearest neighbour by Euclidean distance of the pixels, and Wilson's interval.", table)
@@ -119,7 +138,13 @@ def duplicates(found: Duplicates) -> Table:
         "of": "Of images",
     }
     columns = {"Within train": found.within_train, "Train to test": found.train_to_test}
-    full = pd.DataFrame({"count": list(rows), **{title: [getattr(pairs, name) for name in rows] for title, pairs in columns.items()}})
+    full = pd.DataFrame(
+        {"count": list(rows), **{title: [getattr(pairs, name) for name in rows] for title, pairs in columns.items()}}
+    )
     shown = full.assign(count=list(rows.values())).rename(columns={"count": "Count"})
     shown[list(columns)] = shown[list(columns)].map(lambda n: f"{n:,}")
-    return Table(shown, "Images that are there twice or nearly; from train to test, the images in a pair are those of the test set.", full)
+    return Table(
+        shown,
+        "Images that are there twice or nearly; from train to test, the images in a pair are those of the test set.",
+        full,
+    )

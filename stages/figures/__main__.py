@@ -1,13 +1,13 @@
 """Draw and write everything that the report includes: data/figures/."""
 
-from stages import params, paths, provenance
+from stages.shared import params, paths, stage_command
 
 
 def main() -> None:
-    from stages.drawing import numbers, style
     from stages.figures import answer, chapter, draw, facts, inside, replication, results, tables
+    from stages.shared.drawing import numbers, style
 
-    with provenance.timed("figures"), paths.whole_folder(paths.FIGURES) as folder:
+    with stage_command.timed("figures"), paths.whole_folder(paths.FIGURES) as folder:
         found = results.load(params.load())
         style.use_style()
         draw.write(found, folder / "figures")
@@ -18,8 +18,10 @@ def main() -> None:
         (folder / "families.md").write_text(chapter.families(found), encoding="utf-8")
         (folder / "facts.yml").write_text(facts.as_yaml(facts.facts(found)), encoding="utf-8")
         drawn, written = len(list((folder / "figures").iterdir())), len(list((folder / "tables").glob("*.md")))
-        print(f"figures: {numbers.plural(drawn, 'figure')}, {numbers.plural(written, 'table')} → {paths.FIGURES.relative_to(paths.ROOT)}")
+        print(
+            f"figures: {numbers.plural(drawn, 'figure')}, {numbers.plural(written, 'table')} → {paths.FIGURES.relative_to(paths.ROOT)}"
+        )
 
 
 if __name__ == "__main__":
-    provenance.run(main)
+    stage_command.run(main)

@@ -1,10 +1,10 @@
 """The report's first words, computed: what locality and sharing buy, what the permutation takes, who withstands a shift."""
 
-from stages.drawing import numbers
-from stages.drawing.tables import escape
 from stages.figures import sentences
 from stages.figures.results import Results
-from stages.inference import verdict as verdicts
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
+from stages.shared.inference import verdict as verdicts
 
 # Keys of hypotheses.yaml; a sentence about one that is not declared, or did not run, is left out.
 GAP, PERMUTED, TAKES = "gap_original", "gap_permuted", "permutation_takes_the_lead"
@@ -39,7 +39,9 @@ def ladder(results: Results) -> str:
     if len(parts) == 2 and results.has_run(MORE):
         row = results.hypotheses.loc[MORE]
         more = f"Locality's part minus sharing's is {sentences.evidence(row)}"
-        parts.append(f"{more}{_judged(str(row['verdict']), 'locality buys more', 'sharing buys more', 'both buy as much')}.")
+        parts.append(
+            f"{more}{_judged(str(row['verdict']), 'locality buys more', 'sharing buys more', 'both buy as much')}."
+        )
     return " ".join(parts)
 
 
@@ -52,7 +54,12 @@ def permutation(results: Results) -> str:
     if results.has_run(TAKES):
         row = results.hypotheses.loc[TAKES]
         less = f"The lead on original pixels minus the lead on permuted ones is {sentences.evidence(row)}"
-        judged = _judged(str(row["verdict"]), "the permutation takes from it", "the permutation adds to it", "the permutation leaves it as it is")
+        judged = _judged(
+            str(row["verdict"]),
+            "the permutation takes from it",
+            "the permutation adds to it",
+            "the permutation leaves it as it is",
+        )
         parts.append(f"{less}{judged}.")
     return f"**Order of the pixels.** {' '.join(parts)}" if parts else ""
 
@@ -81,7 +88,12 @@ def best(results: Results) -> str:
 
 def _judged(verdict: str, better: str, worse: str, equivalent: str) -> str:
     """A clause that follows the numbers; empty where no verdict is stated."""
-    clauses = {verdicts.BETTER: better, verdicts.WORSE: worse, verdicts.EQUIVALENT: equivalent, verdicts.INCONCLUSIVE: "which decides nothing"}
+    clauses = {
+        verdicts.BETTER: better,
+        verdicts.WORSE: worse,
+        verdicts.EQUIVALENT: equivalent,
+        verdicts.INCONCLUSIVE: "which decides nothing",
+    }
     return f": {clauses[verdict]}" if verdict in clauses else ""
 
 

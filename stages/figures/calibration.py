@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.drawing import numbers, style
 from stages.figures import probed
 from stages.figures.results import Results
+from stages.shared.drawing import numbers, style
 
 PANELS = 3
 
@@ -17,17 +17,31 @@ def calibration(results: Results) -> Figure | None:
     called = probed.called(results)
     if not tables:
         return None
-    figure, grid = style.plt.subplots(1, max(PANELS, len(tables)), figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False)
+    figure, grid = style.plt.subplots(
+        1, max(PANELS, len(tables)), figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False
+    )
     for axes in grid[0, len(tables) :]:
         axes.set_axis_off()
     for axes, (key, table) in zip(grid[0], tables.items(), strict=False):
         count, confidence, accuracy = table[table[:, 0] > 0].T
         axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
         axes.plot(confidence, accuracy, color=results.names.colour(key), linewidth=0.9, zorder=2)
-        axes.scatter(confidence, accuracy, s=4 + 120 * count / count.sum(), color=results.names.colour(key), alpha=0.75, linewidths=0, zorder=3)
+        axes.scatter(
+            confidence,
+            accuracy,
+            s=4 + 120 * count / count.sum(),
+            color=results.names.colour(key),
+            alpha=0.75,
+            linewidths=0,
+            zorder=3,
+        )
         made = probed.estimate(results, key, "ece")
         interval = f" {numbers.interval(made.low, made.high)}" if made.n > 1 else ""
-        axes.set_title(f"{style.plain(called[key], 24)}\nECE {numbers.percent_sign(made.mean)}{interval}", fontsize=7, fontweight="normal")
+        axes.set_title(
+            f"{style.plain(called[key], 24)}\nECE {numbers.percent_sign(made.mean)}{interval}",
+            fontsize=7,
+            fontweight="normal",
+        )
         axes.set_xlim(-0.03, 1.05)
         axes.set_ylim(-0.03, 1.05)
         axes.set_aspect("equal")

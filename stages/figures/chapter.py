@@ -2,11 +2,11 @@
 
 import math
 
-from stages.drawing import numbers
-from stages.drawing.tables import escape
 from stages.figures import hypotheses, matched, sentences, tables
 from stages.figures.results import Results
-from stages.inference import verdict as verdicts
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
+from stages.shared.inference import verdict as verdicts
 
 EXPLORED = "The list has every level, also those that no hypothesis was declared about."
 
@@ -73,9 +73,7 @@ def _alt(results: Results, key: str) -> str:
     if means[high] == means[low]:
         text = f"{shown}; all have {numbers.percent(means[high])} percent."
     else:
-        text = (
-            f"{shown}; highest: {levels[high]} with {numbers.percent(means[high])} percent, lowest: {levels[low]} with {numbers.percent(means[low])} percent."
-        )
+        text = f"{shown}; highest: {levels[high]} with {numbers.percent(means[high])} percent, lowest: {levels[low]} with {numbers.percent(means[low])} percent."
     return " ".join(text.replace("\\", "").replace('"', "”").split())
 
 

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.drawing import style
 from stages.figures.results import Results
+from stages.shared.drawing import style
 
 NUMBERED = 12  # classes up to which each cell holds its number
 NAMED = 40  # classes up to which each row has its name
@@ -18,11 +18,26 @@ def confusion(results: Results) -> Figure:
     n = len(classes)
     side = float(np.clip(1.6 + 0.42 * n, 2.6, 5.6 if n > NUMBERED else 5.4))
     figure, axes = style.plt.subplots(figsize=(style.WIDTH, side), layout="compressed")
-    image = axes.imshow(_crisp(100 * shares), cmap="Blues", vmin=0, vmax=100, interpolation="none", extent=(-0.5, n - 0.5, n - 0.5, -0.5))
+    image = axes.imshow(
+        _crisp(100 * shares),
+        cmap="Blues",
+        vmin=0,
+        vmax=100,
+        interpolation="none",
+        extent=(-0.5, n - 0.5, n - 0.5, -0.5),
+    )
     if n <= NUMBERED:
         for (row, column), share in np.ndenumerate(shares):
             text = f"{100 * share:.1f}" if 0 < share < 0.9995 else f"{100 * share:.0f}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if share > 0.55 else style.INK if share >= 0.005 else "#999999")
+            axes.text(
+                column,
+                row,
+                text,
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color="white" if share > 0.55 else style.INK if share >= 0.005 else "#999999",
+            )
     _name(axes, classes)
     which = ", by its number" if n > NAMED else ""
     axes.set_xlabel(f"predicted class{which}")

@@ -4,16 +4,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.drawing import numbers, style
 from stages.figures import confusion, probed
 from stages.figures.results import Results
+from stages.shared.drawing import numbers, style
 
 MOST = 14  # classes that can be named beside a panel
 
 
 def pairs(results: Results) -> list[tuple[str, str]]:
     """The baseline against the fully connected net, and its twin on permuted pixels against itself; those that ran."""
-    connected, twin, baseline = probed.of_kind(results, "fully_connected"), probed.shuffled_twin(results), results.settings.baseline
+    connected, twin, baseline = (
+        probed.of_kind(results, "fully_connected"),
+        probed.shuffled_twin(results),
+        results.settings.baseline,
+    )
     found = [(baseline, connected)] if connected and connected != baseline else []
     return found + ([(twin, baseline)] if twin else [])
 
@@ -40,7 +44,14 @@ def confusion_differences(results: Results) -> Figure | None:
         _panel(axes, table, limit)
         title = f"{style.plain(called[variant], 24)}\nminus {style.plain(called[reference], 24)}"
         axes.set_title(title, fontsize=7.5, fontweight="normal")
-        axes.set_xticks(range(len(classes)), [style.plain(name, 14) for name in classes], rotation=45, ha="right", rotation_mode="anchor", fontsize=6.5)
+        axes.set_xticks(
+            range(len(classes)),
+            [style.plain(name, 14) for name in classes],
+            rotation=45,
+            ha="right",
+            rotation_mode="anchor",
+            fontsize=6.5,
+        )
         axes.set_xlabel("predicted class", fontsize=7)
     grid[0, 0].set_yticks(range(len(classes)), [style.plain(name, 14) for name in classes], fontsize=6.5)
     grid[0, 0].set_ylabel("true class", fontsize=7)
@@ -50,7 +61,14 @@ def confusion_differences(results: Results) -> Figure | None:
 def _panel(axes: Axes, table: np.ndarray, limit: float) -> None:
     n = len(table)
     factor = max(1, 400 // n)
-    axes.imshow(np.kron(table, np.ones((factor, factor))), cmap="RdBu", vmin=-limit, vmax=limit, interpolation="none", extent=(-0.5, n - 0.5, n - 0.5, -0.5))
+    axes.imshow(
+        np.kron(table, np.ones((factor, factor))),
+        cmap="RdBu",
+        vmin=-limit,
+        vmax=limit,
+        interpolation="none",
+        extent=(-0.5, n - 0.5, n - 0.5, -0.5),
+    )
     for (row, column), value in np.ndenumerate(table):
         if round(abs(value)) >= 1:
             text, colour = numbers.plain(value, 0), "white" if abs(value) > 0.6 * limit else style.INK

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from stages.drawing import numbers
-from stages.drawing.tables import cell, pipe_tables
 from stages.figures import sentences
 from stages.figures.results import Results
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import cell, pipe_tables
 
 NAMED = 4  # variants, beyond which they are counted
 
@@ -49,13 +49,13 @@ def table(results: Results) -> str:
             "Last epoch": [f"{numbers.points(rise)}{' (rising)' if key in found else ''}" for key, rise in rises],
         }
     )
-    caption = (
-        "Accuracy on train and test images, means over the seeds, the gap between them, and what the last epoch added on the validation images, in points."
-    )
+    caption = "Accuracy on train and test images, means over the seeds, the gap between them, and what the last epoch added on the validation images, in points."
     return pipe_tables(shown, "tbl-convergence", caption)
 
 
 def frame(results: Results) -> pd.DataFrame:
     keys = [str(key) for key in results.variants.index]
     train, test = ([results.mean(key, measure).mean for key in keys] for measure in ("train_accuracy", "accuracy"))
-    return pd.DataFrame({"variant": keys, "train_accuracy": train, "test_accuracy": test, "last_rise": last_rise(results).to_numpy()})
+    return pd.DataFrame(
+        {"variant": keys, "train_accuracy": train, "test_accuracy": test, "last_rise": last_rise(results).to_numpy()}
+    )

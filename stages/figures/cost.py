@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from stages.drawing import numbers, placing, style
 from stages.figures.results import Results
+from stages.shared.drawing import numbers, placing, style
 
 COSTS = {"parameters": "parameters", "macs": "multiply-accumulates for one image"}
 
@@ -43,7 +43,9 @@ def points(results: Results, column: str) -> list[placing.Point]:
         row = results.variants.loc[name]
         low, high = 100 * row["accuracy_low"], 100 * row["accuracy_high"]
         label = results.names.short(name) if name in named else ""
-        made.append(placing.Point(row[column], 100 * row["accuracy_mean"], low, high, label, results.names.colour(name)))
+        made.append(
+            placing.Point(row[column], 100 * row["accuracy_mean"], low, high, label, results.names.colour(name))
+        )
     return made
 
 
@@ -66,7 +68,15 @@ def _draw(axes: Axes, results: Results, column: str) -> None:
     for point in shown:
         if np.isfinite(point.low):
             axes.vlines(point.x, point.low, point.high, color=point.colour, linewidth=1.2, zorder=3)
-        axes.scatter([point.x], [point.y], s=24 if point.label else 10, color=point.colour, edgecolors="white", linewidths=0.5, zorder=4)
+        axes.scatter(
+            [point.x],
+            [point.y],
+            s=24 if point.label else 10,
+            color=point.colour,
+            edgecolors="white",
+            linewidths=0.5,
+            zorder=4,
+        )
     axes.set_xlim(x.min() / 1.6, x.max() * 1.6)
     low, high = axes.get_ylim()
     axes.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
@@ -79,7 +89,10 @@ def _draw(axes: Axes, results: Results, column: str) -> None:
 
 def _stairs(shown: list[placing.Point]) -> np.ndarray:
     """(n, 2) corners of the Pareto front: along each cost to the next, then up."""
-    front = [shown[index] for index in pareto_front(np.array([point.x for point in shown]), np.array([point.y for point in shown]))]
+    front = [
+        shown[index]
+        for index in pareto_front(np.array([point.x for point in shown]), np.array([point.y for point in shown]))
+    ]
     corners = [(front[0].x, front[0].y)]
     for before, after in pairwise(front):
         corners += [(after.x, before.y), (after.x, after.y)]
@@ -89,10 +102,18 @@ def _stairs(shown: list[placing.Point]) -> np.ndarray:
 def _legend(figure: Figure, results: Results) -> None:
     """The families' colours; a variant's tone within its family is told by its label."""
     homes = {results.names.home(key) for key in results.nets if key != results.settings.baseline}
-    shown = [group for group in results.names.groups() if group in {results.names.group(home) for home in homes if home}]
+    shown = [
+        group for group in results.names.groups() if group in {results.names.group(home) for home in homes if home}
+    ]
     handles = [Line2D([], [], color=style.INK, marker="o", linestyle="", markersize=5, label="baseline")]
     for family in shown:
         title = style.plain(results.settings.families[family].title, 20)
-        handles.append(Line2D([], [], color=results.names.family_colour(family), marker="o", linestyle="", markersize=5, label=title))
+        handles.append(
+            Line2D(
+                [], [], color=results.names.family_colour(family), marker="o", linestyle="", markersize=5, label=title
+            )
+        )
     handles.append(Line2D([], [], color="#B5B5B5", linestyle=(0, (4, 2)), label="Pareto front"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=7, handletextpad=0.4, columnspacing=1.4)
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=5, fontsize=7, handletextpad=0.4, columnspacing=1.4
+    )

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stages.drawing import style
 from stages.figures.results import Results
-from stages.inference import intervals
+from stages.shared.drawing import style
+from stages.shared.inference import intervals
 
 COLUMNS = 4
 LINES = 9  # in a panel, which has room to name so many
@@ -31,7 +31,10 @@ def learning_curves(results: Results) -> Figure:
     grid = figure.subplots(len(heights), columns, squeeze=False, sharex=True, sharey=False, height_ratios=heights)
     summary = _summary(results)
     shown = {key for lines in groups.values() for key in lines}
-    limits = {measure: _limits(summary[(summary["measure"] == measure) & summary["variant"].isin(shown)], measure) for measure in PANELS}
+    limits = {
+        measure: _limits(summary[(summary["measure"] == measure) & summary["variant"].isin(shown)], measure)
+        for measure in PANELS
+    }
     for axes in grid.flat[:]:
         axes.set_axis_off()
     for index, (title, lines) in enumerate(groups.items()):
@@ -42,7 +45,15 @@ def learning_curves(results: Results) -> Figure:
             axes.set_title(style.plain(textwrap.fill(title, 80 // columns)) if row == 0 else "", fontsize=8)
             _frame(axes, measure, column == 0, row == 1)
         names = axes.get_legend_handles_labels()
-        grid[3 * band + 2][column].legend(*names, loc="upper left", fontsize=NAME, handlelength=2.2, labelspacing=0.15, borderaxespad=0, handletextpad=0.5)
+        grid[3 * band + 2][column].legend(
+            *names,
+            loc="upper left",
+            fontsize=NAME,
+            handlelength=2.2,
+            labelspacing=0.15,
+            borderaxespad=0,
+            handletextpad=0.5,
+        )
     return figure
 
 
@@ -51,15 +62,30 @@ def _groups(results: Results) -> dict[str, dict[str, str]]:
 
     Of families that are arms of one question the first alone; none that varies the recipe of one net, and no random labels.
     """
-    recipes = {key: variant.run.recipe.model_copy(update={"lr": results.settings.recipe.lr}) for key, variant in results.settings.active_variants.items()}
+    recipes = {
+        key: variant.run.recipe.model_copy(update={"lr": results.settings.recipe.lr})
+        for key, variant in results.settings.active_variants.items()
+    }
     grid = {key for group in results.alike_but("recipe.lr") for key in group} - set(results.nets)
     samples = {key: variant.run.sample for key, variant in results.settings.active_variants.items()}
     groups = {}
     for key in results.families:
-        levels = {variant: level for variant, level in results.names.levels(key).items() if samples[variant].labels == "published"}
-        if results.names.group(key) == key and not grid & set(levels) and {recipes[variant] for variant in levels} == {recipes[results.settings.baseline]}:
+        levels = {
+            variant: level
+            for variant, level in results.names.levels(key).items()
+            if samples[variant].labels == "published"
+        }
+        if (
+            results.names.group(key) == key
+            and not grid & set(levels)
+            and {recipes[variant] for variant in levels} == {recipes[results.settings.baseline]}
+        ):
             groups[results.settings.families[key].title] = levels
-    others = {key: results.names.short(key) for key in results.variants.index if not results.settings.variants[key].families or not groups}
+    others = {
+        key: results.names.short(key)
+        for key in results.variants.index
+        if not results.settings.variants[key].families or not groups
+    }
     groups |= {"Others" if groups else "All variants": others} if others else {}
     panels = {}
     for title, lines in groups.items():
@@ -81,7 +107,9 @@ def _summary(results: Results) -> pd.DataFrame:
 
 def _limits(table: pd.DataFrame, measure: str) -> tuple[float, float]:
     """Of the axis of a measure in its unit: one slow net does not flatten the lines of all others."""
-    unit, sign = (100, -1) if measure == "val_accuracy" else (1, 1)  # the worse a net, the lower its accuracy and the higher its loss
+    unit, sign = (
+        (100, -1) if measure == "val_accuracy" else (1, 1)
+    )  # the worse a net, the lower its accuracy and the higher its loss
     best = min(sign * unit * table["mean"])
     reach = sorted((sign * unit * table["mean"]).groupby(table["variant"]).max() - best)
     worst = MARK * reach[math.ceil(MOST * len(reach)) - 1]
@@ -90,7 +118,9 @@ def _limits(table: pd.DataFrame, measure: str) -> tuple[float, float]:
     return low, high
 
 
-def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, str], limits: tuple[float, float]) -> None:
+def _draw(
+    axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, str], limits: tuple[float, float]
+) -> None:
     """The mark at the edge of the axis: all of that line lies beyond."""
     axes.set_axis_on()
     axes.set_ylim(*limits)
@@ -114,7 +144,10 @@ def _draw(axes: Axes, results: Results, table: pd.DataFrame, lines: dict[str, st
             label=style.plain(label, 22),
         )
         axes.fill_between(own["epoch"], unit * own["low"], unit * own["high"], color=colour, alpha=0.18, linewidth=0)
-        edges = (((unit * own["mean"]).max() < limits[0], limits[0], "v"), ((unit * own["mean"]).min() > limits[1], limits[1], "^"))
+        edges = (
+            ((unit * own["mean"]).max() < limits[0], limits[0], "v"),
+            ((unit * own["mean"]).min() > limits[1], limits[1], "^"),
+        )
         for edge, mark in [(edge, mark) for beyond, edge, mark in edges if beyond]:
             axes.plot(own["epoch"].iloc[-1:], [edge], marker=mark, color=colour, markersize=4, clip_on=False, zorder=5)
 

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from stages.drawing import numbers
-from stages.drawing.tables import cell, pipe_tables
 from stages.figures import sentences
 from stages.figures.results import Results
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import cell, pipe_tables
 
 
 def lost(results: Results) -> list[str]:
@@ -42,7 +42,14 @@ def table(results: Results) -> str:
         {
             "Variant": [cell(results.names.label(key)) for key in groups],
             "Diverged": [f"{len(own)} of {len(results.settings.seeds(key))} seeds" for key, own in groups.items()],
-            "Seed (epoch)": [", ".join(f"{seed} ({epoch})" for seed, epoch in zip(own["seed"], own["epoch"], strict=True)) for own in groups.values()],
+            "Seed (epoch)": [
+                ", ".join(f"{seed} ({epoch})" for seed, epoch in zip(own["seed"], own["epoch"], strict=True))
+                for own in groups.values()
+            ],
         }
     )
-    return pipe_tables(shown, "tbl-diverged", "Runs whose loss was no longer finite: their seeds, and the epoch in which each diverged.")
+    return pipe_tables(
+        shown,
+        "tbl-diverged",
+        "Runs whose loss was no longer finite: their seeds, and the epoch in which each diverged.",
+    )

@@ -7,20 +7,30 @@ from statistics import NormalDist
 
 import numpy as np
 
-from stages.drawing import numbers
-from stages.drawing.tables import escape
 from stages.figures import answer, confusion, convergence, diverged, dots, probe_facts, rates, sentences, sizes
 from stages.figures.results import Results
-from stages.inference import intervals
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
+from stages.shared.inference import intervals
 
 
 def facts(results: Results) -> dict[str, str]:
-    return _data(results) | _protocol(results) | _accuracy(results) | _comparisons(results) | _trust(results) | _probes(results) | probe_facts.facts(results)
+    return (
+        _data(results)
+        | _protocol(results)
+        | _accuracy(results)
+        | _comparisons(results)
+        | _trust(results)
+        | _probes(results)
+        | probe_facts.facts(results)
+    )
 
 
 def as_yaml(found: dict[str, str]) -> str:
     """The mapping under `facts`; a JSON string is a YAML string."""
-    return "facts:\n" + "".join(f"  {name}: {json.dumps(text, ensure_ascii=False)}\n" for name, text in sorted(found.items()))
+    return "facts:\n" + "".join(
+        f"  {name}: {json.dumps(text, ensure_ascii=False)}\n" for name, text in sorted(found.items())
+    )
 
 
 def _data(results: Results) -> dict[str, str]:
@@ -85,7 +95,8 @@ def _comparisons(results: Results) -> dict[str, str]:
         "gap": _bare(answer.gap(results)) or "The gap between the CNN and the MLP was not measured.",
         "ladder": _bare(answer.ladder(results)) or "The rungs between the MLP and the CNN were not compared.",
         "permutation": _bare(answer.permutation(results)) or "The gap on permuted pixels was not measured.",
-        "sizes": sizes.sentence(results) or "For the baseline's network and another, the number of train images was not varied.",
+        "sizes": sizes.sentence(results)
+        or "For the baseline's network and another, the number of train images was not varied.",
         "hypotheses_tally": sentences.tally(results),
         "verdicts": sentences.no_verdict(results)
         or f"A verdict needs {results.settings.inference.verdict_seeds} seeds: a comparison with fewer has an interval and a direction alone.",
@@ -99,7 +110,8 @@ def _trust(results: Results) -> dict[str, str]:
         "noise": _noise(results),
         "detectable": _detectable(results),
         "aa": _aa(results),
-        "recipe": rates.sentence(results) or "The learning rate was not varied, so that the order of the nets is known for one rate alone.",
+        "recipe": rates.sentence(results)
+        or "The learning rate was not varied, so that the order of the nets is known for one rate alone.",
         "converged": convergence.sentence(results),
     }
 
@@ -118,14 +130,20 @@ def _noise(results: Results) -> str:
 
 def _detectable(results: Results) -> str:
     """What the protocol's seeds and test images can show, over the declared comparisons of two accuracies."""
-    simple = [key for key, about in results.declared.items() if about.metric == "accuracy" and about.contrast.minus is None]
+    simple = [
+        key for key, about in results.declared.items() if about.metric == "accuracy" and about.contrast.minus is None
+    ]
     rows = results.hypotheses.loc[simple].dropna(subset="detectable")
     if rows.empty:
         return "How small a difference this run could detect is not known."
     least, most = (numbers.percent(value) for value in (rows["detectable"].min(), rows["detectable"].max()))
     counts, images = sorted({int(n) for n in rows["n_seeds"]}), int(rows["n_images"].iloc[0])
     seeds = numbers.plural(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    up = f"from {least} points up" if least == most else f"from {least} points up in the least noisy comparison, and from {most} in the noisiest,"
+    up = (
+        f"from {least} points up"
+        if least == most
+        else f"from {least} points up in the least noisy comparison, and from {most} in the noisiest,"
+    )
     return (
         f"With {seeds} and {numbers.plural(images, 'test image')}, differences {up} are detected with "
         f"{100 * results.settings.inference.power:g}{numbers.NBSP}% power, before the adjustment for the number of comparisons."
@@ -136,7 +154,11 @@ def _aa(results: Results) -> str:
     if results.aa.empty:
         return "No variant repeats the baseline under other seeds, so there is no A/A comparison."
     row = results.aa.iloc[0]
-    rate = {name: numbers.percent_sign(row[f"{name}_rate"], 1) for name in ("sign_flip", "interval", "total", "verdict") if not math.isnan(row[f"{name}_rate"])}
+    rate = {
+        name: numbers.percent_sign(row[f"{name}_rate"], 1)
+        for name in ("sign_flip", "interval", "total", "verdict")
+        if not math.isnan(row[f"{name}_rate"])
+    }
     verdict = f", and a verdict of better or worse was stated in {rate['verdict']}" if "verdict" in rate else ""
     return (
         f"Groups of runs of one and the same net were compared {int(row['resamples'])} times as if they were two: the sign-flip test found a difference "
@@ -159,12 +181,23 @@ def _bare(text: str) -> str:
 
 
 def _probes(results: Results) -> dict[str, str]:
-    filters = "The first-layer filters are those of the first seed." if results.pictures else "No variant's filters were probed."
-    reach, images = numbers.plural(max(results.constants["margin"]), "pixel"), numbers.plural(_probe_images(results), "test image")
+    filters = (
+        "The first-layer filters are those of the first seed."
+        if results.pictures
+        else "No variant's filters were probed."
+    )
+    reach, images = (
+        numbers.plural(max(results.constants["margin"]), "pixel"),
+        numbers.plural(_probe_images(results), "test image"),
+    )
     shifts = f"Shifts of up to {reach} were probed on {images}."
     if not results.shifts_were_probed:
         shifts = "The margin is zero, so that no image could be shifted: the shift probe was not run."
-    return {"filters": filters, "shift_probe": shifts, "shift_sentence": _bare(answer.shift(results)) or "There is no shift consistency to compare."}
+    return {
+        "filters": filters,
+        "shift_probe": shifts,
+        "shift_sentence": _bare(answer.shift(results)) or "There is no shift consistency to compare.",
+    }
 
 
 def _probe_images(results: Results) -> int:
@@ -186,7 +219,11 @@ def _directions_count(results: Results) -> str:
     if others.empty:
         return "Only the baseline ran."
     said = others["direction"].value_counts()
-    parts = [f"{said[word]} {'is' if said[word] == 1 else 'are'} {word}" for word in (intervals.ABOVE, intervals.BELOW, intervals.ALIKE) if word in said]
+    parts = [
+        f"{said[word]} {'is' if said[word] == 1 else 'are'} {word}"
+        for word in (intervals.ABOVE, intervals.BELOW, intervals.ALIKE)
+        if word in said
+    ]
     if not parts:
         return sentences.no_direction(results)
     if len(others) == 1:

@@ -5,9 +5,9 @@ import re
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.drawing import style
 from stages.figures import pictures
 from stages.figures.results import Results
+from stages.shared.drawing import style
 
 COLUMNS = 4  # channels beside each other
 LAYERS = 6  # that fit beside each other
@@ -38,7 +38,9 @@ def feature_maps(results: Results) -> Figure | None:
             gap = max(1, maps.shape[3] // 12)
             low, high = min(0.0, float(maps.min())), float(np.quantile(maps, BRIGHT)) or 1.0
             whole = pictures.crisp(pictures.mosaic(maps[row], COLUMNS, gap))
-            axes.imshow(whole, cmap="magma", vmin=low, vmax=high, interpolation="none", aspect="auto" if signal else "equal")
+            axes.imshow(
+                whole, cmap="magma", vmin=low, vmax=high, interpolation="none", aspect="auto" if signal else "equal"
+            )
             pictures.bare(axes)
     for axes, title in zip(grid[0], ("image", *map(_title, layers.items())), strict=True):
         axes.set_title(title, fontsize=7, fontweight="normal", loc="center", pad=3)
@@ -47,7 +49,11 @@ def feature_maps(results: Results) -> Figure | None:
 
 def shown(drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Layer → its maps (images, channels, h, w), in the order of the net; of a deep one, the layers without the poolings, the first so many."""
-    found = {name.removeprefix("map_"): maps for name, maps in drawn.items() if name.startswith("map_") and maps.ndim == 4 and np.isfinite(maps).all()}
+    found = {
+        name.removeprefix("map_"): maps
+        for name, maps in drawn.items()
+        if name.startswith("map_") and maps.ndim == 4 and np.isfinite(maps).all()
+    }
     order = sorted(found, key=lambda name: (int(re.sub(r"\D", "", name)), name))  # layer_1, pool_1, layer_2, …
     if len(order) > LAYERS:
         order = [name for name in order if name.startswith("layer")][:LAYERS]

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.drawing import numbers, placing, style
 from stages.figures import pictures, probed
 from stages.figures.results import Results
+from stages.shared.drawing import numbers, placing, style
 
 COLUMNS = 4
 MAPS = 2 * COLUMNS
@@ -18,7 +18,9 @@ BELOW = 2.6  # inches of the panel of sizes
 
 def fields(results: Results) -> Figure | None:
     """Above, maps of a few telling variants; below, the sizes of all nets. None where no net has a field."""
-    maps = {key: field for key in chosen(results) if np.isfinite(field := results.pictures[key]["effective_field"]).all()}
+    maps = {
+        key: field for key in chosen(results) if np.isfinite(field := results.pictures[key]["effective_field"]).all()
+    }
     if not maps:
         return None
     nets, called = sizes(results), probed.called(results)
@@ -27,7 +29,9 @@ def fields(results: Results) -> Figure | None:
     above = lines * (1.05 if signal else 1.85)
     below = BELOW if len(nets) > 1 else 0
     figure = style.plt.figure(figsize=(style.WIDTH, above + below))
-    parts = figure.subfigures(2 if below else 1, 1, height_ratios=[above, below] if below else None, squeeze=False)[:, 0]
+    parts = figure.subfigures(2 if below else 1, 1, height_ratios=[above, below] if below else None, squeeze=False)[
+        :, 0
+    ]
     panels = parts[0].subplots(lines, COLUMNS, squeeze=False).ravel()
     for axes in panels[len(maps) :]:
         axes.set_axis_off()
@@ -65,7 +69,11 @@ def theoretical(results: Results, variant: str) -> tuple[float, float, float]:
 
 def sizes(results: Results) -> list[str]:
     """The nets that have a theoretical and an effective field."""
-    return [key for key in probed.measured(results, results.nets, "effective_field") if not math.isnan(theoretical(results, key)[2])]
+    return [
+        key
+        for key in probed.measured(results, results.nets, "effective_field")
+        if not math.isnan(theoretical(results, key)[2])
+    ]
 
 
 def _map(axes: Axes, field: np.ndarray, colour: str) -> None:
@@ -101,7 +109,14 @@ def _sizes(axes: Axes, results: Results, nets: list[str], labelled: list[str]) -
     for key in nets:
         made = probed.estimate(results, key, "effective_field")
         points.append(
-            placing.Point(theoretical(results, key)[2], made.mean, made.low, made.high, called[key] if key in labelled else "", results.names.colour(key))
+            placing.Point(
+                theoretical(results, key)[2],
+                made.mean,
+                made.low,
+                made.high,
+                called[key] if key in labelled else "",
+                results.names.colour(key),
+            )
         )
     reach = np.array([0, 1.06 * max(point.x for point in points)])
     even = results.settings.probe.field_share ** (1.0 if pictures.is_signal(results.constants["shape"][1:]) else 0.5)

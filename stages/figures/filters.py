@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages import params
-from stages.drawing import style
 from stages.figures import probed
 from stages.figures.results import Results
+from stages.shared import params
+from stages.shared.drawing import style
 
 SHOWN = 16  # filters of a variant
 ROWS = 8  # convolutional variants
@@ -21,7 +21,13 @@ def filters(results: Results) -> Figure | None:
     strips = [_strip(own) for own in weights.values()]
     inch = (style.WIDTH - 1.5) / max(strip.shape[1] for strip in strips)
     heights = [strip.shape[0] * inch for strip in strips]
-    figure, panels = style.plt.subplots(len(strips), 1, figsize=(style.WIDTH, sum(heights) + 0.14 * len(strips) + 0.3), squeeze=False, height_ratios=heights)
+    figure, panels = style.plt.subplots(
+        len(strips),
+        1,
+        figsize=(style.WIDTH, sum(heights) + 0.14 * len(strips) + 0.3),
+        squeeze=False,
+        height_ratios=heights,
+    )
     for axes, label, strip in zip(panels[:, 0], weights, strips, strict=True):
         axes.imshow(strip, interpolation="none", aspect="equal", extent=(0, strip.shape[1], strip.shape[0], 0))
         axes.set_xlim(0, max(strip.shape[1] for strip in strips))
@@ -42,7 +48,10 @@ def shown(results: Results) -> dict[str, np.ndarray]:
     for key in [*convolutional, *others]:
         weights, label = found[key], style.plain(called[key], 30)
         if weights.ndim == 6:
-            weights, label = weights[:, :, 0].reshape(-1, *weights.shape[3:]), f"{label}:\none filter, {weights.shape[0] * weights.shape[1]} positions"
+            weights, label = (
+                weights[:, :, 0].reshape(-1, *weights.shape[3:]),
+                f"{label}:\none filter, {weights.shape[0] * weights.shape[1]} positions",
+            )
         labels[label] = weights
     return labels
 

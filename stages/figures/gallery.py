@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from stages.drawing import numbers, style
 from stages.figures import pictures
 from stages.figures.results import Results
+from stages.shared.drawing import numbers, style
 
 COLUMNS, LINES = 8, 3
 TEXT = 0.42  # inches above an image
@@ -27,5 +27,12 @@ def gallery(results: Results) -> Figure | None:
         pictures.show_image(axes, image)
         answer = classes[int(row["predicted"])]
         share = numbers.percent(row["failures"] / row["runs"], 0)
-        axes.set_title(f"{classes[int(row['label'])]}\n→ {answer}\n{share} %", fontsize=6, fontweight="normal", loc="center", pad=2, linespacing=1.15)
+        axes.set_title(
+            f"{classes[int(row['label'])]}\n→ {answer}\n{share} %",
+            fontsize=6,
+            fontweight="normal",
+            loc="center",
+            pad=2,
+            linespacing=1.15,
+        )
     return figure

@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from stages.drawing import axis, numbers, rows, style
-from stages.drawing.tables import cell, escape, pipe_tables
 from stages.figures import sentences
 from stages.figures.results import NOT_RUN, Results
-from stages.inference import verdict as verdicts
+from stages.shared.drawing import axis, numbers, rows, style
+from stages.shared.drawing.tables import cell, escape, pipe_tables
+from stages.shared.inference import verdict as verdicts
 
 UNJUDGED = {verdicts.NOT_STATED: "no verdict", NOT_RUN: "not run"}
 
@@ -48,7 +48,9 @@ def tables(results: Results) -> str:
     judged = pd.DataFrame(
         {
             "Hypothesis": [cell(f"{results.number(key)}: {results.declared[key].statement}") for key in keys],
-            "Choice": [cell(results.settings.families[results.names.group(results.declared[key].family)].title) for key in keys],
+            "Choice": [
+                cell(results.settings.families[results.names.group(results.declared[key].family)].title) for key in keys
+            ],
             "Verdict": [_word(row) for _, row in found.iterrows()],
             "Outcome": [outcome(results, key) for key in keys],
         }
@@ -62,8 +64,13 @@ def tables(results: Results) -> str:
         {
             "": [results.number(key) for key in ran],
             "n": [numbers.count(n) for n in found["n_seeds"]],
-            "Difference": [sentences.effect(m, d).replace(f"{numbers.NBSP}points", "") for m, d in zip(found["metric"], found["difference"], strict=True)],
-            "These images": [sentences.interval(*ends) for ends in found[["metric", "low", "high"]].itertuples(index=False)],
+            "Difference": [
+                sentences.effect(m, d).replace(f"{numbers.NBSP}points", "")
+                for m, d in zip(found["metric"], found["difference"], strict=True)
+            ],
+            "These images": [
+                sentences.interval(*ends) for ends in found[["metric", "low", "high"]].itertuples(index=False)
+            ],
             "New images too": [_total(row) for _, row in found.iterrows()],
             "p": [numbers.p_value(p) for p in found["p_adjusted"]],
             "p (alike)": [numbers.p_value(p) for p in found["equivalence_p_adjusted"]],
@@ -82,7 +89,11 @@ def tables(results: Results) -> str:
 
 def _lost(results: Results) -> list[str]:
     """Those that were to be measured, and could not be, since runs diverged."""
-    return [key for key in results.declared if not results.has_run(key) and results.hypotheses.loc[key, "outcome"] != NOT_RUN]
+    return [
+        key
+        for key in results.declared
+        if not results.has_run(key) and results.hypotheses.loc[key, "outcome"] != NOT_RUN
+    ]
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -95,10 +106,20 @@ def frame(results: Results) -> pd.DataFrame:
 def forest(results: Results) -> Figure:
     """Every hypothesis that was measured, in the order of its number; what is not measured in points has a panel below."""
     keys = [key for key in results.declared if results.has_run(key)]
-    groups = [group for group in ([key for key in keys if _unit(results, key) == unit] for unit in ("", *sentences.UNITS.values())) if group]
+    groups = [
+        group
+        for group in ([key for key in keys if _unit(results, key) == unit] for unit in ("", *sentences.UNITS.values()))
+        if group
+    ]
     rest = 0.95 + 0.55 * (len(groups) - 1)
     whole = rows.height(len(keys), rest)
-    figure, panels = style.plt.subplots(len(groups), 1, figsize=(style.WIDTH, whole), squeeze=False, height_ratios=[len(group) + 0.6 for group in groups])
+    figure, panels = style.plt.subplots(
+        len(groups),
+        1,
+        figsize=(style.WIDTH, whole),
+        squeeze=False,
+        height_ratios=[len(group) + 0.6 for group in groups],
+    )
     for axes, group in zip(panels[:, 0], groups, strict=True):
         drawn = [_row(results, key) for key in group]
         rows.draw(axes, drawn, rest + ROOM * (len(keys) - len(group)))
@@ -127,9 +148,27 @@ def _row(results: Results, key: str) -> rows.Row:
 
 def _legend(figure: Figure, results: Results, keys: list[str]) -> None:
     found = [outcome for outcome in style.OUTCOME_COLOURS if outcome in set(results.hypotheses.loc[keys, "outcome"])]
-    handles = [Line2D([], [], color=style.OUTCOME_COLOURS[name], marker="o", markersize=5, linewidth=1.4, label=UNJUDGED.get(name, name)) for name in found]
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=style.OUTCOME_COLOURS[name],
+            marker="o",
+            markersize=5,
+            linewidth=1.4,
+            label=UNJUDGED.get(name, name),
+        )
+        for name in found
+    ]
     handles.append(Line2D([], [], color="#E4E4E4", linewidth=6, label="too small to matter"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=7, handletextpad=0.5, columnspacing=1.4)
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=len(handles),
+        fontsize=7,
+        handletextpad=0.5,
+        columnspacing=1.4,
+    )
 
 
 def _unit(results: Results, key: str) -> str:
@@ -141,7 +180,9 @@ def _word(row: pd.Series) -> str:
 
 
 def _total(row: pd.Series) -> str:
-    return sentences.interval(row["metric"], row["total_low"], row["total_high"]) if row["n_images"] > 1 else numbers.DASH
+    return (
+        sentences.interval(row["metric"], row["total_low"], row["total_high"]) if row["n_images"] > 1 else numbers.DASH
+    )
 
 
 def _size(metric: str, value: float) -> str:

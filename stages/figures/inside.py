@@ -7,10 +7,20 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.drawing import numbers, style
-from stages.drawing.tables import cell, pipe_tables
-from stages.figures import calibration, confusion_differences, feature_maps, fields, filters, gallery, leaks, probed, sentences
+from stages.figures import (
+    calibration,
+    confusion_differences,
+    feature_maps,
+    fields,
+    filters,
+    gallery,
+    leaks,
+    probed,
+    sentences,
+)
 from stages.figures.results import Results
+from stages.shared.drawing import numbers, style
+from stages.shared.drawing.tables import cell, pipe_tables
 
 # File → its figure, and what is said where there is nothing to draw.
 FIGURES: dict[str, tuple[Callable[[Results], Figure | None], str]] = {
@@ -20,9 +30,21 @@ FIGURES: dict[str, tuple[Callable[[Results], Figure | None], str]] = {
     "leaks": (leaks.leaks, "No variant has a feature map with more than one position."),
     "calibration": (calibration.calibration, "No variant's calibration was measured."),
     "gallery": (gallery.gallery, "No run gets any test image wrong."),
-    "confusion-differences": (confusion_differences.confusion_differences, "There are no two variants to compare, or too many classes to name."),
+    "confusion-differences": (
+        confusion_differences.confusion_differences,
+        "There are no two variants to compare, or too many classes to name.",
+    ),
 }
-COLUMNS = ["ece", "nll", "effective_field", "equivariance_error_first", "equivariance_error_last", "position_r2", "position_r2_shuffled", "position_share"]
+COLUMNS = [
+    "ece",
+    "nll",
+    "effective_field",
+    "equivariance_error_first",
+    "equivariance_error_last",
+    "position_r2",
+    "position_r2_shuffled",
+    "position_share",
+]
 
 
 def write_figures(results: Results, folder: Path) -> None:
@@ -69,7 +91,11 @@ def probe_tables(results: Results) -> str:
             f"The last feature map: pixels that a unit sees, edge of its effective field in pixels, equivariance error, read-out of position. {spread}",
         )
         + "\n"
-        + pipe_tables(known, "tbl-calibration", f"Calibration on the test images: expected calibration error and negative log-likelihood. {spread}")
+        + pipe_tables(
+            known,
+            "tbl-calibration",
+            f"Calibration on the test images: expected calibration error and negative log-likelihood. {spread}",
+        )
     )
 
 
@@ -87,9 +113,17 @@ def frame(results: Results) -> pd.DataFrame:
 
 def _percent(results: Results, key: str, column: str, digits: int = 1) -> str:
     made = probed.estimate(results, key, column)
-    return numbers.DASH if math.isnan(made.mean) else f"{numbers.percent(made.mean, digits)} ± {numbers.percent(made.sd, digits)}"
+    return (
+        numbers.DASH
+        if math.isnan(made.mean)
+        else f"{numbers.percent(made.mean, digits)} ± {numbers.percent(made.sd, digits)}"
+    )
 
 
 def _decimal(results: Results, key: str, column: str, digits: int) -> str:
     made = probed.estimate(results, key, column)
-    return numbers.DASH if math.isnan(made.mean) else " ± ".join(numbers.plain(value, digits).lstrip("+") for value in (made.mean, made.sd))
+    return (
+        numbers.DASH
+        if math.isnan(made.mean)
+        else " ± ".join(numbers.plain(value, digits).lstrip("+") for value in (made.mean, made.sd))
+    )

@@ -4,9 +4,9 @@ import math
 
 from matplotlib.figure import Figure
 
-from stages.drawing import rows, style
 from stages.figures import probed
 from stages.figures.results import Results
+from stages.shared.drawing import rows, style
 
 REST = 0.8  # inches beside the rows
 COLUMNS = {
@@ -25,7 +25,12 @@ def leaks(results: Results) -> Figure | None:
         return None
     figure, columns = rows.figure(len(order), len(COLUMNS), rest=REST)
     for place, (axes, (column, (title, unit))) in enumerate(zip(columns, COLUMNS.items(), strict=True)):
-        rows.draw(axes, [_row(results, key, results.names.label(key), column, unit) for key in order], REST, labelled=place == 0)
+        rows.draw(
+            axes,
+            [_row(results, key, results.names.label(key), column, unit) for key in order],
+            REST,
+            labelled=place == 0,
+        )
         axes.axvline(0, color=style.GREY, linewidth=0.7, zorder=1)
         axes.set_xlabel(title)
     return figure

@@ -3,13 +3,21 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from stages.drawing import style
 from stages.figures.results import Results
+from stages.shared.drawing import style
 
 MARKERS = "osD^vPX"
 
 
-def draw(axes: Axes, results: Results, group: list[str], places: np.ndarray, number: int, label: str, measure: str = "accuracy") -> None:
+def draw(
+    axes: Axes,
+    results: Results,
+    group: list[str],
+    places: np.ndarray,
+    number: int,
+    label: str,
+    measure: str = "accuracy",
+) -> None:
     """group: variants in the order of places. number: of the line, which has a colour and a marker of its own."""
     made = [results.mean(key, measure) for key in group]
     means = 100 * np.array([one.mean for one in made])

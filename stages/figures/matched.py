@@ -2,10 +2,10 @@
 
 import math
 
-from stages.drawing import numbers
-from stages.drawing.tables import escape
 from stages.figures import sentences, sizes
 from stages.figures.results import Results
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
 
 NOUNS = {"parameters": "parameters", "macs": "multiply-accumulates", "receptive_field": "receptive fields"}
 AXES = ("receptive_field_height", "receptive_field_width")
@@ -24,7 +24,10 @@ def misses(results: Results, family: str) -> dict[tuple[str, str], float]:
         for quantity, other in results.settings.variants[key].matched.items():
             if other in results.variants.index:
                 columns = AXES if quantity == "receptive_field" else (quantity,)
-                ratios = [float(results.variants.loc[key, name]) / float(results.variants.loc[other, name]) - 1 for name in columns]
+                ratios = [
+                    float(results.variants.loc[key, name]) / float(results.variants.loc[other, name]) - 1
+                    for name in columns
+                ]
                 found[key, str(quantity)] = max(ratios, key=abs)
     return found
 
@@ -37,7 +40,9 @@ def _misses(results: Results, family: str) -> list[str]:
         if abs(off) > allowed:
             other = results.settings.variants[key].matched[quantity]  # type: ignore[index]
             much = f"{abs(off):.1%}".replace("%", f"{numbers.NBSP}%") + (" more" if off > 0 else " less")
-            said.append(f"{sentences.named(results, key)} misses its match: {NOUNS[quantity]} {much} than {sentences.named(results, other)}.")
+            said.append(
+                f"{sentences.named(results, key)} misses its match: {NOUNS[quantity]} {much} than {sentences.named(results, other)}."
+            )
     return said
 
 
@@ -55,7 +60,9 @@ def _matches(results: Results, family: str) -> list[str]:
 def _moves(results: Results, family: str) -> list[str]:
     """Costs and training that differ between the levels beyond what a match may miss."""
     keys = list(results.names.levels(family))
-    values: dict[str, list[float]] = {noun: [float(results.variants.loc[key, quantity]) for key in keys] for quantity, noun in list(NOUNS.items())[:2]}
+    values: dict[str, list[float]] = {
+        noun: [float(results.variants.loc[key, quantity]) for key in keys] for quantity, noun in list(NOUNS.items())[:2]
+    }
     values["receptive field (pixels down)"] = [float(results.variants.loc[key, AXES[0]]) for key in keys]
     values["train images"] = [float(sizes.images(results, key)) for key in keys]
     values["learning rate"] = [results.settings.variants[key].run.recipe.lr for key in keys]

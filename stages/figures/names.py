@@ -1,7 +1,7 @@
 """What a variant is called, and its colour: the same in every figure, table and sentence."""
 
-from stages.drawing import style
-from stages.params import Params
+from stages.shared.drawing import style
+from stages.shared.params import Params
 
 NETS = {"conv": "CNN", "locally_connected": "locally connected net", "fully_connected": "MLP", "resnet18": "ResNet-18"}
 
@@ -40,7 +40,10 @@ class Names:
     def kinds(self, variants: list[str]) -> list[str]:
         """The kind of each; where several are of one kind, what `short` calls them."""
         found = [self.kind(variant) for variant in variants]
-        return [name if found.count(name) == 1 else self.short(variant) for name, variant in zip(found, variants, strict=True)]
+        return [
+            name if found.count(name) == 1 else self.short(variant)
+            for name, variant in zip(found, variants, strict=True)
+        ]
 
     def home(self, variant: str) -> str | None:
         return next(iter(self._settings.variants[variant].families), None)
@@ -64,19 +67,33 @@ class Names:
 
     def _short(self, variant: str) -> str:
         home = self.home(variant)
-        return "baseline" if variant == self._settings.baseline else self._level(variant, home) if home else self._labels[variant]
+        return (
+            "baseline"
+            if variant == self._settings.baseline
+            else self._level(variant, home)
+            if home
+            else self._labels[variant]
+        )
 
     def _plain(self, variant: str) -> str:
         if variant == self._settings.baseline:
             net = self.net(variant)
             return f"{net[0].upper()}{net[1:]} (baseline)"
         home = self.home(variant)
-        return f"{self._settings.families[home].title}: {self._level(variant, home)}" if home else variant.replace("_", " ")
+        return (
+            f"{self._settings.families[home].title}: {self._level(variant, home)}"
+            if home
+            else variant.replace("_", " ")
+        )
 
     def _all_colours(self) -> dict[str, str]:
         colours = dict.fromkeys(self._settings.variants, style.GREY)
         for group in self.groups():
-            own = [key for key in self._settings.variants if key != self._settings.baseline and (home := self.home(key)) and self.group(home) == group]
+            own = [
+                key
+                for key in self._settings.variants
+                if key != self._settings.baseline and (home := self.home(key)) and self.group(home) == group
+            ]
             colours |= dict(zip(own, style.shades(self.family_colour(group), len(own)), strict=True)) if own else {}
         return colours | {self._settings.baseline: style.INK}
 
@@ -84,4 +101,7 @@ class Names:
 def _distinct(names: dict[str, str], longer: dict[str, str] | None = None) -> dict[str, str]:
     """Variant → name, and for a name that several have the longer one; without one, the name with the variant's key."""
     given = list(names.values())
-    return {key: name if given.count(name) == 1 else longer[key] if longer else f"{name} ({key})" for key, name in names.items()}
+    return {
+        key: name if given.count(name) == 1 else longer[key] if longer else f"{name} ({key})"
+        for key, name in names.items()
+    }

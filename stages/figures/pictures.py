@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from stages.drawing import style
+from stages.shared.drawing import style
 
 CRISP = 420  # pixels along a picture: enough that no viewer blurs an edge
 

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from scipy.stats import spearmanr
 
-from stages.drawing import numbers
-from stages.drawing.tables import escape
 from stages.figures import confusion, confusion_differences, feature_maps, fields, probed, sentences
 from stages.figures.results import Results
-from stages.inference import intervals
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
+from stages.shared.inference import intervals
 
 FEWEST = 4  # nets between which a rank correlation says anything
 
@@ -60,7 +60,9 @@ def _field_growth(results: Results) -> str:
     least, most = (pick(nets, key=nets.__getitem__) for pick in (min, max))
     small, large = (probed.estimate(results, key, "effective_field").mean for key in (least, most))
     ratio = nets[most] / nets[least]
-    grown = f"{large / small:.1f} times as wide an effective one" if small else f"an effective one of {large:.1f} pixels"
+    grown = (
+        f"{large / small:.1f} times as wide an effective one" if small else f"an effective one of {large:.1f} pixels"
+    )
     arms = f"From {sentences.named(results, least)} to {sentences.named(results, most)}"
     return f"{arms} the theoretical field grows to {ratio:.1f} times its edge, and what is used to {grown}."
 
@@ -92,7 +94,9 @@ def _position(results: Results) -> str:
 
 def _agreement(results: Results) -> str:
     """Whether the two probes of position rank the nets alike, and where they part most."""
-    linear, share = (probed.measured(results, results.nets, column) for column in ("position_r2_shuffled", "position_share"))
+    linear, share = (
+        probed.measured(results, results.nets, column) for column in ("position_r2_shuffled", "position_share")
+    )
     keys = [key for key in linear if key in share]
     one, other = ([found[key].mean for key in keys] for found in (linear, share))
     if len(keys) < FEWEST or len(set(one)) < 2 or len(set(other)) < 2:
@@ -170,12 +174,16 @@ def _most(results: Results, variant: str, reference: str) -> str:
 
 
 def _percent(made: intervals.Estimate, digits: int = 1) -> str:
-    return numbers.percent_sign(made.mean, digits) + (f" {numbers.interval(made.low, made.high, digits)}" if made.low < made.high else "")
+    return numbers.percent_sign(made.mean, digits) + (
+        f" {numbers.interval(made.low, made.high, digits)}" if made.low < made.high else ""
+    )
 
 
 def _plain(made: intervals.Estimate, digits: int = 2) -> str:
     """ "0.35 [0.31, 0.39]"; one seed, or seeds that all agree, have no interval."""
-    return _signed(made.mean, digits) + (f" {numbers.plain_interval(made.low, made.high, digits)}" if made.low < made.high else "")
+    return _signed(made.mean, digits) + (
+        f" {numbers.plain_interval(made.low, made.high, digits)}" if made.low < made.high else ""
+    )
 
 
 def _signed(value: float, digits: int = 2) -> str:

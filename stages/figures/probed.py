@@ -3,12 +3,14 @@
 import math
 
 from stages.figures.results import Results
-from stages.inference import intervals
+from stages.shared.inference import intervals
 
 
 def called(results: Results) -> dict[str, str]:
     """Variant → what it is called where there is little room: those of `kinds` by their net, the others by their level."""
-    return {key: results.names.short(key) for key in results.variants.index} | {key: results.names.net(key) for key in kinds(results)}
+    return {key: results.names.short(key) for key in results.variants.index} | {
+        key: results.names.net(key) for key in kinds(results)
+    }
 
 
 def estimate(results: Results, variant: str, column: str) -> intervals.Estimate:
@@ -26,10 +28,13 @@ def measured(results: Results, variants: list[str], column: str) -> dict[str, in
 def difference(results: Results, variant: str, reference: str, column: str) -> intervals.Estimate:
     """variant − reference, paired over the seeds that both ran under."""
     one, other = (
-        dict(zip(own["seed"], own[column].astype(float), strict=True)) for own in (results.runs[results.runs["variant"] == key] for key in (variant, reference))
+        dict(zip(own["seed"], own[column].astype(float), strict=True))
+        for own in (results.runs[results.runs["variant"] == key] for key in (variant, reference))
     )
     shared = one.keys() & other.keys()
-    return results.estimate(intervals.paired_differences(*({seed: arm[seed] for seed in shared} for arm in (one, other))))
+    return results.estimate(
+        intervals.paired_differences(*({seed: arm[seed] for seed in shared} for arm in (one, other)))
+    )
 
 
 def kinds(results: Results) -> list[str]:
@@ -43,7 +48,10 @@ def kinds(results: Results) -> list[str]:
 
 def of_kind(results: Results, connectivity: str) -> str | None:
     """The one of `kinds` that is so connected, if one is."""
-    return next((key for key in kinds(results) if results.settings.variants[key].run.architecture.connectivity == connectivity), None)
+    return next(
+        (key for key in kinds(results) if results.settings.variants[key].run.architecture.connectivity == connectivity),
+        None,
+    )
 
 
 def has_layers(results: Results, key: str) -> bool:

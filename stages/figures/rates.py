@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from stages.drawing import style
 from stages.figures import lines, sentences
 from stages.figures.results import Results
+from stages.shared.drawing import style
 
 
 def arms(results: Results) -> list[list[str]]:
@@ -32,7 +32,14 @@ def rates(results: Results) -> Figure:
         lines.draw(axes, results, group, places, number, labels[number], "val_accuracy")
         chosen = group.index(best(results, group))
         mean = 100 * results.mean(group[chosen], "val_accuracy").mean
-        axes.scatter([places[chosen]], [mean], s=110, facecolors="none", edgecolors=style.PALETTE[number % len(style.PALETTE)], zorder=4)
+        axes.scatter(
+            [places[chosen]],
+            [mean],
+            s=110,
+            facecolors="none",
+            edgecolors=style.PALETTE[number % len(style.PALETTE)],
+            zorder=4,
+        )
     axes.set_xscale("log")
     ticks = sorted({rate(results, key) for group in groups for key in group})
     axes.xaxis.set_major_locator(FixedLocator(ticks))
@@ -55,7 +62,9 @@ def sentence(results: Results) -> str:
     if len(groups) < 2:
         return ""
     nets = _nets(results, groups)
-    own, had = ({net: choose(results, group) for net, group in zip(nets, groups, strict=True)} for choose in (best, given))
+    own, had = (
+        {net: choose(results, group) for net, group in zip(nets, groups, strict=True)} for choose in (best, given)
+    )
     placed = sentences.joined([_placed(results, net, own[net]) for net in _order(results, own)])
     said = f"With the learning rate that is best for it on the validation images, {placed}."
     off = [net for net in nets if own[net] != had[net]]
@@ -77,7 +86,10 @@ def _common(results: Results, nets: list[str], groups: list[list[str]], own: dic
     shared = sorted(set.intersection(*({rate(results, key) for key in group} for group in groups)))
     if not shared:
         return ""
-    at = {lr: dict(zip(nets, (next(key for key in group if rate(results, key) == lr) for group in groups), strict=True)) for lr in shared}
+    at = {
+        lr: dict(zip(nets, (next(key for key in group if rate(results, key) == lr) for group in groups), strict=True))
+        for lr in shared
+    }
     other = [f"{lr:g}" for lr in shared if _order(results, at[lr]) != _order(results, own)]
     if not other:
         return (

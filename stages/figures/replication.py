@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from stages.drawing import numbers
-from stages.drawing.tables import cell, pipe_tables
 from stages.figures import hypotheses, sentences
 from stages.figures.results import Results
-from stages.params import Published
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import cell, pipe_tables
+from stages.shared.params import Published
 
 
 def published(results: Results) -> list[str]:
@@ -39,7 +39,10 @@ def table(results: Results) -> str:
             "Variant": labels,
             "Published, %": [numbers.percent(_about(results, key).accuracy) for key in keys],
             "Summary there": [cell(_about(results, key).summary) for key in keys],
-            "Here, %": [f"{numbers.percent(made.mean)} {numbers.interval(made.low, made.high)}" for made in map(results.mean, keys)],
+            "Here, %": [
+                f"{numbers.percent(made.mean)} {numbers.interval(made.low, made.high)}"
+                for made in map(results.mean, keys)
+            ],
         }
     )
     parameters = pd.DataFrame(
@@ -53,7 +56,11 @@ def table(results: Results) -> str:
     return (
         pipe_tables(accuracy, "tbl-published", caption)
         + "\n"
-        + pipe_tables(parameters, "tbl-published-parameters", "The parameters of the same networks, as published and as counted in closed form.")
+        + pipe_tables(
+            parameters,
+            "tbl-published-parameters",
+            "The parameters of the same networks, as published and as counted in closed form.",
+        )
     )
 
 
@@ -61,7 +68,12 @@ def frame(results: Results) -> pd.DataFrame:
     keys = published(results)
     about = [_about(results, key).model_dump() for key in keys]
     measured = results.variants.loc[keys, ["accuracy_mean", "accuracy_low", "accuracy_high", "parameters"]]
-    return pd.DataFrame(about).add_prefix("published_").assign(**{name: measured[name].to_numpy() for name in measured}).assign(variant=keys)
+    return (
+        pd.DataFrame(about)
+        .add_prefix("published_")
+        .assign(**{name: measured[name].to_numpy() for name in measured})
+        .assign(variant=keys)
+    )
 
 
 def _claims(results: Results, keys: list[str]) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages import params, paths
 from stages.figures import pictures
 from stages.figures.names import Names
-from stages.inference import intervals
-from stages.params import Hypothesis, Params
-from stages.provenance import StageError, need
+from stages.shared import params, paths
+from stages.shared.inference import intervals
+from stages.shared.params import Hypothesis, Params
+from stages.shared.stage_command import StageError, need
 
 MEASURES = {
     "accuracy": "test_accuracy",
@@ -65,8 +65,14 @@ class Results:
         """
         asked = {about.family for key, about in self.declared.items() if self.has_run(key)}
         levels = {key: self.names.levels(key) for key in self.settings.families}
-        compared = {key: own for key, own in levels.items() if len(own) > 1 and self.settings.families[key].reference in own}
-        return [key for key, own in compared.items() if key in asked or any(self.names.home(variant) == key for variant in own)]
+        compared = {
+            key: own for key, own in levels.items() if len(own) > 1 and self.settings.families[key].reference in own
+        }
+        return [
+            key
+            for key, own in compared.items()
+            if key in asked or any(self.names.home(variant) == key for variant in own)
+        ]
 
     @property
     def shifts_were_probed(self) -> bool:
@@ -149,7 +155,10 @@ def load(settings: Params) -> Results:
     for path, stage in described.items():
         need(path, stage)
     dataset, constants = (paths.read_json(path) for path in described)
-    drawn, pixels = pictures.load(paths.PROBES, active), pictures.hard_pixels(paths.PREPARED / "test.safetensors", tables["hard_images"], constants["margin"])
+    drawn, pixels = (
+        pictures.load(paths.PROBES, active),
+        pictures.hard_pixels(paths.PREPARED / "test.safetensors", tables["hard_images"], constants["margin"]),
+    )
     return Results(
         settings=settings, declared=declared, shifts=shifts, pictures=drawn, hard_pixels=pixels, dataset=dataset, constants=constants, **tables,
     )  # fmt: skip
@@ -177,11 +186,27 @@ def _check_fresh(settings: Params, tables: dict[str, pd.DataFrame], declared: di
     } | {f"seeds of {key}": (seeds.get(key, []), sorted(settings.seeds(key))) for key in active}
     for what, (found, wanted) in asked.items():
         if found != wanted:
-            raise StageError(f"data/results holds the {what} {found}, but the settings ask for {wanted}; run `dvc repro collect`")
+            raise StageError(
+                f"data/results holds the {what} {found}, but the settings ask for {wanted}; run `dvc repro collect`"
+            )
 
 
 def _csv(path: Path, stage: str) -> pd.DataFrame:
     """A variant may be called "1", a level "none" or "NA": names stay text, and only an empty field is unknown."""
     need(path, stage)
-    names = dict.fromkeys(("variant", "reference", "family", "level", "hypothesis", "metric", "direction", "verdict", "outcome", "reason"), str)
+    names = dict.fromkeys(
+        (
+            "variant",
+            "reference",
+            "family",
+            "level",
+            "hypothesis",
+            "metric",
+            "direction",
+            "verdict",
+            "outcome",
+            "reason",
+        ),
+        str,
+    )
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.drawing import axis, numbers, rows, style
 from stages.figures.results import Results
+from stages.shared.drawing import axis, numbers, rows, style
 
 ASSUMPTIONS = ("fully_connected", "locally_connected", "conv")  # each assumes more than the one before
 REST = 0.85
@@ -31,7 +31,17 @@ def roadmap(results: Results) -> Figure:
         if before is not None:
             change = results.estimate(results.differences(key, before))
             text = numbers.points_interval(change.mean, change.low, change.high)
-        drawn.append(rows.Row(results.names.label(key), values, 100 * made.mean, 100 * made.low, 100 * made.high, results.names.colour(key), text))
+        drawn.append(
+            rows.Row(
+                results.names.label(key),
+                values,
+                100 * made.mean,
+                100 * made.low,
+                100 * made.high,
+                results.names.colour(key),
+                text,
+            )
+        )
         if before is None or before != results.settings.baseline:
             joined.append((100 * made.mean, place))
     figure, (axes,) = rows.figure(len(drawn), rest=REST)
@@ -40,7 +50,9 @@ def roadmap(results: Results) -> Figure:
     axes.plot(x, y, color=style.GREY, linewidth=1.0, drawstyle="steps-pre", zorder=1)
     if len(drawn) > len(joined):
         axes.axhline(len(joined) - 0.5, color=style.PALE, linewidth=0.7)
-        axes.axvline(x[-1], ymax=1 - len(joined) / len(drawn), color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
+        axes.axvline(
+            x[-1], ymax=1 - len(joined) / len(drawn), color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1
+        )
     arrows = axis.cut(axes, drawn, centre=x[-1], whole=len(joined))
     axes.set_xlabel(f"test accuracy, %{axis.ARROW if arrows else ''}")
     return figure

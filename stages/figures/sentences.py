@@ -4,11 +4,11 @@ import math
 
 import pandas as pd
 
-from stages.drawing import numbers
-from stages.drawing.tables import escape
 from stages.figures.results import NOT_RUN, Results
-from stages.inference import intervals
-from stages.inference import verdict as verdicts
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
+from stages.shared.inference import intervals
+from stages.shared.inference import verdict as verdicts
 
 METRICS = {
     "accuracy": "test accuracy",
@@ -20,7 +20,10 @@ METRICS = {
 UNITS = {"position_r2_shuffled": "R²", "equivariance_error_last": "relative"}  # of the others: percentage points
 BETTER_WORSE = {verdicts.BETTER: "is better than", verdicts.WORSE: "is worse than"}
 ABOVE_BELOW = {verdicts.BETTER: "is above", verdicts.WORSE: "is below"}  # of a measure that need not be high
-ALIKE = {verdicts.EQUIVALENT: "is equivalent to", verdicts.INCONCLUSIVE: "is neither shown to differ from, nor to be equivalent to,"}
+ALIKE = {
+    verdicts.EQUIVALENT: "is equivalent to",
+    verdicts.INCONCLUSIVE: "is neither shown to differ from, nor to be equivalent to,",
+}
 
 
 def confidence(results: Results) -> str:
@@ -55,10 +58,14 @@ def mean(results: Results, variant: str, measure: str = "accuracy") -> str:
 
 def points(made: intervals.Estimate) -> str:
     """ "+0.42 points [0.10, 0.74]"; one seed has no interval."""
-    return f"{numbers.points(made.mean)}{numbers.NBSP}points" + (f" {numbers.interval(made.low, made.high)}" if made.n > 1 else "")
+    return f"{numbers.points(made.mean)}{numbers.NBSP}points" + (
+        f" {numbers.interval(made.low, made.high)}" if made.n > 1 else ""
+    )
 
 
-def standing(results: Results, subject: str, reference: str, made: intervals.Estimate, measure: str = "in test accuracy") -> str:
+def standing(
+    results: Results, subject: str, reference: str, made: intervals.Estimate, measure: str = "in test accuracy"
+) -> str:
     """ "5×5 is above 3×3 in test accuracy: +0.42 points [0.10, 0.74]"; without a direction, the difference alone. No full stop."""
     if made.n == 0:
         return f"no seed finished both in {subject} and in {reference}"
@@ -104,7 +111,10 @@ def interval(metric: str, low: float, high: float) -> str:
 
 def no_direction(results: Results) -> str:
     """Why no direction is stated; empty where every variant has seeds enough."""
-    n, least = min(len(results.settings.seeds(key)) for key in results.variants.index), results.settings.inference.min_seeds
+    n, least = (
+        min(len(results.settings.seeds(key)) for key in results.variants.index),
+        results.settings.inference.min_seeds,
+    )
     if n >= least:
         return ""
     return f"With {numbers.plural(n, 'seed')}, fewer than the {least} that a direction asks for, none is stated."
@@ -126,7 +136,13 @@ def tally(results: Results) -> str:
         return "No hypothesis is declared."
     if (outcomes == NOT_RUN).all():
         return f"This run has the variants of none of the {len(outcomes)} declared hypotheses."
-    words = {"supported": "supported", "contradicted": "contradicted", "undecided": "undecided", verdicts.NOT_STATED: "without a verdict", NOT_RUN: "not run"}
+    words = {
+        "supported": "supported",
+        "contradicted": "contradicted",
+        "undecided": "undecided",
+        verdicts.NOT_STATED: "without a verdict",
+        NOT_RUN: "not run",
+    }
     counts = [(int((outcomes == outcome).sum()), said) for outcome, said in words.items()]
     parts = [f"{count} {'is' if count == 1 else 'are'} {said}" for count, said in counts if count]
     whole = "the one declared hypothesis" if len(outcomes) == 1 else f"the {len(outcomes)} declared hypotheses"

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.drawing import rows, style
 from stages.figures import dots
 from stages.figures.results import Results
+from stages.shared.drawing import rows, style
 
 MAPS = 4
 REST = 0.6  # inches beside the rows of shift consistency
@@ -32,7 +32,12 @@ def shift(results: Results) -> Figure:
     for place, (axes, (key, made)) in enumerate(zip(panels, maps.items(), strict=True)):
         reach_y, reach_x = made.shape[0] / 2, made.shape[1] / 2
         image = axes.imshow(
-            np.kron(made, np.ones((40, 40))), cmap="cividis", vmin=low, vmax=high, interpolation="none", extent=(-reach_x, reach_x, reach_y, -reach_y)
+            np.kron(made, np.ones((40, 40))),
+            cmap="cividis",
+            vmin=low,
+            vmax=high,
+            interpolation="none",
+            extent=(-reach_x, reach_x, reach_y, -reach_y),
         )
         axes.set_title(_title(results.names.label(key)), fontsize=7, fontweight="normal")
         axes.set_xlabel("shift right, px", fontsize=7)

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from stages.drawing import numbers, style
 from stages.figures import lines, sentences
 from stages.figures.results import Results
-from stages.inference import intervals
+from stages.shared.drawing import numbers, style
+from stages.shared.inference import intervals
 
 
 def arms(results: Results) -> list[list[str]]:
@@ -55,11 +55,16 @@ def sentence(results: Results) -> str:
 def _against(results: Results, own: list[str], other: list[str]) -> str:
     """The ratio is taken seed by seed, over the seeds that all the variants share."""
     most = images(results, other[-1])
-    what = f"what the {results.names.net(other[-1])} reaches with {most:,} images ({sentences.mean(results, other[-1])})"
+    what = (
+        f"what the {results.names.net(other[-1])} reaches with {most:,} images ({sentences.mean(results, other[-1])})"
+    )
     curves = [results.per_seed(key, "accuracy") for key in own]
     goal = results.per_seed(other[-1], "accuracy")
     shared = set.intersection(*(set(curve) for curve in (*curves, goal)))
-    needed = [size_at(goal[seed], [images(results, key) for key in own], [curve[seed] for curve in curves]) for seed in sorted(shared)]
+    needed = [
+        size_at(goal[seed], [images(results, key) for key in own], [curve[seed] for curve in curves])
+        for seed in sorted(shared)
+    ]
     known = [math.log(most / size) for size in needed if not math.isnan(size)]
     net = f"The {results.names.net(own[-1])}"
     if len(known) < len(needed) or not known:
@@ -68,7 +73,9 @@ def _against(results: Results, own: list[str], other: list[str]) -> str:
             return f"{net} is above {what} with {images(results, own[0]):,} images already."
         if results.mean(other[-1]).mean > max(ends):
             return f"{net} stays below {what}, whatever its number of images."
-        return f"How many images {net[0].lower()}{net[1:]} needs for {what} differs too much from seed to seed to be said."
+        return (
+            f"How many images {net[0].lower()}{net[1:]} needs for {what} differs too much from seed to seed to be said."
+        )
     made = intervals.estimate(known, results.settings.inference.confidence)
     spread = f" [{math.exp(made.low):.1f}, {math.exp(made.high):.1f}]" if made.n > 1 else ""
     few = most / math.exp(made.mean)

@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages import params
-from stages.drawing import style
 from stages.figures import lines
 from stages.figures.results import Results
+from stages.shared import params
+from stages.shared.drawing import style
 
 
 def arms(results: Results) -> list[list[str]]:
@@ -23,7 +23,9 @@ def structure(results: Results) -> Figure:
     figure, axes = style.plt.subplots(figsize=(style.WIDTH, 3.3))
     labels = results.names.kinds([group[0] for group in groups])
     for number, group in enumerate(groups):
-        places = np.array([layouts.index(_order(results, key)) for key in group], dtype=float) + lines.dodge(number, len(groups))
+        places = np.array([layouts.index(_order(results, key)) for key in group], dtype=float) + lines.dodge(
+            number, len(groups)
+        )
         lines.draw(axes, results, group, places, number, labels[number])
     axes.set_xticks(range(len(layouts)), [names[layout] for layout in layouts])
     axes.set_xlim(-0.3, len(layouts) - 0.7)

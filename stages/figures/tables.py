@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from stages.drawing import numbers
-from stages.drawing.tables import cell, escape, pipe_tables
 from stages.figures import convergence, diverged, hypotheses, replication, sentences
 from stages.figures.results import Results
-from stages.inference import verdict as verdicts
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import cell, escape, pipe_tables
+from stages.shared.inference import verdict as verdicts
 
 COSTS = ["parameters", "macs", "receptive_field_height", "receptive_field_width"]
 COLUMNS = "MACs are multiply-accumulates for one image, the field is the receptive field in pixels."
@@ -48,7 +48,11 @@ def results_tables(results: Results) -> str:
     )
     caption = f"Test accuracy of every variant over {seeds} (mean ± SD), and its difference from the baseline, paired by seed, with its {interval} interval."
     cost = pd.DataFrame({"Variant": labels, **_cost_columns(results, keys)})
-    return pipe_tables(accuracy, "tbl-results", caption) + "\n" + pipe_tables(cost, "tbl-results-cost", f"{_measured(results)} of every variant; {COLUMNS}")
+    return (
+        pipe_tables(accuracy, "tbl-results", caption)
+        + "\n"
+        + pipe_tables(cost, "tbl-results-cost", f"{_measured(results)} of every variant; {COLUMNS}")
+    )
 
 
 def family_tables(results: Results, key: str) -> str:
@@ -124,10 +128,16 @@ def _judged(results: Results, family: str, variant: str) -> tuple[str, str]:
 
 def _family_frame(results: Results, key: str) -> pd.DataFrame:
     """One row a level: the effect of effects.csv and the measures and costs of variants.csv; the reference has no effect."""
-    rows: list[dict[str, Any]] = [{"variant": variant, "level": level} for variant, level in results.names.levels(key).items()]
+    rows: list[dict[str, Any]] = [
+        {"variant": variant, "level": level} for variant, level in results.names.levels(key).items()
+    ]
     effects = results.effects[results.effects["family"] == key].drop(columns=["family", "level", "mean", "sd"])
     measures = results.variants[["n_seeds", *MEASURES, *COSTS]].reset_index()
-    return pd.DataFrame(rows).merge(measures, on="variant").merge(effects.drop(columns="n_seeds"), on="variant", how="left")
+    return (
+        pd.DataFrame(rows)
+        .merge(measures, on="variant")
+        .merge(effects.drop(columns="n_seeds"), on="variant", how="left")
+    )
 
 
 def _save(stem: Path, text: str, frame: pd.DataFrame) -> None:

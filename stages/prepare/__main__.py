@@ -2,19 +2,19 @@
 
 import argparse
 
-from stages import params, paths, provenance
 from stages.prepare.write import prepare
+from stages.shared import params, paths, stage_command
 
 
 def main() -> None:
     about = "Split data/raw/ as params.yaml says, and write data/prepared/."
     argparse.ArgumentParser(prog="python -m stages.prepare", description=about).parse_args()
     settings = params.load()
-    provenance.need(paths.RAW, "download")
-    with provenance.timed("prepare"), paths.whole_folder(paths.PREPARED) as out:
+    stage_command.need(paths.RAW, "download")
+    with stage_command.timed("prepare"), paths.whole_folder(paths.PREPARED) as out:
         counts = prepare(settings, paths.RAW, out)
     print(f"prepare: {', '.join(f'{count} {split}' for split, count in counts.items())} images")
 
 
 if __name__ == "__main__":
-    provenance.run(main)
+    stage_command.run(main)

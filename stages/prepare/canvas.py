@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages import params
+from stages.shared import params
 
 
 def on_canvas(images: np.ndarray, margin: int) -> np.ndarray:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.params import Protocol
-from stages.provenance import StageError
-from stages.seeds import stream
+from stages.shared.params import Protocol
+from stages.shared.random_streams import stream
+from stages.shared.stage_command import StageError
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class Splits:
     has_test_set: bool
 
 
-def split(labels: np.ndarray, test_labels: np.ndarray | None, protocol: Protocol, test_fraction: float, seed: int) -> Splits:
+def split(
+    labels: np.ndarray, test_labels: np.ndarray | None, protocol: Protocol, test_fraction: float, seed: int
+) -> Splits:
     """Rows of each split, in an order of which every beginning is stratified too.
 
     A published test set is used whole; where there is none, `test_fraction` of the images become one. val does not

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from stages import params, paths
-from stages.params import Params
 from stages.prepare.canvas import on_canvas
 from stages.prepare.check import check_classes, check_samples, check_variants
 from stages.prepare.constants import mean_and_std
 from stages.prepare.splits import split
+from stages.shared import params, paths
+from stages.shared.params import Params
 
 
 def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
@@ -48,7 +48,10 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
         "title": description["title"],
         "classes": classes,
         "shape": [description["channels"], *shape],
-        "margin": [(after - before) // 2 for after, before in zip(shape, (description["height"], description["width"]), strict=True)],
+        "margin": [
+            (after - before) // 2
+            for after, before in zip(shape, (description["height"], description["width"]), strict=True)
+        ],
         "mean": mean,
         "std": std,
         "class_counts": counts,

@@ -4,9 +4,9 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from stages import kept, paths
-from stages.cores import Report, spread
-from stages.params import ProbePlan
+from stages.shared import paths, run_records
+from stages.shared.params import ProbePlan
+from stages.shared.process_pool import Report, spread
 
 
 def probe_ahead(plans: dict[str, ProbePlan], prepared: Path, runs: Path) -> dict[str, Path]:
@@ -15,11 +15,19 @@ def probe_ahead(plans: dict[str, ProbePlan], prepared: Path, runs: Path) -> dict
     runs: the folder with one folder of trained seeds for each variant.
     """
     folders = {variant: kept_folder(variant, plan, prepared, runs / variant) for variant, plan in plans.items()}
-    title, missing = kept.unfinished("probe", {variant: finished_seeds(plan, runs / variant) for variant, plan in plans.items()}, folders)
+    title, missing = run_records.unfinished(
+        "probe", {variant: finished_seeds(plan, runs / variant) for variant, plan in plans.items()}, folders
+    )
     if missing:
         from stages.probe import seed  # noqa: F401  (imported once, before the processes part)
 
-        spread(partial(_probe_seed, plans, prepared, runs, folders), missing, reports=len(missing), title=title, unit="seed")
+        spread(
+            partial(_probe_seed, plans, prepared, runs, folders),
+            missing,
+            reports=len(missing),
+            title=title,
+            unit="seed",
+        )
     return folders
 
 
@@ -31,18 +39,30 @@ def finished_seeds(plan: ProbePlan, runs: Path) -> tuple[int, ...]:
 
 def code_of_stage() -> list[Path]:
     """The files that dvc.yaml names as this stage's code."""
-    return kept.code("layouts.py", "prepared.py", "seeds.py", "architectures/*.py", "probe/*.py")
+    return run_records.code("layouts.py", "prepared.py", "seeds.py", "architectures/*.py", "probe/*.py")
 
 
 def kept_folder(variant: str, plan: ProbePlan, prepared: Path, runs: Path) -> Path:
     settings = f"{plan.model_dump_json(exclude={'seeds'})} {version('torch')}"
-    return kept.folder(paths.PROBED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *sorted(runs.glob("seed_*")), *code_of_stage()])
+    return run_records.folder(
+        paths.PROBED_SEEDS,
+        variant,
+        settings,
+        [*sorted(prepared.iterdir()), *sorted(runs.glob("seed_*")), *code_of_stage()],
+    )
 
 
-def _probe_seed(plans: dict[str, ProbePlan], prepared: Path, runs: Path, folders: dict[str, Path], task: kept.Task, report: Report) -> None:
+def _probe_seed(
+    plans: dict[str, ProbePlan],
+    prepared: Path,
+    runs: Path,
+    folders: dict[str, Path],
+    task: run_records.Task,
+    report: Report,
+) -> None:
     from stages.probe.seed import probe_seed
 
     variant, seed = task
-    with kept.making(folders[variant] / f"seed_{seed}") as folder:
+    with run_records.making(folders[variant] / f"seed_{seed}") as folder:
         probe_seed(plans[variant], seed, prepared, runs / variant, folder)
     report(f"{variant}, seed {seed}")

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from stages.architectures.build import logits_of
 from stages.probe.layers import BATCH
+from stages.shared.architectures.build import logits_of
 
 Logits = Float[Tensor, "batch class"]
 Labels = Int[Tensor, " batch"]

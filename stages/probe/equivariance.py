@@ -47,5 +47,7 @@ def _kept(features: nn.Module, axis: int, pixels: int, shift: int) -> slice:
         return slice(None)
     first, last = interior(features, axis, pixels, shift)
     if last < first:
-        raise Unmeasurable(f"every position of the map sees the border or beyond: {('height', 'width')[axis]} {pixels}, shift {shift}")
+        raise Unmeasurable(
+            f"every position of the map sees the border or beyond: {('height', 'width')[axis]} {pixels}, shift {shift}"
+        )
     return slice(first, last + 1)

@@ -8,14 +8,16 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
-from stages.architectures.fourier import FourierConv2d
-from stages.architectures.layers import LocallyConnected2d
 from stages.probe.layers import activations
+from stages.shared.architectures.fourier import FourierConv2d
+from stages.shared.architectures.layers import LocallyConnected2d
 
 Picture = Float[np.ndarray, "..."]
 
 
-def feature_maps(model: nn.Sequential, images: Num[Tensor, "batch channel height width"], channels: int) -> dict[str, Picture]:
+def feature_maps(
+    model: nn.Sequential, images: Num[Tensor, "batch channel height width"], channels: int
+) -> dict[str, Picture]:
     """The first `channels` channels after each layer of `stages.probe.layers`: (N, channels, h, w), or units (N, channels)."""
     return {name: np.ascontiguousarray(maps[:, :channels].numpy()) for name, maps in activations(model, images).items()}
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from stages.architectures.closed_form import BLUR_TAPS
-from stages.architectures.fourier import FourierConv2d
-from stages.architectures.layers import BlurPool2d, LocallyConnected2d
-from stages.params import pair
+from stages.shared.architectures.closed_form import BLUR_TAPS
+from stages.shared.architectures.fourier import FourierConv2d
+from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d
+from stages.shared.params import pair
 
 
 class Step(NamedTuple):
@@ -75,7 +75,9 @@ def _pooling(module: Any, axis: int) -> list[Step]:
 
 def _blur(module: Any, axis: int) -> list[Step]:
     size = module.pool_size[axis]
-    return [Step(0, size - 1, size, 1, size), Step(BLUR_TAPS // 2, BLUR_TAPS // 2, BLUR_TAPS, size, 1)] if size > 1 else []
+    return (
+        [Step(0, size - 1, size, 1, size), Step(BLUR_TAPS // 2, BLUR_TAPS // 2, BLUR_TAPS, size, 1)] if size > 1 else []
+    )
 
 
 STEPS: dict[type[nn.Module], Callable[[Any, int], list[Step]]] = {

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from stages.architectures.layers import BlurPool2d, LocallyConnected2d
+from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d
 
 BATCH = 100  # images at once: bounds the memory; results do not depend on it but in the last bits
 BEFORE = (nn.Flatten, nn.ZeroPad2d, nn.ReflectionPad2d, nn.CircularPad2d)  # belong to the connection that follows

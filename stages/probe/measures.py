@@ -9,13 +9,19 @@ from jaxtyping import Int, Num, Shaped
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from stages.params import Probe
-from stages.probe.calibration import class_accuracy, expected_calibration_error, logits_of_all, negative_log_likelihood, reliability
+from stages.probe.calibration import (
+    class_accuracy,
+    expected_calibration_error,
+    logits_of_all,
+    negative_log_likelihood,
+    reliability,
+)
 from stages.probe.effective_receptive_field import effective_receptive_field, effective_size, support
 from stages.probe.equivariance import equivariance_error, first_layer_error
 from stages.probe.feature_maps import feature_maps, first_filters, one_of_each_class
 from stages.probe.layers import Unmeasurable, last_map
 from stages.probe.position_leak import position_r2, position_share, without_position
+from stages.shared.params import Probe
 
 Array = Shaped[np.ndarray, "..."]
 DIVERGED = "the net has diverged: not all of its logits are finite"
@@ -81,7 +87,10 @@ def measures(
     shuffled = without_position(few, generator)
     with threadpool_limits(1):  # more threads would add in another order
         measure("position_r2", lambda: position_r2(last_map(model, few), settings.folds, settings.ridge_penalty))
-        measure("position_r2_shuffled", lambda: position_r2(last_map(model, shuffled), settings.folds, settings.ridge_penalty))
+        measure(
+            "position_r2_shuffled",
+            lambda: position_r2(last_map(model, shuffled), settings.folds, settings.ridge_penalty),
+        )
     measure("position_share", lambda: position_share(last_map(model, shuffled)))
 
     _, channels, height, width = images.shape

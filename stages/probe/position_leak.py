@@ -12,14 +12,18 @@ from stages.probe.layers import Unmeasurable
 Maps = Float[Tensor, "batch channel height width"]
 
 
-def without_position(images: Num[Tensor, "batch channel height width"], generator: np.random.Generator) -> Num[Tensor, "batch channel height width"]:
+def without_position(
+    images: Num[Tensor, "batch channel height width"], generator: np.random.Generator
+) -> Num[Tensor, "batch channel height width"]:
     """Images (N, C, H, W), the pixels of each in a random order of its own: no place differs from another in distribution.
 
     They keep the grey values of the images, so that what a map still tells of position, the net has put there.
     """
     n, _, height, width = images.shape
     order = generator.permuted(np.tile(np.arange(height * width), (n, 1)), axis=1)
-    return torch.gather(images.flatten(2), 2, torch.from_numpy(order)[:, None].expand(-1, images.shape[1], -1)).view_as(images)
+    return torch.gather(images.flatten(2), 2, torch.from_numpy(order)[:, None].expand(-1, images.shape[1], -1)).view_as(
+        images
+    )
 
 
 def position_r2(maps: Maps, folds: int, penalty: float) -> float:
@@ -34,7 +38,9 @@ def position_r2(maps: Maps, folds: int, penalty: float) -> float:
     if n < folds:
         raise Unmeasurable(f"{n} images are fewer than {folds} folds")
     units = maps.double().permute(0, 2, 3, 1).reshape(n, height * width, channels).numpy()
-    places = np.stack([axis.ravel() for axis, size in zip(np.indices((height, width)), (height, width), strict=True) if size > 1], 1)
+    places = np.stack(
+        [axis.ravel() for axis, size in zip(np.indices((height, width)), (height, width), strict=True) if size > 1], 1
+    )
     targets = np.tile(places.astype(float), (n, 1, 1))
     predicted = np.empty_like(targets)
     for held in np.array_split(np.arange(n), folds):
@@ -53,7 +59,9 @@ def _ridge(units: np.ndarray, targets: np.ndarray, penalty: float) -> Callable[[
     mean, spread = units.mean(0), units.std(0)
     scale = np.where(spread > 0, spread, 1)  # a channel that never varies tells nothing at any scale
     standard = (units - mean) / scale
-    weights = np.linalg.solve(standard.T @ standard + penalty * np.eye(units.shape[1]), standard.T @ (targets - targets.mean(0)))
+    weights = np.linalg.solve(
+        standard.T @ standard + penalty * np.eye(units.shape[1]), standard.T @ (targets - targets.mean(0))
+    )
     return lambda new: (new - mean) / scale @ weights + targets.mean(0)
 
 

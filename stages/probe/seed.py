@@ -9,15 +9,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from stages import paths
-from stages.architectures.build import build, load_weights
-from stages.layouts import rearranged
-from stages.params import ProbePlan
-from stages.prepared import load_constants, permutation_of, scale_of
 from stages.probe.measures import Array, Measures, measures
 from stages.probe.shift import agreement, predictions_under_shifts, shifts_within
-from stages.provenance import StageError
-from stages.seeds import stream
+from stages.shared import paths
+from stages.shared.architectures.build import build, load_weights
+from stages.shared.params import ProbePlan
+from stages.shared.pixel_order import rearranged
+from stages.shared.prepared_data import load_constants, permutation_of, scale_of
+from stages.shared.random_streams import stream
+from stages.shared.stage_command import StageError
 
 
 def probe_seed(plan: ProbePlan, seed: int, prepared: Path, weights: Path, out: Path) -> None:
@@ -48,7 +48,10 @@ def probe_seed(plan: ProbePlan, seed: int, prepared: Path, weights: Path, out: P
             "class_accuracy": [None if np.isnan(share) else float(share) for share in found.arrays["class_accuracy"]],
             **found.scalars,
         },
-        "shifts": [{"seed": seed, "dy": dy, "dx": dx, "accuracy": float(a)} for (dy, dx), a in zip(shifts, right.mean(1), strict=True)],
+        "shifts": [
+            {"seed": seed, "dy": dy, "dx": dx, "accuracy": float(a)}
+            for (dy, dx), a in zip(shifts, right.mean(1), strict=True)
+        ],
         "reasons": found.reasons,
     }
     paths.write_json(out / "result.json", result)
@@ -57,19 +60,29 @@ def probe_seed(plan: ProbePlan, seed: int, prepared: Path, weights: Path, out: P
 
 
 def _trained(plan: ProbePlan, constants: dict[str, Any], weights: Path, seed: int) -> nn.Sequential:
-    model = build(plan.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(plan.sample, constants), torch.Generator())
+    model = build(
+        plan.architecture,
+        tuple(constants["shape"]),
+        len(constants["classes"]),
+        *scale_of(plan.sample, constants),
+        torch.Generator(),
+    )
     path = weights / f"seed_{seed}.safetensors"
     try:
         load_weights(model, path)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise StageError(f"{path.name} of {weights.name} cannot be used ({reason}); `dvc repro train@{weights.name}` makes it again") from None
+        raise StageError(
+            f"{path.name} of {weights.name} cannot be used ({reason}); `dvc repro train@{weights.name}` makes it again"
+        ) from None
     model.eval()
     return model
 
 
 def _pictures(found: Measures) -> dict[str, Array]:
-    return {name: array for name, array in found.arrays.items() if name != "class_accuracy"}  # probe.json has it of every seed
+    return {
+        name: array for name, array in found.arrays.items() if name != "class_accuracy"
+    }  # probe.json has it of every seed
 
 
 def _small(arrays: dict[str, Array]) -> dict[str, Array]:

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from stages.layouts import rearranged
 from stages.probe.calibration import logits_of_all
+from stages.shared.pixel_order import rearranged
 
 
 def shifts_within(margin: tuple[int, int]) -> list[tuple[int, int]]:
@@ -19,7 +19,9 @@ def shifted(images: Tensor, dy: int, dx: int) -> Tensor:
     return torch.roll(images, (dy, dx), dims=(2, 3))
 
 
-def predictions_under_shifts(model: nn.Module, images: Tensor, shifts: list[tuple[int, int]], order: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+def predictions_under_shifts(
+    model: nn.Module, images: Tensor, shifts: list[tuple[int, int]], order: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.int64]:
     """Predicted classes, (shifts, N), of images (N, C, H, W) uint8 that are shifted first and rearranged, if at all, after. order: (H·W,)."""
     rows = []
     for dy, dx in shifts:

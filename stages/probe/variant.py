@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from stages import paths
+from stages.shared import paths
 
 
 def gather(variant: str, seeds: tuple[int, ...], probed: Path, out: Path) -> None:
@@ -22,9 +22,17 @@ def gather(variant: str, seeds: tuple[int, ...], probed: Path, out: Path) -> Non
         return paths.write_json(out / "probe.json", {"variant": variant, "runs": [], "reasons": {}})
     folders = [probed / f"seed_{seed}" for seed in seeds]
     results = [paths.read_json(folder / "result.json") for folder in folders]
-    paths.write_csv(out / "shift.csv", ["seed", "dy", "dx", "accuracy"], [row for result in results for row in result["shifts"]])
-    reasons = {name: text for result in reversed(results) for name, text in result["reasons"].items()}  # the first seed's, where it has one
-    paths.write_json(out / "probe.json", {"variant": variant, "runs": [result["run"] for result in results], "reasons": reasons})
+    paths.write_csv(
+        out / "shift.csv", ["seed", "dy", "dx", "accuracy"], [row for result in results for row in result["shifts"]]
+    )
+    reasons = {
+        name: text for result in reversed(results) for name, text in result["reasons"].items()
+    }  # the first seed's, where it has one
+    paths.write_json(
+        out / "probe.json", {"variant": variant, "runs": [result["run"] for result in results], "reasons": reasons}
+    )
     by_image = [load_file(folder / "by_image.safetensors") for folder in folders]
-    save_file({name: np.stack([own[name] for own in by_image]) for name in by_image[0]}, out / "consistency.safetensors")
+    save_file(
+        {name: np.stack([own[name] for own in by_image]) for name in by_image[0]}, out / "consistency.safetensors"
+    )
     shutil.copyfile(folders[0] / "pictures.safetensors", out / "pictures.safetensors")

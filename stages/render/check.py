@@ -17,7 +17,9 @@ DIV = re.compile(rf'\{{\.callout-({"|".join(CALLOUTS)})( title="[^"{{]*")?\}}|\{
 FIGURE = re.compile(r'\{#fig-[\w-]+ fig-alt="(?:(?!\{\{<)[^"])+"\}')
 ATTRIBUTES = re.compile(r"\{#[a-z][\w-]*\}|\{\.unnumbered\}|" + FIGURE.pattern)
 ATTRIBUTE_LIKE = re.compile(r"""(?<!\\)\{(?:[#.=-]|[\w-]+=)(?:"[^"]*"|[^{}"])*\}""")
-IMAGE = re.compile(r"""!\[(?P<caption>(?:[^\[\]\\]|\\.|\[[^\]]*\])*)\]\((?P<path>[^)\s]*)[^)]*\)(?P<attributes>\{(?:"[^"]*"|[^}"])*\})?""")
+IMAGE = re.compile(
+    r"""!\[(?P<caption>(?:[^\[\]\\]|\\.|\[[^\]]*\])*)\]\((?P<path>[^)\s]*)[^)]*\)(?P<attributes>\{(?:"[^"]*"|[^}"])*\})?"""
+)
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)[^)]*\)")
 REFERENCE = re.compile(r"(?<![\w\\@/.])@(\{[^}]*\}|\w[\w:.#$%&+?<>~/-]*)")
 HTML = re.compile(r"(?<!\\)<(?!https?:)(?:[a-zA-Z/][^<>]*>|!--)")
@@ -48,7 +50,11 @@ def _line(project: Path, text: str, variables: Mapping[str, Any], ids: set[str],
     text = VARIABLE.sub("value", text)
     for name in re.findall(r"\{\{+[<%]\s*([^\s>]*)", text):
         yield f"the shortcode {name!r} is not supported here (include, alone on its line, and var are, outside attributes)"
-    if text.lstrip().startswith(("```", "~~~")) and (options := text.strip().strip("`~")) and not re.fullmatch(r"\w+", options):
+    if (
+        text.lstrip().startswith(("```", "~~~"))
+        and (options := text.strip().strip("`~"))
+        and not re.fullmatch(r"\w+", options)
+    ):
         yield f"the code block {options!r} is not supported: a cell to run, raw output or attributes (``` and ```sh are)"
         return
     for attributes in ATTRIBUTE_LIKE.findall(text):
@@ -91,7 +97,9 @@ def _image(project: Path, image: re.Match[str], text: str) -> Iterator[str]:
 def _ids(text: list[Line]) -> Iterator[tuple[str, Line]]:
     for line in text:
         for attributes in ATTRIBUTE_LIKE.findall(line.text):
-            yield from ((name, line) for name in re.findall(r"(?<=[{\s])#([\w:.-]+)", re.sub(r'"[^"]*"', "", attributes)))
+            yield from (
+                (name, line) for name in re.findall(r"(?<=[{\s])#([\w:.-]+)", re.sub(r'"[^"]*"', "", attributes))
+            )
 
 
 def _twice(ids: list[tuple[str, Line]]) -> Iterator[str]:
@@ -127,7 +135,10 @@ def _wide_tables(text: list[Line]) -> Iterator[str]:
         if not is_table:
             continue
         cells = [re.split(r"(?<!\\)\|", row.text)[1:-1] for row in rows if set(row.text) - set("|-: ")]
-        longest = [max(len(word.replace("\\", "")) for cell in column for word in re.split(r"[ \t]+", cell)) for column in zip(*cells, strict=False)]
+        longest = [
+            max(len(word.replace("\\", "")) for cell in column for word in re.split(r"[ \t]+", cell))
+            for column in zip(*cells, strict=False)
+        ]
         width = sum(longest) + 2 * len(longest)
         if width > PAGE:
             yield f"{rows[0]}: the table is wider than the page ({width} of {PAGE} characters); split or transpose it"

@@ -6,14 +6,22 @@ from pathlib import Path
 import pypandoc
 import typst
 
-from stages.provenance import StageError
 from stages.render import document
 from stages.render.project import CSV_LINKS
+from stages.shared.stage_command import StageError
 
 OWN = Path(__file__).parent
 # Quarto's markdown, less what the checks refuse; wide tables keep the widths of their words.
 READER = "markdown-raw_html-raw_tex-raw_attribute-yaml_metadata_block"
-COMMON = ("--standalone", "--columns=9999", "--wrap=none", "--fail-if-warnings", "--syntax-highlighting=none", f"--lua-filter={OWN}/filter.lua", "--citeproc")
+COMMON = (
+    "--standalone",
+    "--columns=9999",
+    "--wrap=none",
+    "--fail-if-warnings",
+    "--syntax-highlighting=none",
+    f"--lua-filter={OWN}/filter.lua",
+    "--citeproc",
+)
 
 
 def render(project: Path, out: Path) -> None:
@@ -21,11 +29,25 @@ def render(project: Path, out: Path) -> None:
     text, front = document.checked(project)
     options = [*COMMON, f"--bibliography={document.BIBLIOGRAPHY}", "--metadata=link-citations:true"]
     options += [f"--metadata={key}:{value}" for key, value in front.items()]
-    page = [f"--template={OWN}/page.html", "--to=html5", "--mathml", "--embed-resources", "--toc", "--toc-depth=3", "--css=theme/report.css"]
+    page = [
+        f"--template={OWN}/page.html",
+        "--to=html5",
+        "--mathml",
+        "--embed-resources",
+        "--toc",
+        "--toc-depth=3",
+        "--css=theme/report.css",
+    ]
     page += [f"--include-after-body={CSV_LINKS}", "--include-after-body=theme/script.html"]
     (out / "index.html").write_bytes(_pandoc(project, text, [*options, *page]))
     source = project / "report.typ"
-    source.write_bytes(_pandoc(project, text, [*options, f"--template={_typst_template(project)}", "--to=typst", "--shift-heading-level-by=-1"]))
+    source.write_bytes(
+        _pandoc(
+            project,
+            text,
+            [*options, f"--template={_typst_template(project)}", "--to=typst", "--shift-heading-level-by=-1"],
+        )
+    )
     (out / "report.pdf").write_bytes(_pdf(project, source))
 
 
@@ -48,7 +70,9 @@ def _pdf(project: Path, source: Path) -> bytes:
     """Only the fonts inside typst are used, so that every machine makes the same file."""
     try:
         # The timestamp: should a template ask for the date, it is the same in every run.
-        pdf, warnings = typst.compile_with_warnings(str(source), root=str(project), ignore_system_fonts=True, timestamp=0)
+        pdf, warnings = typst.compile_with_warnings(
+            str(source), root=str(project), ignore_system_fonts=True, timestamp=0
+        )
     except typst.TypstError as error:
         raise StageError(f"typst could not set the report: {error}") from None
     if warnings:

@@ -9,9 +9,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages import params, paths
-from stages.provenance import StageError, need
 from stages.render import record
+from stages.shared import params, paths
+from stages.shared.stage_command import StageError, need
 
 VARIABLES = "_variables.yml"
 CSV_LINKS = "tables/csv.html"
@@ -34,14 +34,18 @@ def assemble(folder: Path) -> None:
         need(path, stage)
     shutil.copytree(paths.REPORT_SOURCES, folder, dirs_exist_ok=True)
     shutil.copytree(paths.FIGURES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("facts.yml"))
-    shutil.copytree(paths.EDA, folder / "eda", dirs_exist_ok=True, ignore=shutil.ignore_patterns("facts.yml", "*.ipynb"))
+    shutil.copytree(
+        paths.EDA, folder / "eda", dirs_exist_ok=True, ignore=shutil.ignore_patterns("facts.yml", "*.ipynb")
+    )
     settings = params.load()
     variables = _facts(paths.FIGURES / "facts.yml") | _facts(paths.EDA / "facts.yml")
     variables |= {"settings": record.settings(settings), "made": record.made(settings)}
     record.write_tables(settings, folder / "tables")
     (folder / CSV_LINKS).write_text(csv_links(folder), encoding="utf-8")
     # JSON is YAML; Quarto reads every string in it as markdown.
-    (folder / VARIABLES).write_text(json.dumps(variables, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / VARIABLES).write_text(
+        json.dumps(variables, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def csv_links(folder: Path) -> str:
@@ -53,15 +57,26 @@ def csv_links(folder: Path) -> str:
             continue
         ids = " ".join(re.findall(r"\{#(tbl-[\w-]+)", table.read_text(encoding="utf-8")))
         coded = base64.b64encode(data.read_bytes()).decode()
-        links.append(f'<li><a class="csv" data-tables="{ids}" download="{data.name}" href="data:text/csv;charset=utf-8;base64,{coded}">{data.name}</a></li>')
-    return '<aside id="csv-files"><p>The tables as CSV, with all digits:</p>\n<ul>\n' + "\n".join(links) + "\n</ul></aside>\n"
+        links.append(
+            f'<li><a class="csv" data-tables="{ids}" download="{data.name}" href="data:text/csv;charset=utf-8;base64,{coded}">{data.name}</a></li>'
+        )
+    return (
+        '<aside id="csv-files"><p>The tables as CSV, with all digits:</p>\n<ul>\n'
+        + "\n".join(links)
+        + "\n</ul></aside>\n"
+    )
 
 
 def _facts(file: Path) -> dict[str, Any]:
     """Raises StageError if a fact is no text: a number would be printed in a manner of its own."""
     need(file, file.parent.name)
     facts = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    wrong = [f"{block}.{name}" for block, strings in facts.items() for name, text in strings.items() if not isinstance(text, str)]
+    wrong = [
+        f"{block}.{name}"
+        for block, strings in facts.items()
+        for name, text in strings.items()
+        if not isinstance(text, str)
+    ]
     if wrong:
         raise StageError(f"{file.relative_to(paths.ROOT)}: {', '.join(wrong)} should be text in quotes")
     return dict(facts)

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from stages.provenance import StageError
 from stages.render import document
+from stages.shared.stage_command import StageError
 
 OUTPUT = "_output"  # output-dir in report/_quarto.yml
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages import params, paths, provenance
-from stages.drawing.tables import cell, escape, pipe_tables
+from stages.shared import params, paths, stage_command
+from stages.shared.drawing.tables import cell, escape, pipe_tables
 
 SHOWN = 16  # digits of a digest in the report; its CSV has all
 BLOCKS = ("protocol", "data", "machine", "eda", "sample", "architecture", "recipe", "probe", "inference")
@@ -29,27 +29,40 @@ def made(loaded: params.Params) -> dict[str, str]:
     raw = loaded.model_dump(mode="json")
     used = {name: raw[name] for name in (*BLOCKS, "families", "variants")}
     digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
-    return {"params_sha256": digest[:SHOWN], "cpu": escape(provenance.cpu_name())}
+    return {"params_sha256": digest[:SHOWN], "cpu": escape(stage_command.cpu_name())}
 
 
 def write_tables(loaded: params.Params, folder: Path) -> None:
     """Four tables, each as markdown and CSV: the changes of each variant, the settings, the data's files, the versions."""
     changes = {key: _changes(loaded, variant.run) for key, variant in loaded.active_variants.items()}
-    _write(folder / "variants", "Every variant and what of the base it changes.", {"Variant": _labels(list(changes)), "Change": list(changes.values())})
+    _write(
+        folder / "variants",
+        "Every variant and what of the base it changes.",
+        {"Variant": _labels(list(changes)), "Change": list(changes.values())},
+    )
 
     rows = {f"{block}.{key}": value for block, values in settings(loaded).items() for key, value in values.items()}
     shown = rows | {"protocol.variants": f"the {len(changes)} of @tbl-variants"}
     caption = f"The settings in params.yaml: the protocol *{escape(loaded.protocol.name)}*, and the base that every variant starts from."
     frame = pd.DataFrame({"Setting": [escape(name) for name in rows], "Value": list(rows.values())})
-    _write(folder / "settings", caption, {"Setting": list(frame["Setting"]), "Value": list(shown.values())}, _plain(frame))
+    _write(
+        folder / "settings", caption, {"Setting": list(frame["Setting"]), "Value": list(shown.values())}, _plain(frame)
+    )
 
     digests = paths.read_json(paths.RAW / "dataset.json")["sha256"]
     frame = pd.DataFrame({"File": list(digests), "SHA-256": list(digests.values())})
-    shown = {"File": [cell(name) for name in digests], "SHA-256, its first digits": [value[:SHOWN] for value in digests.values()]}
+    shown = {
+        "File": [cell(name) for name in digests],
+        "SHA-256, its first digits": [value[:SHOWN] for value in digests.values()],
+    }
     _write(folder / "files", "The data's files, as unpacked.", shown, frame)
 
     versions = _pinned()
-    _write(folder / "versions", "The versions that requirements.lock pins.", {"Package": [cell(name) for name in versions], "Version": list(versions.values())})
+    _write(
+        folder / "versions",
+        "The versions that requirements.lock pins.",
+        {"Package": [cell(name) for name in versions], "Version": list(versions.values())},
+    )
 
 
 def _write(stem: Path, caption: str, columns: dict[str, list[str]], data: pd.DataFrame | None = None) -> None:
@@ -67,7 +80,9 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _labels(keys: list[str]) -> list[str]:
     """The names that the figures and tables use."""
-    files = [paths.FIGURES / "tables" / f"{name}.csv" for name in ("results", "diverged")]  # the latter where a run diverged
+    files = [
+        paths.FIGURES / "tables" / f"{name}.csv" for name in ("results", "diverged")
+    ]  # the latter where a run diverged
     tables = [pd.read_csv(file, keep_default_na=False, dtype=str) for file in files if file.exists()]
     labels = {row["variant"]: row["label"] for table in tables for row in table.to_dict("records")}
     return [cell(labels[key]) for key in keys]
@@ -76,8 +91,16 @@ def _labels(keys: list[str]) -> list[str]:
 def _changes(loaded: params.Params, run: params.Run) -> str:
     """The differences from the base, as "kernel: 5; padding: valid"; a dash for the base itself. Tables of results have the seeds."""
     changed: dict[str, Any] = {}
-    for own, base in ((run.sample, loaded.sample), (run.architecture, loaded.architecture), (run.recipe, loaded.recipe)):
-        changed |= {key: value for key, value in own.model_dump(mode="json").items() if value != base.model_dump(mode="json")[key]}
+    for own, base in (
+        (run.sample, loaded.sample),
+        (run.architecture, loaded.architecture),
+        (run.recipe, loaded.recipe),
+    ):
+        changed |= {
+            key: value
+            for key, value in own.model_dump(mode="json").items()
+            if value != base.model_dump(mode="json")[key]
+        }
     changed.pop("seeds", None)
     return cell("; ".join(f"{key}: {_text(value)}" for key, value in changed.items()) or "–")
 
@@ -87,6 +110,6 @@ def _text(value: Any) -> str:
 
 
 def _pinned() -> dict[str, str]:
-    provenance.need(paths.LOCK, "render")
+    stage_command.need(paths.LOCK, "render")
     pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", paths.LOCK.read_text(encoding="utf-8"), re.MULTILINE))
-    return {name: pins.get(name.replace("_", "-"), "–") for name in provenance.PACKAGES}
+    return {name: pins.get(name.replace("_", "-"), "–") for name in stage_command.PACKAGES}

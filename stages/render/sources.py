@@ -10,7 +10,9 @@ INCLUDE = re.compile(r"\s*\{\{<\s*include\s+(\S+)\s*>\}\}\s*")
 VARIABLE = re.compile(r"\{\{<\s*var\s+([\w.]+)\s*>\}\}")
 FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 # Code, then mathematics: what is inside is no markdown.
-VERBATIM = re.compile(r"(?<![\\`])(`+)(?!`)(.*?)(?<!`)\1(?!`)|(?<!\\)\$\$.*?\$\$|(?<![\\$])\$(?![\s$])(?:[^$\\]|\\.)*?(?<!\s)\$(?!\d)")
+VERBATIM = re.compile(
+    r"(?<![\\`])(`+)(?!`)(.*?)(?<!`)\1(?!`)|(?<!\\)\$\$.*?\$\$|(?<![\\$])\$(?![\s$])(?:[^$\\]|\\.)*?(?<!\s)\$(?!\d)"
+)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 import argparse
 
-from stages import params, paths, provenance
-from stages.train.compute.backend import train_seeds
+from stages.shared import params, paths, stage_command
+from stages.train.backend import train_seeds
 from stages.train.variant import gather, summary
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.train", description="Train every seed of one variant of params.yaml.")
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.train", description="Train every seed of one variant of params.yaml."
+    )
     parser.add_argument("variant", help="one of the protocol's `variants` in params.yaml")
     key = parser.parse_args().variant
     plan = params.train_plan(key)
-    provenance.need(paths.PREPARED, "prepare")
-    with provenance.timed(f"train-{key}") as record, paths.whole_folder(paths.RUNS / key) as out:
+    stage_command.need(paths.PREPARED, "prepare")
+    with stage_command.timed(f"train-{key}") as record, paths.whole_folder(paths.RUNS / key) as out:
         with paths.scratch_folder(f"train-{key}") as seeds:
             record |= train_seeds(key, plan, paths.PREPARED, seeds)
             metrics = gather(key, plan.run, plan.seeds, paths.PREPARED, seeds, out)
@@ -21,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    provenance.run(main)
+    stage_command.run(main)

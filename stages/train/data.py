@@ -8,11 +8,11 @@ from jaxtyping import Int64, UInt8
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from stages.layouts import rearranged
-from stages.params import Sample
-from stages.prepared import load_constants, permutation_of, train_size
-from stages.provenance import StageError
-from stages.seeds import stream
+from stages.shared.params import Sample
+from stages.shared.pixel_order import rearranged
+from stages.shared.prepared_data import load_constants, permutation_of, train_size
+from stages.shared.random_streams import stream
+from stages.shared.stage_command import StageError
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,13 @@ def load_splits(prepared: Path, sample: Sample, seed: int) -> dict[str, Split]:
         if name == "train":
             size = train_size(sample, constants)
             if size > len(labels):
-                raise StageError(f"sample.train_size is {size}, but the prepared train split has {len(labels)} images; lessen it in params.yaml")
+                raise StageError(
+                    f"sample.train_size is {size}, but the prepared train split has {len(labels)} images; lessen it in params.yaml"
+                )
             images, labels = images[:size], labels[:size]
             if sample.labels == "random":
                 labels = labels[stream("labels", seed).permutation(size)]
-        splits[name] = Split(torch.from_numpy(images if order is None else rearranged(images, order)), torch.from_numpy(labels))
+        splits[name] = Split(
+            torch.from_numpy(images if order is None else rearranged(images, order)), torch.from_numpy(labels)
+        )
     return splits

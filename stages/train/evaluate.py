@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stages.architectures.build import logits_of
+from stages.shared.architectures.build import logits_of
 from stages.train.data import Split
 
 EVALUATION_BATCH = 100  # fits the cache of one core; the result does not depend on it but in the last bits
@@ -16,7 +16,9 @@ def evaluate(model: nn.Module, split: Split) -> tuple[float, Tensor]:
     model.eval()
     loss, predicted = 0.0, []
     with torch.inference_mode():
-        for images, labels in zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True):
+        for images, labels in zip(
+            split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
+        ):
             logits = logits_of(model, images)
             loss += F.cross_entropy(logits, labels, reduction="sum").item()
             predicted.append(logits.argmax(1))

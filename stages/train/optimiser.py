@@ -9,7 +9,7 @@ from torch.optim.adadelta import adadelta
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from stages.params import Recipe
+from stages.shared.params import Recipe
 
 
 class Optimiser:
@@ -21,7 +21,9 @@ class Optimiser:
     def __init__(self, recipe: Recipe, parameters: Iterable[Parameter]) -> None:
         self.recipe = recipe
         self.parameters: list[Tensor] = list(parameters)
-        self.first, self.second = ([torch.zeros_like(p) for p in self.parameters] for _ in range(2))  # moments, or what adadelta has for them
+        self.first, self.second = (
+            [torch.zeros_like(p) for p in self.parameters] for _ in range(2)
+        )  # moments, or what adadelta has for them
         self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
         self.buffers: list[Tensor | None] = [None for _ in self.parameters]
 
@@ -51,7 +53,18 @@ def _adamw(own: Optimiser, gradients: list[Tensor], lr: float) -> None:
 
 
 def _adadelta(own: Optimiser, gradients: list[Tensor], lr: float) -> None:
-    adadelta(own.parameters, gradients, own.first, own.second, own.steps, lr=lr, rho=0.9, eps=1e-6, weight_decay=own.recipe.weight_decay, maximize=False)
+    adadelta(
+        own.parameters,
+        gradients,
+        own.first,
+        own.second,
+        own.steps,
+        lr=lr,
+        rho=0.9,
+        eps=1e-6,
+        weight_decay=own.recipe.weight_decay,
+        maximize=False,
+    )
 
 
 def _sgd(own: Optimiser, gradients: list[Tensor], lr: float) -> None:
@@ -62,4 +75,9 @@ def _sgd(own: Optimiser, gradients: list[Tensor], lr: float) -> None:
     )  # fmt: skip
 
 
-UPDATES: dict[str, Callable[[Optimiser, list[Tensor], float], None]] = {"adamw": _adamw, "adam": _adam, "adadelta": _adadelta, "sgd": _sgd}
+UPDATES: dict[str, Callable[[Optimiser, list[Tensor], float], None]] = {
+    "adamw": _adamw,
+    "adam": _adam,
+    "adadelta": _adadelta,
+    "sgd": _sgd,
+}

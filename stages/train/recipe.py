@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.params import Recipe
+from stages.shared.params import Recipe
 
 
 def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -44,7 +44,10 @@ def _fixed(order: np.random.Generator, images: int, batch_size: int) -> Iterator
 
 
 # Of each epoch, the batches of row numbers.
-ORDERS: dict[str, Callable[[np.random.Generator, int, int], Iterator[tuple[Tensor, ...]]]] = {"reshuffled": _reshuffled, "fixed": _fixed}
+ORDERS: dict[str, Callable[[np.random.Generator, int, int], Iterator[tuple[Tensor, ...]]]] = {
+    "reshuffled": _reshuffled,
+    "fixed": _fixed,
+}
 
 
 def _one_cycle(recipe: Recipe, step: int, steps: int) -> float:

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stages import paths
-from stages.architectures.build import build, logits_of, save_weights
-from stages.params import Recipe, Run
-from stages.prepared import load_constants, scale_of
-from stages.seeds import stream
+from stages.shared import paths
+from stages.shared.architectures.build import build, logits_of, save_weights
+from stages.shared.params import Recipe, Run
+from stages.shared.prepared_data import load_constants, scale_of
+from stages.shared.random_streams import stream
 from stages.train.data import Split, load_splits
 from stages.train.evaluate import accuracy, evaluate
 from stages.train.optimiser import Optimiser
@@ -23,7 +23,9 @@ from stages.train.recipe import ORDERS, epochs_begun, length, schedule
 CPU = torch.device("cpu")
 
 
-def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, report: Callable[[str], None], device: str = "cpu") -> None:
+def train_run(
+    run: Run, epochs: int, seed: int, prepared: Path, out: Path, report: Callable[[str], None], device: str = "cpu"
+) -> None:
     """Train one seed and write its files into the folder `out`.
 
     epochs: the protocol's, for a recipe that has no length of its own. report: called after each epoch with how far the run is.
@@ -36,9 +38,14 @@ def train_run(run: Run, epochs: int, seed: int, prepared: Path, out: Path, repor
     set_up(place)
     constants = load_constants(prepared)
     drawn = seed + run.sample.seed_offset
-    splits = {name: Split(split.images.to(place), split.labels.to(place)) for name, split in load_splits(prepared, run.sample, drawn).items()}
+    splits = {
+        name: Split(split.images.to(place), split.labels.to(place))
+        for name, split in load_splits(prepared, run.sample, drawn).items()
+    }
     init = torch.Generator().manual_seed(int(stream("init", drawn).integers(2**62)))
-    model = build(run.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(run.sample, constants), init).to(place)
+    model = build(
+        run.architecture, tuple(constants["shape"]), len(constants["classes"]), *scale_of(run.sample, constants), init
+    ).to(place)
     steps = length(run.recipe, epochs, len(splits["train"].labels))
     epochs = epochs_begun(run.recipe, epochs, len(splits["train"].labels))
     about = {"seed": seed, "device": place.type}
@@ -70,7 +77,9 @@ def set_up(place: torch.device = CPU) -> None:
     """Let torch use one thread, and only what gives the same bits every time; on a GPU, where there is such a thing."""
     torch.set_num_threads(1)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which cuBLAS is not deterministic
-    torch.set_deterministic_debug_mode("error" if place == CPU else "warn")  # use_deterministic_algorithms, without its import of the compiler
+    torch.set_deterministic_debug_mode(
+        "error" if place == CPU else "warn"
+    )  # use_deterministic_algorithms, without its import of the compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads what it has not written
 
 
@@ -81,7 +90,9 @@ def _write_diverged(metrics: dict[str, Any], epochs: int, out: Path, report: Cal
     paths.write_json(out / "metrics.json", metrics)
 
 
-def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: np.random.Generator) -> Iterator[dict[str, Any]]:
+def _epochs(
+    model: nn.Module, recipe: Recipe, train: Split, steps: int, order: np.random.Generator
+) -> Iterator[dict[str, Any]]:
     """Train, and yield {epoch, train_loss, train_accuracy} after each; both are means over the epoch's own steps.
 
     The last epoch ends with the last step, which need not be the end of the images.
@@ -102,7 +113,9 @@ def _epochs(model: nn.Module, recipe: Recipe, train: Split, steps: int, order: n
             return
 
 
-def _step(model: nn.Module, recipe: Recipe, optimiser: Optimiser, lr: float, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+def _step(
+    model: nn.Module, recipe: Recipe, optimiser: Optimiser, lr: float, images: Tensor, labels: Tensor
+) -> tuple[float, Tensor]:
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         logits = logits_of(model, images).float()
     loss = F.cross_entropy(logits, labels)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from stages import paths
-from stages.architectures.closed_form import closed_form
-from stages.params import Run
-from stages.prepared import load_constants
+from stages.shared import paths
+from stages.shared.architectures.closed_form import closed_form
+from stages.shared.params import Run
+from stages.shared.prepared_data import load_constants
 
 CURVES = ["seed", "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
@@ -25,8 +25,12 @@ def gather(variant: str, run: Run, seeds: tuple[int, ...], prepared: Path, runs:
     finished, diverged = ([one for one in found if ("diverged" in one) is so] for so in (False, True))
     folders = [runs / f"seed_{one['seed']}" for one in finished]
     labels = load_file(prepared / "test.safetensors")["labels"]
-    predicted = np.array([np.load(folder / "predicted.npy", allow_pickle=False) for folder in folders], np.int16).reshape(-1, len(labels))
-    save_file({"predicted": predicted, "correct": (predicted == labels).astype(np.uint8)}, out / "predictions.safetensors")
+    predicted = np.array(
+        [np.load(folder / "predicted.npy", allow_pickle=False) for folder in folders], np.int16
+    ).reshape(-1, len(labels))
+    save_file(
+        {"predicted": predicted, "correct": (predicted == labels).astype(np.uint8)}, out / "predictions.safetensors"
+    )
     curves = [row for folder in folders for row in paths.read_json(folder / "curves.json")]
     paths.write_csv(out / "curves.csv", CURVES, curves)
     for folder in folders:
@@ -45,14 +49,27 @@ def gather(variant: str, run: Run, seeds: tuple[int, ...], prepared: Path, runs:
 def summary(metrics: dict[str, Any]) -> str:
     """What is said of a variant that is trained."""
     accuracies = [one["test_accuracy"] for one in metrics["runs"]]
-    parts = [f"test accuracy {np.mean(accuracies):.4f}, from {min(accuracies):.4f} to {max(accuracies):.4f} over {len(accuracies)} seeds"] if accuracies else []
+    parts = (
+        [
+            f"test accuracy {np.mean(accuracies):.4f}, from {min(accuracies):.4f} to {max(accuracies):.4f} over {len(accuracies)} seeds"
+        ]
+        if accuracies
+        else []
+    )
     if "diverged" in metrics:
         named = ", ".join(f"seed {one['seed']} in epoch {one['diverged']}" for one in metrics["diverged"])
-        parts.append(f"diverged, so that there is no accuracy: {named}; lower recipe.lr in params.yaml, or in that variant's run")
+        parts.append(
+            f"diverged, so that there is no accuracy: {named}; lower recipe.lr in params.yaml, or in that variant's run"
+        )
     return f"train {metrics['variant']}: {'; '.join(parts)}"
 
 
 def _costs(run: Run, prepared: Path) -> dict[str, Any]:
     constants = load_constants(prepared)
     costs = closed_form(run.architecture, tuple(constants["shape"]), len(constants["classes"]))
-    return {"parameters": costs.parameters, "macs": costs.macs, "map_sizes": costs.map_sizes, "receptive_field": costs.receptive_field}
+    return {
+        "parameters": costs.parameters,
+        "macs": costs.macs,
+        "map_sizes": costs.map_sizes,
+        "receptive_field": costs.receptive_field,
+    }

@@ -4,17 +4,21 @@ from dataclasses import asdict
 
 import numpy as np
 
-from stages.drawing import numbers
 from stages.eda.dimension import TwoNN
 from stages.eda.duplicates import Duplicates, Pairs
 from stages.eda.findings.finding import Finding, decimal, joined
 from stages.eda.one_nn import OneNN
 from stages.eda.verdict import ABOVE, BELOW, UNKNOWN
+from stages.shared.drawing import numbers
 
 
 def dimension(pixel_values: int, needed: dict[float, int], found: TwoNN) -> Finding:
     """Bears on sample size, and on every net alike: a permutation of the pixels changes none of these numbers."""
-    components = _components(needed) if all(needed.values()) else "no principal component holds any variance, since all images are equal"
+    components = (
+        _components(needed)
+        if all(needed.values())
+        else "no principal component holds any variance, since all images are equal"
+    )
     estimate = (
         f"TwoNN puts the intrinsic dimension at {decimal(found.dimension, 1)}"
         if not np.isnan(found.dimension)
@@ -52,14 +56,24 @@ def nearest_neighbour(found: OneNN) -> Finding:
         "nearest_neighbour_sentence": sentence,
         "sample_size_sentence": _doubling(found, n),
     }
-    values = {"accuracy": accuracy, "low": float(last["low"]), "high": float(last["high"]), "train_images": n, "doubling": found.doubling}
+    values = {
+        "accuracy": accuracy,
+        "low": float(last["low"]),
+        "high": float(last["high"]),
+        "train_images": n,
+        "doubling": found.doubling,
+    }
     return Finding(facts, values | {"chance_accuracy": found.chance})
 
 
 def duplicates(found: Duplicates, near: float, train_images: int) -> Finding:
     """Bears on what test accuracy means: a net that has seen a test image may remember instead of generalising."""
     inside, across = found.within_train, found.train_to_test
-    facts = {f"duplicates_{where}_{kind}": f"{getattr(pairs, kind):,}" for where, pairs in (("train", inside), ("test", across)) for kind in ("exact", "near")}
+    facts = {
+        f"duplicates_{where}_{kind}": f"{getattr(pairs, kind):,}"
+        for where, pairs in (("train", inside), ("test", across))
+        for kind in ("exact", "near")
+    }
     facts |= {
         "duplicates_test_share": numbers.percent_sign(across.images / across.of),
         "near_sentence": f"Two images are near-duplicates if they are not equal but at most {near:g} times as far apart as the median train image is from "
@@ -67,7 +81,15 @@ def duplicates(found: Duplicates, near: float, train_images: int) -> Finding:
         "duplicates_sentence": f"Within {numbers.plural(train_images, 'train image')}, {_pairs(inside)} were found.",
         "leak_sentence": _leak(across, train_images),
     }
-    return Finding(facts, {"within_train": asdict(inside), "train_to_test": asdict(across), "limit": found.limit, "median_distance": found.median})
+    return Finding(
+        facts,
+        {
+            "within_train": asdict(inside),
+            "train_to_test": asdict(across),
+            "limit": found.limit,
+            "median_distance": found.median,
+        },
+    )
 
 
 def _components(needed: dict[float, int]) -> str:
@@ -86,7 +108,9 @@ def _doubling(found: OneNN, n: int) -> str:
         return "There are too few train images to halve their number."
     half = int(found.table.iloc[-2]["train_images"])
     difference = f"{numbers.points(found.doubling)}{numbers.NBSP}points"
-    follows = {ABOVE: "more images still help it", BELOW: "more images harm it"}.get(found.verdict, "more images are not shown to help it")
+    follows = {ABOVE: "more images still help it", BELOW: "more images harm it"}.get(
+        found.verdict, "more images are not shown to help it"
+    )
     return f"With {numbers.plural(n, 'train image')} the nearest neighbour's accuracy is {found.verdict} that with {half:,} ({difference}): {follows}."
 
 

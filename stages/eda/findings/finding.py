@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.drawing import numbers
 from stages.eda.explained import Explained
+from stages.shared.drawing import numbers
 
 
 @dataclass(frozen=True)

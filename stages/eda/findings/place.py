@@ -5,16 +5,23 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from stages.drawing import numbers
 from stages.eda import position
 from stages.eda.explained import Explained
 from stages.eda.findings.finding import Finding, by_chance, decimal, joined, share
+from stages.shared.drawing import numbers
 
 AXES = {"x": "across", "y": "down"}
 SIZES = {"box_width": "width", "box_height": "height"}
 
 
-def place(measures: pd.DataFrame, explained: dict[str, Explained], paper: np.ndarray, threshold: float, size: tuple[int, int], confidence: float) -> Finding:
+def place(
+    measures: pd.DataFrame,
+    explained: dict[str, Explained],
+    paper: np.ndarray,
+    threshold: float,
+    size: tuple[int, int],
+    confidence: float,
+) -> Finding:
     """Bears on translation equivariance: whether position is itself a cue, which a net that averages over positions gives up."""
     touches = float(measures["touches_border"].mean()) if measures["touches_border"].notna().any() else np.nan
     sds = {axis: float(measures[f"centroid_{axis}"].std(ddof=0)) for axis in AXES}
@@ -81,5 +88,8 @@ def _movement(sds: dict[str, float], size: tuple[int, int]) -> str:
     if all(np.isnan(sd) for sd in sds.values()):
         return "No image has a centroid, so that no movement can be measured."
     lengths = {"x": size[1], "y": size[0]}
-    parts = [f"{decimal(sds[axis])} pixels {way} ({share(sds[axis] / lengths[axis])} of the image)" for axis, way in AXES.items()]
+    parts = [
+        f"{decimal(sds[axis])} pixels {way} ({share(sds[axis] / lengths[axis])} of the image)"
+        for axis, way in AXES.items()
+    ]
     return f"From image to image the centroid moves with an SD of {joined(parts)}: that much translation, and no more, is in the data themselves."

@@ -6,18 +6,22 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from stages.drawing import numbers
-from stages.drawing.tables import escape
 from stages.eda import draw_images
 from stages.eda.dataset import Dataset
 from stages.eda.explained import Explained
 from stages.eda.findings.finding import Finding, by_chance, decimal, joined, share
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
 
 
 def images(data: Dataset) -> Finding:
     n, total, margin = len(data.train), len(data.split_labels["train"]), max(data.margin)
     which = f"all {n:,}" if n == total else f"{n:,} of the {total:,}"
-    around = f"without the margin of {numbers.plural(margin, 'pixel')} around them" if margin else "which have no margin around them"
+    around = (
+        f"without the margin of {numbers.plural(margin, 'pixel')} around them"
+        if margin
+        else "which have no margin around them"
+    )
     classes, shown = len(data.classes), min(len(data.classes), draw_images.CLASSES)
     facts = {
         "images": f"{n:,}",
@@ -41,20 +45,33 @@ def balance(counts: pd.DataFrame, test_labels: np.ndarray) -> Finding:
     if all(high - low <= 1 for low, high in ranges.values()):
         sentence = f"Within each split the classes are equally large, to one image at most; {always}."
     else:
-        spread = joined([f"from {low:,} to {high:,} in {split}" if low < high else f"{low:,} in {split}" for split, (low, high) in ranges.items()])
+        spread = joined(
+            [
+                f"from {low:,} to {high:,} in {split}" if low < high else f"{low:,} in {split}"
+                for split, (low, high) in ranges.items()
+            ]
+        )
         sentence = f"The classes differ in size: the images of a class number {spread}; {always}."
     facts = {"chance_accuracy": shown, "balance_sentence": sentence}
-    return Finding(facts, {"chance_accuracy": chance, "class_sizes": {split: list(sizes) for split, sizes in ranges.items()}})
+    return Finding(
+        facts, {"chance_accuracy": chance, "class_sizes": {split: list(sizes) for split, sizes in ranges.items()}}
+    )
 
 
-def brightness(mean: float, sd: float, statistics: pd.DataFrame, explained: Explained, classes: Sequence[str], confidence: float) -> Finding:
+def brightness(
+    mean: float, sd: float, statistics: pd.DataFrame, explained: Explained, classes: Sequence[str], confidence: float
+) -> Finding:
     """Bears on what any net can read, whatever it assumes of images. mean, sd: of all pixels, in [0, 1]."""
     means = statistics["brightness_mean"].dropna()
     bright, dark = int(means.to_numpy().argmax()), int(means.to_numpy().argmin())
     if np.isnan(explained.p):
         verdict = "these are too few images or classes, or too much alike, to say whether brightness tells anything of the class"
     else:
-        tells = "tells something of the class, to every net alike" if explained.p < 1 - confidence else "is not shown to tell anything of the class"
+        tells = (
+            "tells something of the class, to every net alike"
+            if explained.p < 1 - confidence
+            else "is not shown to tell anything of the class"
+        )
         verdict = f"the class explains {share(explained.share)} of the variance of brightness, {by_chance(explained)}, so that brightness alone {tells}"
     extremes = (
         f"The images of *{_name(classes, means, bright)}* are the brightest on average ({decimal(means.iloc[bright], 3)}), "

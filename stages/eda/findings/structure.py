@@ -4,18 +4,22 @@ from dataclasses import asdict
 
 import numpy as np
 
-from stages.drawing import numbers
 from stages.eda.findings.finding import Finding, decimal, interval, joined, share
 from stages.eda.locality import DIRECTIONS, Locality
 from stages.eda.spectrum import Slope
 from stages.eda.verdict import ABOVE, BELOW, UNKNOWN
+from stages.shared.drawing import numbers
 
 SUFFIXES = {"original": "", "permuted": "_permuted"}
 
 
 def locality(found: Locality, max_distance: int, confidence: float) -> Finding:
     """Bears on locality: whether neighbours are alike, and whether the permutation takes that away; and on the kernel's size."""
-    at = {f"correlation_{way}{suffix}": found.at(layout, way, 1) for way in DIRECTIONS for layout, suffix in SUFFIXES.items()}
+    at = {
+        f"correlation_{way}{suffix}": found.at(layout, way, 1)
+        for way in DIRECTIONS
+        for layout, suffix in SUFFIXES.items()
+    }
     known = [way for way in DIRECTIONS if not np.isnan(at[f"correlation_{way}"])]
     mean, low, high = found.neighbours
     difference = f"{decimal(mean, 3)} {interval(low, high, 3)}"
@@ -34,14 +38,21 @@ def locality(found: Locality, max_distance: int, confidence: float) -> Finding:
         else "There is no distance over which a correlation could fall.",
     }
     values = at | {f"below_half_{way}": halves.get(way) for way in DIRECTIONS}
-    return Finding(facts, values | {"difference": mean, "low": low, "high": high, "max_distance": max_distance, "confidence": confidence})
+    return Finding(
+        facts,
+        values | {"difference": mean, "low": low, "high": high, "max_distance": max_distance, "confidence": confidence},
+    )
 
 
 def spectrum(original: Slope, permuted: Slope, coarse: float, size: tuple[int, int]) -> Finding:
     """Bears on locality, and on what downsampling by two can keep. coarse: share of the variance that half the resolution holds."""
     along = "" if min(size) > 1 else " along the one axis that the images have"
     exponents = f"as frequency to the power {decimal(original.value)} {interval(original.low, original.high)}"
-    once_permuted = f"; permuted, the exponent is {decimal(permuted.value)} {interval(permuted.low, permuted.high)}" if not np.isnan(permuted.value) else ""
+    once_permuted = (
+        f"; permuted, the exponent is {decimal(permuted.value)} {interval(permuted.low, permuted.high)}"
+        if not np.isnan(permuted.value)
+        else ""
+    )
     if np.isnan(original.value):
         sentence = "The images have too few frequencies for a slope of their power."
     elif original.high < 0:
@@ -66,7 +77,9 @@ def spectrum(original: Slope, permuted: Slope, coarse: float, size: tuple[int, i
 def _locality(verdict: str, at: dict[str, float], known: list[str], difference: str) -> str:
     if not known:
         return "There are no neighbouring pixels that vary, so that locality cannot be measured."
-    original, permuted = (joined([f"{decimal(at[f'correlation_{way}{suffix}'])} {way}" for way in known]) for suffix in SUFFIXES.values())
+    original, permuted = (
+        joined([f"{decimal(at[f'correlation_{way}{suffix}'])} {way}" for way in known]) for suffix in SUFFIXES.values()
+    )
     lead = f"Neighbouring pixels correlate by {original}, and by {permuted} once permuted"
     if len(known) < len(DIRECTIONS):
         lead += " (there is no other direction)"

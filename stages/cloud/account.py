@@ -1,0 +1,186 @@
+"""Who calls AWS, and from where: clients, and what is checked before anything is sent."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from stages.cloud.settings import SageMaker
+from stages.shared.stage_command import StageError
+
+ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
+RETRIES = 8  # of a request that is throttled or not answered, with growing pauses
+THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
+
+
+class Unavailable(StageError):
+    """AWS does not answer now, and may answer later."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was found to be there: the number of the account, its region, our bucket in it and the role that jobs run under ("" if none was asked for)."""
+
+    number: str
+    region: str
+    bucket: str
+    role: str
+
+
+def preflight(settings: SageMaker, with_role: bool = True) -> Account:
+    """Check credentials, region, bucket and role, and print where work will be sent. Changes nothing.
+
+    with_role: whether what follows makes something that runs; to look and to remove needs none.
+    Raises StageError that says what is missing, which variable sets it, and an example.
+    """
+    _boto3()
+    bucket = _need(
+        settings.bucket, "bucket", "SAGEMAKER_BUCKET", "the S3 bucket for data, code and results", "my-bucket"
+    )
+    role, owner = _role(settings) if with_role else ("", None)
+    with errors_said():
+        number = client("sts").get_caller_identity()["Account"]
+        if owner not in (None, number):
+            raise StageError(
+                f"the role {role} belongs to account {owner}, but the credentials are of account {number}; set SAGEMAKER_ROLE or AWS_PROFILE"
+            )
+        _check_bucket(bucket)
+    print(f"AWS account {number}, region {region()}, bucket {bucket}", flush=True)
+    return Account(number, region(), bucket, role)
+
+
+def region() -> str:
+    """AWS_REGION, AWS_DEFAULT_REGION or the profile's. Raises StageError if none is set."""
+    found = os.environ.get("AWS_REGION") or session().region_name
+    if not found:
+        raise StageError("no AWS region is set; set AWS_REGION, for example AWS_REGION=eu-central-1")
+    return str(found)
+
+
+@cache
+def client(service: str) -> Any:
+    """boto3's client of a service, which waits throttling out for a while. AWS_ENDPOINT_URL leads it elsewhere."""
+    from botocore.config import Config
+
+    retries = 1 if service == "sts" else RETRIES  # the first that is asked: a region that does not exist is said soon
+    with errors_said():
+        return session().client(
+            service,
+            region_name=region(),
+            config=Config(retries={"mode": "adaptive", "max_attempts": retries}, connect_timeout=10),
+        )
+
+
+@cache
+def session() -> Any:
+    """boto3's; it finds the credentials."""
+    with errors_said():
+        return _boto3().Session()
+
+
+def _boto3() -> Any:
+    try:
+        import boto3
+    except ModuleNotFoundError:
+        raise StageError(
+            "SageMaker needs packages that are not installed: `make sagemaker` installs them (local training does without)"
+        ) from None
+    return boto3
+
+
+@contextmanager
+def errors_said() -> Iterator[None]:
+    """Turn what AWS or its library refuses into a StageError that says what to set."""
+    from botocore import exceptions as boto
+
+    try:
+        yield
+    except boto.ProfileNotFound as error:
+        raise StageError(f"{error}; set AWS_PROFILE to one of those that `aws configure list-profiles` shows") from None
+    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
+        raise StageError(
+            f"AWS credentials: {error}; set AWS_PROFILE, for example AWS_PROFILE=default, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from None
+    except (boto.SSOError, boto.TokenRetrievalError) as error:
+        raise StageError(f"AWS credentials: {error}; sign in again with `aws sso login`") from None
+    except (
+        boto.EndpointConnectionError,
+        boto.ConnectTimeoutError,
+        boto.ProxyConnectionError,
+        boto.ReadTimeoutError,
+        boto.ConnectionClosedError,
+    ) as error:
+        raise Unavailable(
+            f"AWS cannot be reached: {error}; is the region right (AWS_REGION={region()}), and the network up?"
+        ) from None
+    except boto.ClientError as error:
+        raise (Unavailable if error_code(error) in THROTTLED else StageError)(_said(error)) from None
+
+
+def error_code(error: Exception) -> str:
+    """The code of a botocore ClientError; "" for another error."""
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _said(error: Any) -> str:
+    code, text = error_code(error), error.response["Error"].get("Message", "")
+    if code in (
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "SignatureDoesNotMatch",
+        "RequestExpired",
+    ):
+        return f"AWS refuses the credentials ({code}: {text}); sign in again with `aws sso login`, or set AWS_PROFILE to a profile that is valid"
+    if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
+        return f"AWS does not allow {error.operation_name}: {text}; docs/sagemaker.md lists the rights that are needed"
+    return f"AWS refuses {error.operation_name} ({code}): {text}"
+
+
+def _role(settings: SageMaker) -> tuple[str, str]:
+    """The role, and the number of the account that it belongs to."""
+    role = _need(
+        settings.role,
+        "role",
+        "SAGEMAKER_ROLE",
+        "the IAM role that jobs run under",
+        "arn:aws:iam::123456789012:role/SageMakerTraining",
+    )
+    owner = ROLE.fullmatch(role)
+    if owner is None:
+        raise StageError(
+            f"the role is {role!r}; SAGEMAKER_ROLE must be its ARN, such as arn:aws:iam::123456789012:role/SageMakerTraining"
+        )
+    return role, owner[1]
+
+
+def _need(value: str | None, key: str, variable: str, what: str, example: str) -> str:
+    if not value:
+        raise StageError(
+            f"{what} is not set; set {variable} (or sagemaker.{key} in compute.yaml), for example {variable}={example}"
+        )
+    return value
+
+
+def _check_bucket(bucket: str) -> None:
+    from botocore.exceptions import ClientError, ParamValidationError
+
+    where = "set SAGEMAKER_BUCKET (or sagemaker.bucket in compute.yaml)"
+    try:
+        client("s3").head_bucket(Bucket=bucket)
+    except ParamValidationError:
+        raise StageError(f"{bucket!r} is no name of a bucket (its name alone, without s3://); {where}") from None
+    except ClientError as error:
+        reasons = {
+            "404": f"does not exist; `aws s3 mb s3://{bucket} --region {region()}` makes it, or {where}",
+            "403": f"is not yours, or you have no right to it; {where}",
+            "301": f"is in another region than {region()}; {where}, or AWS_REGION",
+            "400": f"cannot be asked about: the region ({region()}) or the credentials are wrong; {where}, AWS_REGION or AWS_PROFILE",
+        }
+        if (code := error_code(error)) not in reasons:
+            raise
+        raise StageError(f"the bucket {bucket!r} {reasons[code]}") from None

@@ -1,0 +1,105 @@
+"""The layers that torch lacks, or has slower: pixels to normalised floats, a convolution without shared weights, blurred pooling, global average."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+
+from stages.shared.params import pair
+
+
+class Normalise(nn.Module):
+    """Pixels in [0, 255] to zero mean and unit variance, by constants of the train split that travel with the weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(std).view(-1, 1, 1))
+
+    def forward(self, pixels: Num[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel height width"]:
+        return (pixels.float() - self.mean) / self.std
+
+
+class LocallyConnected2d(nn.Module):
+    """A convolution whose filter differs at every output position: locality without weight sharing.
+
+    in_size: (height, width) of the input, already padded. Parameters: positions × (in · kernel area + 1) × out.
+    Multiply-accumulates are those of the convolution of the same shape. Source: LeCun 1989; Bartunov et al. 2018.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: tuple[int, int],
+        in_size: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1),
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
+        self.out_size = tuple(
+            (size - d * (k - 1) - 1) // s + 1
+            for size, k, s, d in zip(in_size, kernel_size, stride, dilation, strict=True)
+        )
+        positions = self.out_size[0] * self.out_size[1]
+        self.fan_in = kernel_size[0] * kernel_size[1] * in_channels
+        self.weight = nn.Parameter(torch.empty(positions, self.fan_in, out_channels))
+        self.bias = nn.Parameter(torch.empty(positions, 1, out_channels))
+
+    def forward(
+        self, maps: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch filter new_height new_width"]:
+        pixels = maps.permute(2, 3, 0, 1).contiguous()  # height, width, batch, channel
+        patches = torch.stack(
+            [self._at_offset(pixels, dy, dx) for dy in range(self.kernel_size[0]) for dx in range(self.kernel_size[1])],
+            3,
+        )
+        patches = patches.flatten(0, 1).flatten(2)  # position, batch, offset · channel
+        outputs = torch.baddbmm(self.bias, patches, self.weight)  # position, batch, filter
+        # Without this copy the layers that follow, which expect channels last, take twice as long.
+        return outputs.unflatten(0, self.out_size).permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+
+    def _at_offset(self, pixels: Tensor, dy: int, dx: int) -> Tensor:
+        """The pixel at offset (dy, dx) of the window of each output position."""
+        top, left = dy * self.dilation[0], dx * self.dilation[1]
+        rows = slice(top, top + (self.out_size[0] - 1) * self.stride[0] + 1, self.stride[0])
+        columns = slice(left, left + (self.out_size[1] - 1) * self.stride[1] + 1, self.stride[1])
+        return pixels[rows, columns]
+
+
+class BlurPool2d(nn.Module):
+    """Max pooling that blurs with [1, 2, 1] before it subsamples, so that a shift aliases less.
+
+    Gives the map size of max pooling: floor(size / pool_size). Source: Zhang 2019, arXiv:1904.11486.
+    """
+
+    filter: Tensor
+
+    def __init__(self, channels: int, pool_size: int | tuple[int, int]) -> None:
+        super().__init__()
+        self.pool_size = pair(pool_size)
+        taps = [torch.tensor([1.0, 2.0, 1.0]) / 4 if p > 1 else torch.ones(1) for p in self.pool_size]
+        self.register_buffer("filter", torch.outer(*taps).expand(channels, 1, -1, -1).contiguous(), persistent=False)
+
+    def forward(
+        self, maps: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel new_height new_width"]:
+        (ph, pw), (height, width) = self.pool_size, maps.shape[2:]
+        maps = maps[:, :, : height // ph * ph, : width // pw * pw]
+        maps = F.max_pool2d(F.pad(maps, (0, pw - 1, 0, ph - 1), mode="replicate"), self.pool_size, stride=1)
+        border = (int(pw > 1),) * 2 + (int(ph > 1),) * 2
+        return F.conv2d(F.pad(maps, border, mode="replicate"), self.filter, stride=self.pool_size, groups=maps.shape[1])
+
+
+class GlobalAverage(nn.Module):
+    """The mean of every map over its positions.
+
+    torch's own pooling hands the gradient back with channels first, and the layers below, which have channels last, take twice as long with it.
+    """
+
+    def forward(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel"]:
+        return maps.permute(0, 2, 3, 1).flatten(1, 2).mean(1)

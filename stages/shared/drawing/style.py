@@ -1,0 +1,115 @@
+"""One look for every figure: fonts, sizes, the palette, and a way to save that repeats byte for byte."""
+
+from pathlib import Path
+from typing import IO
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from cycler import cycler
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+# Okabe and Ito 2008: told apart with every common colour blindness.
+BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#B8A800",
+)
+# Four more that stand apart from those, of Tol's "muted" and a brown; what they name also bears a label.
+INDIGO, WINE, TEAL, BROWN = "#332288", "#882255", "#44AA99", "#7F5539"
+GREY, PALE, INK = "#7A7A7A", "#A4A4A4", "#222222"
+PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, INDIGO, WINE, TEAL, BROWN)
+DIRECTION_COLOURS = {"above": GREEN, "below": VERMILION, "not distinguishable from": GREY}
+OUTCOME_COLOURS = {
+    "supported": GREEN,
+    "contradicted": VERMILION,
+    "undecided": GREY,
+    "not stated": PALE,
+    "not run": PALE,
+}
+
+WIDTH = 6.3  # inches: the text's width on the printed page
+TALLEST = 8.4  # inches: the printed page's height, less a caption
+FONT = 8  # points
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the report. Call it before any figure is made."""
+    plt.rcdefaults()
+    plt.rcParams.update(
+        {
+            "figure.figsize": (WIDTH, 3.2),
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "font.family": "DejaVu Sans",  # matplotlib ships it
+            "font.size": FONT,
+            "axes.titlesize": 9,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.edgecolor": INK,
+            "axes.linewidth": 0.6,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": cycler(color=PALETTE),
+            "axes.grid": False,
+            "grid.color": "#E4E4E4",
+            "grid.linewidth": 0.6,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "legend.frameon": False,
+            "lines.linewidth": 1.4,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "figures",
+        }
+    )
+
+
+def plain(text: str, longest: int = 60) -> str:
+    """Text of a user as it stands (matplotlib would read what is between two $ as mathematics); the middle of a longer one is left out."""
+    head = longest // 2
+    shown = text if len(text) <= longest else f"{text[:head].rstrip()}…{text[head - longest + 1 :].lstrip()}"
+    return shown.replace("$", r"\$")
+
+
+def shades(colour: str, number: int) -> list[str]:
+    """`number` tones of one colour from dark to light, told apart in print and by the colour-blind."""
+    if number == 1:
+        return [colour]
+    rgb = to_rgb(colour)
+    tones = []
+    for place in range(number):
+        towards = -0.3 + 0.7 * place / (number - 1)  # below zero: black; above: white
+        target, share = (0.0, -towards) if towards < 0 else (1.0, towards)
+        red, green, blue = ((1 - share) * part + share * target for part in rgb)
+        tones.append(to_hex((red, green, blue)))
+    return tones
+
+
+def readable(colour: str) -> str:
+    """The colour, darkened where small text in it would have less contrast with white than 4.5 to 1. Source: WCAG 2.1, 1.4.3."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    darker = [part * min(1.0, 0.18 / luminance) if luminance > 0 else part for part in linear]
+    red, green, blue = (12.92 * part if part <= 0.0031308 else 1.055 * part ** (1 / 2.4) - 0.055 for part in darker)
+    return to_hex((red, green, blue))
+
+
+def note(text: str, path: Path) -> None:
+    """A figure that says why there is nothing to draw, so that what includes it still finds it."""
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.7))
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, plain(text, 100), ha="center", va="center", color=GREY, transform=axes.transAxes)
+    save(figure, path)
+
+
+def save(figure: Figure, path: Path | IO[bytes]) -> None:
+    """Write an SVG whose bytes depend on the drawing alone, and close the figure."""
+    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)

@@ -1,0 +1,56 @@
+"""Pipe tables that pandoc and Quarto turn into HTML and typst alike."""
+
+import re
+
+import pandas as pd
+
+WIDTH = 88  # characters of a row, with two beside each column: what fits the printed page in a table's small type
+FIRST = 36  # of them in the first column
+MARKERS = re.compile(r"^([+/-]|=+|[0-9]+\.)\s+")  # with a space after it typst reads a list or a heading
+
+
+def pipe_tables(frame: pd.DataFrame, identifier: str, caption: str, width: int = WIDTH, first: int = FIRST) -> str:
+    """The frame's strings as one pipe table with its caption, or as several that each repeat the first column.
+
+    first: characters of the first column in a line; what is longer wraps.
+    The first table has the id `identifier`, those that continue it `identifier--2` and so on.
+    """
+    parts = []
+    for number, columns in enumerate(_groups(frame, width, first), 1):
+        suffix, note = ("", "") if number == 1 else (f"--{number}", " (continued)")
+        parts.append(f"{_body(frame[columns])}\n\n: {caption}{note} {{#{identifier}{suffix}}}\n")
+    return "\n".join(parts)
+
+
+def escape(text: str) -> str:
+    """Text that markdown shows as it stands."""
+    return re.sub(r"([\\`*_\[\]{}<>$@#|~^&\"']|-(?=-)|\.(?=\.))", r"\\\1", " ".join(text.split()))
+
+
+def cell(text: str) -> str:
+    """As `escape`; and what begins with "+ ", "1. " or the like has a no-break space there."""
+    return MARKERS.sub("\\1\u00a0", escape(text))
+
+
+def _groups(frame: pd.DataFrame, width: int, longest: int) -> list[list[str]]:
+    """Column names of each table: as many as fit beside the first column, and never fewer than one."""
+    first, *others = frame.columns
+    groups: list[list[str]] = [[first]]
+    for name in others:
+        if len(groups[-1]) > 1 and _width(frame[[*groups[-1], name]], longest) > width:
+            groups.append([first])
+        groups[-1].append(name)
+    return groups
+
+
+def _width(frame: pd.DataFrame, longest: int) -> int:
+    """Characters of a row as it is read, with two beside each column; what is longer in the first column wraps."""
+    first, *others = (
+        max(len(re.sub(r"\\(.)", r"\1", text)) for text in (name, *frame[name])) for name in frame.columns
+    )
+    return min(first, longest) + sum(others) + 2 * len(frame.columns)
+
+
+def _body(frame: pd.DataFrame) -> str:
+    align = ["left", *["right"] * (len(frame.columns) - 1)]
+    return str(frame.to_markdown(index=False, disable_numparse=True, colalign=align))

@@ -1,0 +1,74 @@
+"""Better, worse, equivalent or inconclusive: what a comparison supports against a smallest effect of interest.
+
+Two questions are asked: is it shown that the arms differ, and is it shown that they differ by less than matters?
+
+    differ   p, adjusted by Holm within the family, is ≤ alpha, and the total interval leaves zero out.
+             The first guards against lucky seeds without assuming a distribution and counts the family, but speaks of
+             these test images alone; the second asks that it should hold for other images too. Both are needed.
+    small    the p of the two one-sided tests, with the total standard error, is ≤ alpha.
+
+    stated?   differ   small   verdict        because
+    no        –        –       not stated     fewer than min_seeds seeds, or a number is unknown
+    yes       any      yes     equivalent     different or not, it is by less than matters
+    yes       yes      no      better, worse  it differs, and may well matter; the side is the difference's sign
+    yes       no       no      inconclusive   neither is shown
+
+Different from zero yet inside ± the smallest effect is equivalent: the verdict answers whether a choice matters, and
+with enough seeds and images every two architectures differ. The reason keeps what the verdict leaves out.
+Better does not claim that the effect is at least the smallest effect, only that zero is excluded and that negligible
+is not shown; where the whole interval lies beyond the smallest effect, the reason says so.
+Better is higher: for a measure that should be low (a loss), pass the difference with its sign turned.
+Source: Lakens, Scheel & Isager, Advances in Methods and Practices in Psychological Science 1 (2018), fig. 1.
+"""
+
+import math
+from dataclasses import dataclass
+
+BETTER, WORSE, EQUIVALENT, INCONCLUSIVE, NOT_STATED = "better", "worse", "equivalent", "inconclusive", "not stated"
+
+BEYOND = "different, and by more than the smallest effect of interest"
+OPEN_SIZE = "different, perhaps by less than the smallest effect of interest"
+NEGLIGIBLE = "different from zero, but by less than the smallest effect of interest"
+ALIKE = "any difference is smaller than the smallest effect of interest"
+THESE_IMAGES = "different on these test images, but other images could reverse it"
+FEW_SEEDS = "the interval leaves zero out, but the sign-flip test within the family does not confirm it"
+UNDECIDED = "neither a difference nor its absence is shown"
+UNKNOWN = "a number that the verdict needs is unknown"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """name: one of the five above; reason: one of the phrases above, or how many seeds are missing."""
+
+    name: str
+    reason: str
+
+
+def verdict(
+    low: float,
+    high: float,
+    p: float,
+    equivalence_p: float,
+    n_seeds: int,
+    *,
+    smallest_effect: float,
+    alpha: float,
+    min_seeds: int,
+) -> Verdict:
+    """The cell of the table above.
+
+    low, high: the total interval of the difference, around its mean. p: of the sign-flip test, adjusted within the family.
+    equivalence_p: of the two one-sided tests, adjusted or not. smallest_effect: in the unit of low and high.
+    """
+    if n_seeds < min_seeds:
+        return Verdict(NOT_STATED, f"{n_seeds} of the {min_seeds} seeds that a verdict needs")
+    if any(math.isnan(number) for number in (low, high, p, equivalence_p)):
+        return Verdict(NOT_STATED, UNKNOWN)
+    significant, excludes_zero = p <= alpha, low > 0 or high < 0
+    differs = significant and excludes_zero
+    if equivalence_p <= alpha:
+        return Verdict(EQUIVALENT, NEGLIGIBLE if differs else ALIKE)
+    if differs:
+        beyond = low > smallest_effect or high < -smallest_effect
+        return Verdict(BETTER if low > 0 else WORSE, BEYOND if beyond else OPEN_SIZE)
+    return Verdict(INCONCLUSIVE, THESE_IMAGES if significant else FEW_SEEDS if excludes_zero else UNDECIDED)

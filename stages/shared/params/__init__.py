@@ -1,0 +1,81 @@
+"""params.yaml as frozen, strictly checked objects, and its only reader.
+
+`load()` refuses a mistake anywhere in the file in one message, before any stage runs.
+"""
+
+from stages.shared.params.blocks import (
+    Architecture,
+    Block,
+    Data,
+    Eda,
+    Fraction,
+    Inference,
+    Machine,
+    Natural,
+    OwnSize,
+    Params,
+    Positive,
+    Probe,
+    Protocol,
+    Published,
+    Quantity,
+    Recipe,
+    Run,
+    Sample,
+    Size,
+    Variant,
+)
+from stages.shared.params.hypotheses import Contrast, Hypothesis, load_hypotheses
+from stages.shared.params.load import load
+from stages.shared.params.messages import ParamsError
+from stages.shared.params.plan import ProbePlan, TrainPlan, probe_plan, train_plan
+from stages.shared.params.sizes import (
+    DATASETS,
+    canvas,
+    image_shape,
+    map_sizes,
+    pair,
+    patch_side,
+    patches_fit,
+    raw_shape,
+)
+
+__all__ = [
+    "DATASETS",
+    "Architecture",
+    "Block",
+    "Contrast",
+    "Data",
+    "Eda",
+    "Fraction",
+    "Hypothesis",
+    "Inference",
+    "Machine",
+    "Natural",
+    "OwnSize",
+    "Params",
+    "ParamsError",
+    "Positive",
+    "Probe",
+    "ProbePlan",
+    "Protocol",
+    "Published",
+    "Quantity",
+    "Recipe",
+    "Run",
+    "Sample",
+    "Size",
+    "TrainPlan",
+    "Variant",
+    "canvas",
+    "image_shape",
+    "load",
+    "load_hypotheses",
+    "map_sizes",
+    "pair",
+    "patch_side",
+    "patches_fit",
+    "probe_plan",
+    "raw_shape",
+    "train_plan",
+]

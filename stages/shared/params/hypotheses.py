@@ -1,0 +1,78 @@
+"""hypotheses.yaml as frozen, strictly checked objects: what is expected, declared before the runs."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, RootModel, ValidationError, model_validator
+
+from stages.shared import paths
+from stages.shared.params.blocks import Block, Name, Params, Text
+from stages.shared.params.messages import ParamsError, guess, message, mistake, sentence
+from stages.shared.params.yaml import read_yaml
+
+Metric = Literal["accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last"]
+
+
+class Contrast(Block):
+    """variant − reference; with `minus`, the difference of two such differences."""
+
+    variant: str
+    reference: str
+    minus: "Contrast | None" = None
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Every variant that the contrast needs."""
+        return (self.variant, self.reference, *(self.minus.variants if self.minus else ()))
+
+    @model_validator(mode="after")
+    def _compares_two(self) -> Self:
+        if self.variant == self.reference:
+            raise mistake(f"variant and reference are both {self.variant!r}; a contrast needs two")
+        if self.minus is not None and self.minus.minus is not None:
+            raise mistake("minus: stands once; a difference of differences has two")
+        return self
+
+
+class Hypothesis(Block):
+    """direction: what is expected of the contrast; alike: smaller than smallest_effect, which is in the metric's own unit."""
+
+    statement: Text
+    family: Name
+    contrast: Contrast
+    metric: Metric
+    direction: Literal["above", "below", "alike"]
+    smallest_effect: Annotated[float, Field(gt=0, lt=1)]
+    source: str
+
+
+class _File(RootModel[dict[Name, Hypothesis]]):
+    model_config = {"strict": True, "frozen": True}
+
+
+def load_hypotheses(settings: Params, path: Path = paths.HYPOTHESES) -> dict[str, Hypothesis]:
+    """Every declared hypothesis by its key. Raises ParamsError with one message that lists every mistake."""
+    raw = read_yaml(path)
+    try:
+        found = _File.model_validate(raw).root
+    except ValidationError as error:
+        raise ParamsError(message(path, [sentence(detail, _fields_at) for detail in error.errors()])) from None
+    unknown = [
+        f"{key}.contrast: variant {name!r} is not in params.yaml{guess(name, settings.variants)}"
+        for key, hypothesis in found.items()
+        for name in hypothesis.contrast.variants
+        if name not in settings.variants
+    ]
+    unknown += [
+        f"{key}.family: {hypothesis.family!r} is not one of {', '.join(settings.families)}{guess(hypothesis.family, settings.families)}"
+        for key, hypothesis in found.items()
+        if hypothesis.family not in settings.families
+    ]
+    if unknown:
+        raise ParamsError(message(path, unknown))
+    return found
+
+
+def _fields_at(location: list[str]) -> list[str]:
+    block: Any = Contrast if {"contrast", "minus"} & set(location) else Hypothesis
+    return list(block.model_fields)

@@ -1,0 +1,111 @@
+"""Where every file of the pipeline is, and how a file or folder is put there whole."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(os.environ.get("PIPELINE_ROOT", Path(__file__).parents[2]))
+
+PARAMS = ROOT / "params.yaml"
+HYPOTHESES = ROOT / "hypotheses.yaml"
+REPORT_SOURCES = ROOT / "report"
+LOCK = ROOT / "requirements.lock"
+DVC_LOCK = ROOT / "dvc.lock"
+DVC_RWLOCK = ROOT / ".dvc" / "tmp" / "rwlock"
+DVC_LOCK_COPY = ROOT / ".dvc" / "tmp" / "dvc.lock"  # as it was before the last run
+COMPUTE = ROOT / "compute.yaml"
+
+DATA = ROOT / "data"
+USER = DATA / "user"
+PLAN = DATA / "plan"
+CHECKED = DATA / "checked.json"
+DOWNLOADS = DATA / "downloads"
+RAW = DATA / "raw"
+PREPARED = DATA / "prepared"
+EDA = DATA / "eda"
+RUNS = DATA / "runs"
+PROBES = DATA / "probes"
+RESULTS = DATA / "results"
+FIGURES = DATA / "figures"
+REPORT = DATA / "report"
+COMPARISON = DATA / "compare" / "index.html"
+MODEL = DATA / "model"  # what is deployed; no stage of the pipeline
+TIMINGS = DATA / "timings"
+PARTIAL = DATA / "partial"
+FINISHED_SEEDS = PARTIAL / "seeds"  # trained, of variants that DVC does not have yet
+PROBED_SEEDS = PARTIAL / "probes"
+
+CPU_INFO = Path("/proc/cpuinfo")  # of Linux
+CONTAINER = Path(os.environ.get("ML_ROOT", "/opt/ml"))  # in a training job of SageMaker
+
+
+def plan(stage: str, variant: str) -> Path:
+    """What that stage of the variant is to do."""
+    return PLAN / stage / f"{variant}.json"
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that replaces `path` when the block ends, and vanishes when it fails."""
+    PARTIAL.mkdir(parents=True, exist_ok=True)
+    partial = PARTIAL / "-".join(path.relative_to(DATA).parts)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if path.exists():
+        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(partial, path)
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """Yield an empty folder that vanishes when the block ends; what a killed process left there goes when the next begins."""
+    folder = PARTIAL / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that takes its place when the block ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write with sorted keys and a last newline, so that equal content gives equal bytes."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows that have just these columns, floats with six decimals: as pandas would, which takes as long to import as some nets take to train."""
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in row.items()} for row in rows
+        )
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())

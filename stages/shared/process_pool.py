@@ -1,0 +1,130 @@
+"""Spread independent tasks over the cores: one process each, with progress."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.queues import SimpleQueue
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from stages.shared.stage_command import StageError, die_with_parent
+
+Item = TypeVar("Item")
+Report = Callable[[str], None]
+
+POLL_SECONDS = 0.2
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+LARGEST_BLOCK = 2**31 - 1  # bytes
+LOG_SECONDS = 30  # between two lines of a log
+BAR = "{desc} |{bar:8}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
+LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {remaining} left{postfix}"
+
+
+def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports: int, title: str, unit: str) -> None:
+    """Call task(item, report) for every item, as many at once as there are cores.
+
+    Tasks call report(text), `reports` times all together; every call moves the bar by one `unit`. A log gets a line now and
+    then in place of the bar. Which process does what never touches a result: tasks share nothing. The first error of a task
+    stops the others and is raised.
+    Raises StageError if a process is killed.
+    """
+    # A forked worker has torch imported already; macOS does not survive a fork of it.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    queue: SimpleQueue[str] = context.SimpleQueue()
+    workers = min(len(items), cores())
+    with (
+        ProcessPoolExecutor(workers, context, initializer=_share, initargs=(queue, os.getpid())) as pool,
+        tqdm(total=reports, desc=title, unit=unit, **_display()) as bar,
+    ):
+        pending = {pool.submit(_call, task, item) for item in items}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=POLL_SECONDS)
+                _show(queue, bar)
+                for future in done:
+                    future.result()
+        except BrokenProcessPool:
+            raise StageError(
+                f"{title}: a worker process was killed (out of memory?); what was finished is kept. "
+                "Run `dvc repro` again; MAX_WORKERS=1 in the environment runs one at a time and needs the least memory"
+            ) from None
+        except BaseException:
+            for (
+                worker
+            ) in multiprocessing.active_children():  # what is queued for one cannot be cancelled, and would be begun
+                worker.terminate()
+            raise
+
+
+def cores() -> int:
+    """Cores that this process may use; MAX_WORKERS in the environment lowers it."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("MAX_WORKERS", str(allowed))
+    if not limit.isdigit() or int(limit) < 1:
+        raise StageError(
+            f"MAX_WORKERS is {limit!r}; it must be a whole number from 1 up: the most processes that work at once"
+        )
+    return min(allowed, int(limit))
+
+
+def keep_freed_memory() -> None:
+    """Let this process reuse what it frees, where the C library is glibc.
+
+    As it is, glibc hands a large block back to the system when it is freed, and the system fills it with zeros, page by page,
+    when it is asked for again: once a layer in every step, a fifth of the time of a training step.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST_BLOCK)
+
+
+_queue: "SimpleQueue[str]"
+
+
+def _share(queue: "SimpleQueue[str]", parent: int) -> None:
+    global _queue
+    die_with_parent()
+    if os.getppid() != parent:  # it ended before it could be followed, and would be waited for without end
+        os._exit(1)
+    keep_freed_memory()
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a worker ends at once; the stage speaks for it
+        signal.signal(ending, signal.SIG_DFL)
+    _queue = queue
+
+
+def _call(task: Callable[[Item, Report], None], item: Item) -> None:
+    task(item, lambda text: _queue.put(text))
+
+
+class _Log:
+    """Standard error, where each state of the bar is a line of its own."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            print(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def _display() -> dict[str, Any]:
+    """tqdm's options. The time left is by the mean rate: tasks that end together would make a rate of late jump."""
+    if sys.stderr.isatty():
+        return {"bar_format": BAR, "dynamic_ncols": True, "smoothing": 0}
+    every = {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
+    return {"bar_format": LINE, "file": _Log(), "smoothing": 0, **every}
+
+
+def _show(queue: "SimpleQueue[str]", bar: "tqdm[None]") -> None:
+    while not queue.empty():
+        bar.set_postfix_str(queue.get(), refresh=False)
+        bar.update()

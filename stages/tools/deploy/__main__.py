@@ -1,0 +1,111 @@
+"""Package the best model, serve it here, or make and remove its endpoint on SageMaker: `python -m stages.tools.deploy package`."""
+
+import argparse
+from pathlib import Path
+
+from stages.cloud import settings
+from stages.shared import paths, stage_command
+from stages.tools.deploy import endpoint, inventory
+from stages.tools.deploy.choose import choose
+from stages.tools.deploy.handler import model_fn
+from stages.tools.deploy.hosting import MEMORY_MB, Hosting
+from stages.tools.deploy.package import ARCHIVE, EXAMPLE, package, unpacked
+from stages.tools.deploy.server import serve
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    COMMANDS[arguments.command](arguments)
+
+
+def _package(arguments: argparse.Namespace) -> None:
+    stage_command.need(paths.PREPARED, "prepare")
+    choice = choose(paths.PLAN / "train", paths.RUNS, arguments.variant, arguments.seed)
+    with paths.whole_folder(paths.MODEL) as out:
+        sha256 = package(choice, paths.PREPARED, paths.RUNS, out)
+    print(f"package: {choice}")
+    print(
+        f"package: {(paths.MODEL / ARCHIVE).relative_to(paths.ROOT)}, sha256 {sha256}; to try it with: {EXAMPLE} beside it"
+    )
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    with unpacked(arguments.package) as folder:
+        classifier = model_fn(folder)
+    print(f"serve: {classifier.about}")
+    serve(classifier, arguments.host, arguments.port)
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    hosting = Hosting(arguments.instance, arguments.memory)
+    endpoint.create(
+        arguments.package, hosting, arguments.image, settings.load().sagemaker, arguments.minutes, arguments.dry_run
+    )
+
+
+def _list(_: argparse.Namespace) -> None:
+    inventory.print_all(settings.load().sagemaker)
+
+
+def _delete(arguments: argparse.Namespace) -> None:
+    inventory.delete(arguments.names, arguments.all, settings.load().sagemaker, arguments.minutes)
+
+
+COMMANDS = {"package": _package, "serve": _serve, "create": _create, "list": _list, "delete": _delete}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stages.tools.deploy", description=f"{__doc__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+
+    making = commands.add_parser(
+        "package", help="write data/model/model.tar.gz: the best model on the validation images"
+    )
+    making.add_argument("--variant", help="another one than the best")
+    making.add_argument("--seed", type=int, help="another one than the variant's best")
+
+    serving = commands.add_parser("serve", help="answer GET /ping and POST /invocations on this machine")
+    serving.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
+    serving.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
+
+    creating = commands.add_parser("create", help="make an endpoint on SageMaker, and try it")
+    creating.add_argument(
+        "--instance", metavar="TYPE", help="an instance that always runs, such as ml.m5.large (default: serverless)"
+    )
+    creating.add_argument(
+        "--memory", type=int, choices=MEMORY_MB, default=3072, help="MB, where it is serverless (default: %(default)s)"
+    )
+    creating.add_argument("--image", help="another container image than AWS's for Ray Serve")
+    creating.add_argument(
+        "--dry-run", action="store_true", help="say what would be made and what it costs, and make nothing"
+    )
+
+    commands.add_parser("list", help="say what the project has on SageMaker to answer requests, and what it costs")
+
+    deleting = commands.add_parser("delete", help="remove endpoints, with all that was made for them")
+    which = deleting.add_mutually_exclusive_group(required=True)
+    which.add_argument("names", nargs="*", default=[], metavar="NAME", help="as `list` shows them")
+    which.add_argument("--all", action="store_true", help="everything that `list` shows")
+
+    for command in (serving, creating):
+        command.add_argument(
+            "--package",
+            type=Path,
+            default=paths.MODEL / ARCHIVE,
+            help="a model.tar.gz of `package` (default: data/model/model.tar.gz)",
+        )
+    for command in (creating, deleting):
+        command.add_argument(
+            "--minutes", type=float, default=30, help="the longest wait for an endpoint (default: %(default)s)"
+        )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    stage_command.run(main)

@@ -1,0 +1,169 @@
+"""An endpoint on SageMaker, from the package to a first answer.
+
+Through boto3 alone: the SDK's EndpointConfig.create cannot make a serverless one (it sends MemorySizeInMb).
+"""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stages.cloud.account import Account, client, error_code, errors_said, preflight
+from stages.cloud.names import resource_name
+from stages.cloud.settings import SageMaker
+from stages.cloud.storage import exists
+from stages.shared.stage_command import StageError
+from stages.tools.deploy import handler
+from stages.tools.deploy.hosting import IMAGE, Hosting
+from stages.tools.deploy.package import ARCHIVE, EXAMPLE, digest, unpacked
+
+UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+
+
+def create(
+    archive: Path, hosting: Hosting, image: str | None, settings: SageMaker, minutes: float, dry_run: bool
+) -> None:
+    """Make the model, its endpoint config and the endpoint, wait at most `minutes` for it, and have it classify the example.
+
+    What is there already, of the same package on the same hosting, is taken. Prints what stays and what it costs.
+    Raises StageError that names what is left and how to remove it.
+    """
+    with unpacked(archive) as folder:
+        classifier = handler.model_fn(folder)
+        example = (folder / EXAMPLE).read_bytes()
+    sha256 = digest(archive)
+    account = preflight(settings)
+    image = image or IMAGE.format(region=account.region)
+    name = resource_name(
+        classifier.about["variant"], hashlib.sha256(f"{sha256} {image} {account.role} {hosting}".encode()).hexdigest()
+    )
+    print(
+        f"endpoint {name}\n  model     {classifier.about}\n  image     {image}\n  hosting   {hosting}\n  price     {hosting.price}",
+        flush=True,
+    )
+    if dry_run:
+        print("nothing was made (--dry-run)")
+        return
+    left: list[str] = []
+    try:
+        with errors_said():
+            _make(name, archive, hosting, image, account, settings, left)
+            wait(name, settings.poll_seconds, minutes)
+            _try(name, classifier, example)
+    except StageError as error:
+        raise StageError(f"{error}\n{_what_is_left(name, left, hosting)}") from None
+    except KeyboardInterrupt:
+        raise StageError(f"interrupted\n{_what_is_left(name, left, hosting)}") from None
+    print(f"The endpoint stays until you delete it, at {hosting.price}:\n  python -m stages.tools.deploy delete {name}")
+
+
+def wait(name: str, poll_seconds: float, minutes: float) -> None:
+    """Until the endpoint answers. Raises StageError if it fails, vanishes or takes longer than `minutes`."""
+    end = time.monotonic() + 60 * minutes
+    shown = None
+    while True:
+        found = ask(client("sagemaker").describe_endpoint, EndpointName=name)
+        status = found["EndpointStatus"] if found else "gone"
+        if status != shown:
+            print(f"endpoint {name}: {status}", flush=True)
+            shown = status
+        if status == "InService":
+            return
+        if status not in UNDER_WAY:
+            reason = (found or {}).get("FailureReason", "no reason is given")
+            raise StageError(f"the endpoint {name} did not come up ({status}): {reason}\n{_where_the_log_is(name)}")
+        if time.monotonic() > end:
+            raise StageError(
+                f"the endpoint {name} is still {status} after {minutes:g} minutes; it may yet come up\n{_where_the_log_is(name)}"
+            )
+        pause(poll_seconds)
+
+
+def pause(seconds: float) -> None:
+    """Not in step with others who poll."""
+    time.sleep(seconds * random.uniform(0.9, 1.1))
+
+
+def ask(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any] | None:
+    """What SageMaker answers; None if what is asked for does not exist."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if error_code(error) != "ValidationException" or "Could not find" not in str(
+            error
+        ):  # the code alone stands for many mistakes
+            raise
+        return None
+
+
+def archive_key(settings: SageMaker, name: str) -> str:
+    """Where in the bucket the package of that name lies."""
+    return f"{archives_prefix(settings)}{name}/{ARCHIVE}"
+
+
+def archives_prefix(settings: SageMaker) -> str:
+    return f"{settings.prefix}/models/"
+
+
+def _make(
+    name: str, archive: Path, hosting: Hosting, image: str, account: Account, settings: SageMaker, left: list[str]
+) -> None:
+    """Make what is not there yet; `left` gains what is there."""
+    sagemaker = client("sagemaker")
+    key = archive_key(settings, name)
+    url = f"s3://{account.bucket}/{key}"
+    tags = [{"Key": tag, "Value": value} for tag, value in settings.tags.items()]
+    if not exists(url):
+        client("s3").put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes())
+    left.append(url)
+    if ask(sagemaker.describe_model, ModelName=name) is None:
+        container = {"Image": image, "ModelDataUrl": url}
+        sagemaker.create_model(ModelName=name, ExecutionRoleArn=account.role, PrimaryContainer=container, Tags=tags)
+    left.append("the model")
+    if ask(sagemaker.describe_endpoint_config, EndpointConfigName=name) is None:
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[hosting.production_variant(name)], Tags=tags
+        )
+    left.append("the endpoint config")
+    if ask(sagemaker.describe_endpoint, EndpointName=name) is None:
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags)
+    left.append("the endpoint")
+
+
+def _try(name: str, classifier: handler.Classifier, example: bytes) -> None:
+    """Have the endpoint classify the example, and print the answer. Raises StageError if this machine says otherwise."""
+    kind = "application/json"
+    body = (
+        client("sagemaker-runtime")
+        .invoke_endpoint(EndpointName=name, ContentType=kind, Accept=kind, Body=example)["Body"]
+        .read()
+    )
+    here = json.loads(handler.answer(classifier, example, kind, kind).body)
+    try:
+        there = json.loads(body)
+        label, probability = there["label"], there["probabilities"][there["label"]]
+    except (ValueError, TypeError, KeyError):
+        raise StageError(f"the endpoint {name} is up, but answers {body[:200]!r}\n{_where_the_log_is(name)}") from None
+    print(
+        f"answer to the first test image: {label} (probability {probability:.3f}; on this machine {here['label']}, {here['probabilities'][label]:.3f})"
+    )
+    if label != here["label"]:
+        raise StageError(
+            f"the endpoint {name} is up, but answers otherwise than this machine; is its image another's? (--image)"
+        )
+
+
+def _where_the_log_is(name: str) -> str:
+    return f"its log: aws logs tail /aws/sagemaker/Endpoints/{name} --since 1h"
+
+
+def _what_is_left(name: str, left: list[str], hosting: Hosting) -> str:
+    if not left:
+        return "nothing was made"
+    price = f"; an endpoint that is up costs {hosting.price}" if "the endpoint" in left else ""
+    return f"left on AWS: {', '.join(left)}{price}\n  python -m stages.tools.deploy delete {name}    removes all of it"

@@ -1,0 +1,180 @@
+"""The package: one model, what is done to an image before it, the names of its classes, and the code that answers."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+from PIL import Image
+from safetensors.numpy import load_file
+
+from stages.shared import paths
+from stages.shared.prepared_data import load_constants, permutation_of, scale_of
+from stages.shared.stage_command import StageError
+from stages.tools.deploy import handler
+from stages.tools.deploy.choose import Choice
+
+ARCHIVE = "model.tar.gz"
+EXAMPLE = "example.json"
+# Of ours, what the handler imports; nothing else of the repository leaves the machine.
+CODE = (
+    "__init__.py",
+    "architectures/__init__.py",
+    "architectures/build.py",
+    "architectures/fourier.py",
+    "architectures/layers.py",
+    "deploy/__init__.py",
+    "deploy/handler.py",
+    "deploy/ray_serve.py",
+    "instructions.py",
+    "params",
+    "paths.py",
+)
+# What the handler imports and AWS's serving image lacks; torch, numpy, pillow, pydantic and safetensors are the image's own.
+REQUIREMENTS = ("jaxtyping", "ruamel-yaml")
+# Read by the serving image: which application it is to run.
+CONFIG = """\
+applications:
+  - name: classifier
+    route_prefix: /
+    import_path: stages.tools.deploy.ray_serve:app
+    deployments:
+      - name: Service
+        ray_actor_options:
+          num_cpus: 1
+          num_gpus: 0
+"""
+
+
+def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
+    """Write model.tar.gz and, to try it with, the first test image as example.json and .png into `out`; returns the archive's SHA-256.
+
+    Equal inputs give equal bytes. Raises StageError if the weights are not those of the plan and the prepared data.
+    """
+    constants = load_constants(prepared)
+    image = _first_test_image(prepared, constants)
+    contents = {
+        "config.yaml": CONFIG.encode(),
+        "code/requirements.txt": _requirements(paths.LOCK).encode(),
+        EXAMPLE: _json({"pixels": image.tolist()}),
+        handler.MODEL: _json(_card(choice, constants)),
+        handler.WEIGHTS: (runs / choice.variant / f"seed_{choice.seed}.safetensors").read_bytes(),
+        **_code(Path(__file__).parents[1]),
+    }
+    (out / ARCHIVE).write_bytes(_archive(contents))
+    with unpacked(out / ARCHIVE) as folder:
+        try:
+            handler.model_fn(folder)
+        except (RuntimeError, safetensors.SafetensorError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise StageError(
+                f"variant {choice.variant!r}, seed {choice.seed}: its weights are not what data/plan, data/prepared and this code would train; "
+                f"run `dvc repro` ({reason})"
+            ) from None
+    (out / EXAMPLE).write_bytes(contents[EXAMPLE])
+    if image.ndim == 2 or image.shape[2] == 3:  # what a PNG can hold
+        Image.fromarray(image).save((out / EXAMPLE).with_suffix(".png"))
+    return digest(out / ARCHIVE)
+
+
+@contextmanager
+def unpacked(archive: Path) -> Iterator[Path]:
+    """A folder with what the archive holds, for as long as the block lasts. Raises StageError if it is damaged."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+        except FileNotFoundError:
+            raise StageError(f"{archive} is missing; `python -m stages.tools.deploy package` makes it") from None
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise StageError(
+                f"{archive} is damaged ({error}); `python -m stages.tools.deploy package` makes it again"
+            ) from None
+        if not (Path(folder) / handler.MODEL).exists():
+            raise StageError(
+                f"{archive} holds no {handler.MODEL}, so it is no package of this project; `python -m stages.tools.deploy package` makes one"
+            )
+        yield Path(folder)
+
+
+def digest(archive: Path) -> str:
+    """SHA-256, in hexadecimal digits. Raises StageError if there is no archive."""
+    if not archive.exists():
+        raise StageError(f"{archive} is missing; `python -m stages.tools.deploy package` makes it")
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
+
+
+def _card(choice: Choice, constants: dict[str, Any]) -> dict[str, Any]:
+    """All that model_fn reads but the weights."""
+    sample = choice.run.sample
+    mean, std = scale_of(sample, constants)
+    order = permutation_of(sample, constants)
+    return {
+        "about": {
+            "variant": choice.variant,
+            "seed": choice.seed,
+            "dataset": constants["title"],
+            "val_accuracy": choice.val_accuracy,
+        },
+        "architecture": choice.run.architecture.model_dump(mode="json"),
+        "canvas": constants["shape"],
+        "margin": constants["margin"],
+        "mean": mean,
+        "std": std,
+        "order": None if order is None else order.tolist(),
+        "classes": constants["classes"],
+    }
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _requirements(lock: Path) -> str:
+    """The lines of the lock file for the packages that the handler needs. Raises StageError if one is not there."""
+    pins = {line.split("==")[0]: line for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line}
+    absent = [name for name in REQUIREMENTS if name not in pins]
+    if absent:
+        raise StageError(f"{lock.name} does not pin {', '.join(absent)}; restore it with `git checkout -- {lock.name}`")
+    return "".join(f"{pins[name]}\n" for name in REQUIREMENTS)
+
+
+def _code(stages: Path) -> dict[str, bytes]:
+    """Name in the package → bytes, of the modules on the list."""
+    files = [
+        file
+        for name in CODE
+        for file in ([stages / name] if (stages / name).is_file() else (stages / name).rglob("*.py"))
+    ]
+    return {f"stages/{file.relative_to(stages).as_posix()}": file.read_bytes() for file in files}
+
+
+def _archive(contents: dict[str, bytes]) -> bytes:
+    """A .tar.gz without owner, time or order of its own."""
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name in sorted(contents):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(contents[name]), 0o644
+            tar.addfile(entry, io.BytesIO(contents[name]))
+    return packed.getvalue()
+
+
+def _first_test_image(prepared: Path, constants: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    """As published, without its margin: (height, width), or (height, width, channels) where there are several."""
+    above, beside = constants["margin"]
+    canvas = load_file(prepared / "test.safetensors")["images"][0]
+    image = canvas[:, above : canvas.shape[1] - above, beside : canvas.shape[2] - beside].transpose(1, 2, 0)
+    return np.ascontiguousarray(image[:, :, 0] if len(canvas) == 1 else image)

@@ -1,1 +1,0 @@
-"""Where the runs of a variant are made; what they are is decided in train_run."""

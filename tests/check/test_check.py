@@ -1,0 +1,153 @@
+"""The plan stage: mistakes end it, missed costs are named with the widths that would not miss, and it is quick."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stages.check.matches import misses
+from stages.download.catalogue import CATALOGUE
+from stages.shared import params, paths
+
+TEXT, HYPOTHESES = paths.PARAMS.read_text(), paths.HYPOTHESES.read_text()
+WIDE_KERNEL_5 = ("kernel: 5, channels: [13, 26]", "kernel: 5, channels: [16, 32]")
+
+
+def edited(*edits):
+    text = TEXT
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def warnings(folder, *edits):
+    (folder / "params.yaml").write_text(edited(*edits))
+    return misses(params.load(folder / "params.yaml"))
+
+
+def run_stage(root, text, hypotheses=HYPOTHESES):
+    (root / "params.yaml").write_text(text)
+    (root / "hypotheses.yaml").write_text(hypotheses)
+    command = [sys.executable, "-X", "importtime", "-m", "stages.check"]
+    environment = os.environ | {"PIPELINE_ROOT": str(root)}
+    result = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False)
+    lines = result.stderr.splitlines()
+    modules = {line.split("|")[-1].strip() for line in lines if line.startswith("import time:")}
+    return result.returncode, "\n".join(line for line in lines if not line.startswith("import time:")), modules
+
+
+@pytest.mark.parametrize("protocol", params.load().protocols)
+def test_the_repositorys_own_settings_miss_nothing(protocol, tmp_path):
+    assert warnings(tmp_path, ("protocol: *default", f"protocol: *{protocol}")) == []
+
+
+def test_a_missed_cost_is_named_with_the_channels_that_would_not_miss(tmp_path):
+    # 26·16 + 401·32 + 20490 = 33738 parameters against 25290; 26·13 + 326·26 + 16650 = 25464.
+    assert warnings(tmp_path, WIDE_KERNEL_5) == [
+        "variants.kernel_5_matched: 33.4 % more parameters than cnn; channels [13, 26] would match"
+    ]
+
+
+def test_a_variant_that_keeps_the_others_layers_is_matched_by_its_hidden_layer(tmp_path):
+    # h hidden units make 4800 + 33h + 10(h + 1) = 43h + 4810 parameters: 9110 with 100, and 25278 of 25290 with 476.
+    (line,) = warnings(tmp_path, ("hidden: [476]", "hidden: [100]"))
+    assert line == "variants.global_average_hidden: 64.0 % fewer parameters than cnn; hidden [476] would match"
+
+
+def test_multiply_accumulates_are_matched_by_widths_too(tmp_path):
+    old = "sample: {seeds: all}, architecture: {connectivity: locally_connected}, recipe: {lr: 0.003}}"
+    lines = warnings(tmp_path, (old, old.replace("locally_connected}", "locally_connected, channels: [8, 16]}")))
+    # 1024·9·8 + 256·9·8·16 + 64·16·10 = 378880 against 1347584.
+    assert (
+        "variants.locally_connected: 71.9 % fewer multiply-accumulates than cnn; channels [16, 32] would match" in lines
+    )
+
+
+def test_another_receptive_field_is_named_and_no_width_offered(tmp_path):
+    local = ("matched: {macs: cnn, receptive_field: cnn}", "matched: {receptive_field: kernel_5}")
+    full = ("matched: {parameters: locally_connected}", "matched: {receptive_field: cnn}")
+    assert warnings(tmp_path, local, full) == [
+        "variants.locally_connected: a receptive field of 10×10, unlike kernel_5: a receptive field of 16×16",
+        "variants.fully_connected_wide: no receptive field, unlike cnn: a receptive field of 10×10",
+    ]
+
+
+def test_a_miss_that_no_width_mends_says_so(tmp_path):
+    change = (
+        "families: {controls: linear model}",
+        "families: {controls: linear model}\n    matched: {parameters: cnn}",
+    )
+    assert warnings(tmp_path, change) == [
+        "variants.linear: 59.5 % fewer parameters than cnn; it has no channels to widen or narrow"
+    ]
+
+
+def test_the_tolerance_is_the_settings_own(tmp_path):
+    (line,) = warnings(tmp_path, ("match_tolerance: 0.02", "match_tolerance: 0.015"))
+    assert line.startswith("variants.cnn_narrow: 1.7 % more parameters than locally_connected_narrow; channels [")
+    assert warnings(tmp_path, ("match_tolerance: 0.02", "match_tolerance: 0.5"), WIDE_KERNEL_5) == []
+
+
+def test_only_what_the_protocol_runs_is_warned_of(tmp_path):
+    assert warnings(tmp_path, ("protocol: *default", "protocol: *quick"), WIDE_KERNEL_5) == []
+
+
+def test_other_images_and_classes_move_the_costs(tmp_path):
+    lines = warnings(tmp_path, ("dataset: fashion_mnist", "dataset: cifar100"))
+    # Three channels, 36×36 pixels and 100 classes: 28·16 + 145·32 + (9·9·32 + 1)·100 = 264388 for cnn,
+    # and 4·19 + 20·38 + (9·9·38 + 1)·100 = 308736 for kernel_1_matched.
+    assert any(
+        line.startswith("variants.kernel_1_matched: 16.8 % more parameters than cnn; channels [") for line in lines
+    )
+
+
+def test_nothing_is_said_of_a_users_own_images(tmp_path):
+    assert (
+        warnings(
+            tmp_path,
+            ("dataset: fashion_mnist", "dataset: npz"),
+            ("file: null", "file: mine.npz"),
+            ("channels: [13, 26]", "channels: [1, 1]"),
+        )
+        == []
+    )
+
+
+def test_the_known_numbers_of_classes_are_those_of_the_readers():
+    assert {key: params.DATASETS[key].classes for key in CATALOGUE} == {
+        "fashion_mnist": 10,
+        "mnist": 10,
+        "kmnist": 10,
+        "cifar10": 10,
+        "cifar100": 100,
+    }
+
+
+def test_the_stage_warns_passes_and_never_loads_torch_or_numpy(tmp_path):
+    code, said, modules = run_stage(tmp_path, edited(WIDE_KERNEL_5))
+    assert (code, said) == (
+        0,
+        "variants.kernel_5_matched: 33.4 % more parameters than cnn; channels [13, 26] would match",
+    )
+    assert json.loads((tmp_path / "data" / "checked.json").read_text()) == {"params": "valid"}
+    assert "stages.shared.architectures.matching" in modules
+    assert modules & {"torch", "numpy", "pandas"} == set()
+
+
+def test_the_stage_ends_with_one_message_and_no_traceback_and_writes_nothing(tmp_path):
+    code, said, _ = run_stage(tmp_path, edited(("lr: 0.01", "lr: -1")))
+    assert code == 1
+    assert "recipe.lr = -1: should be greater than 0" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_mistake_in_the_hypotheses_ends_it_too(tmp_path):
+    code, said, _ = run_stage(tmp_path, TEXT, HYPOTHESES.replace("variant: locally_connected,", "variant: nobody,", 1))
+    assert code == 1
+    assert "hypotheses.yaml: 1 mistake" in said
+    assert "locality.contrast: variant 'nobody' is not in params.yaml" in said
+    assert not (tmp_path / "data").exists()

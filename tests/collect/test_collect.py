@@ -1,0 +1,329 @@
+"""From runs and probes to tidy tables: two variants, two seeds and four images by hand, and what does not fit together."""
+
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+
+import fake_results
+import numpy as np
+import pandas as pd
+import pytest
+from fake_results import REPOSITORY
+from safetensors.numpy import load_file, save_file
+
+from stages.collect import read
+from stages.shared import params, paths
+from stages.shared.inference import intervals
+from stages.shared.stage_command import StageError
+
+# Labels of the four test images: 0 1 2 0. Rows: seeds 0 and 1.
+PREDICTED = {"cnn": [[0, 1, 2, 1], [0, 1, 2, 0]], "kernel_5": [[0, 2, 2, 1], [0, 0, 2, 2]]}
+ACCURACY = {"cnn": [0.75, 1.0], "kernel_5": [0.5, 0.5]}
+CONSISTENCY = {"cnn": [0.9, 0.8], "kernel_5": [0.95, 0.95]}
+REACH = 12.706205 * 0.25 / 2  # Student's t for one degree of freedom, times SD 0.25/√2, over √2
+
+
+def two(raw):
+    fake_results.only(raw, "cnn", "kernel_5")
+    raw["families"] = {"kernel": raw["families"]["kernel"]}
+    raw["variants"]["cnn"]["families"] = {"kernel": "3×3"}
+    raw["protocols"]["default"] |= {"seeds": [0, 1], "few_seeds": [0, 1], "epochs": 2}
+    raw["inference"]["min_seeds"] = 2
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A root with the runs above, not yet collected."""
+    fake_results.make_root(tmp_path, fake_results.settings(two), classes=["a", "b", "c"], n_test=4, means=ACCURACY)
+    fake_results.reroot(monkeypatch, tmp_path)
+    labels = np.array([0, 1, 2, 0])
+    for key, predicted in PREDICTED.items():
+        made = np.array(predicted, dtype=np.int16)
+        save_file(
+            {"predicted": made, "correct": (made == labels).astype(np.uint8)},
+            paths.RUNS / key / "predictions.safetensors",
+        )
+        probes = [
+            {"seed": seed, "shift_consistency": CONSISTENCY[key][seed], "shifted_accuracy": 0.25} for seed in (0, 1)
+        ]
+        paths.write_json(paths.PROBES / key / "probe.json", {"variant": key, "runs": probes})
+    return tmp_path
+
+
+def collect(root):
+    fake_results.collect(params.load(root / "params.yaml"))
+
+
+def table(name):
+    return pd.read_csv(paths.RESULTS / f"{name}.csv", keep_default_na=False, na_values=[""])
+
+
+def test_runs_has_a_row_for_each_variant_and_seed(root):
+    collect(root)
+    runs = table("runs")
+    assert list(zip(runs["variant"], runs["seed"], strict=True)) == [
+        ("cnn", 0),
+        ("cnn", 1),
+        ("kernel_5", 0),
+        ("kernel_5", 1),
+    ]
+    assert runs["test_accuracy"].tolist() == [0.75, 1, 0.5, 0.5]
+    assert runs["shift_consistency"].tolist() == [0.9, 0.8, 0.95, 0.95]
+    # Closed form of Conv(1→16, 5×5), pool, Conv(16→32, 5×5), pool, Linear(32·8·8 → 3) on a 32×32 canvas.
+    assert set(runs.loc[runs["variant"] == "kernel_5", "parameters"]) == {26 * 16 + (400 + 1) * 32 + (2048 + 1) * 3}
+    assert runs["receptive_field_height"].tolist() == [10, 10, 16, 16]
+
+
+def test_means_and_intervals_of_a_variant_by_hand(root):
+    collect(root)
+    cnn, kernel_5 = (row for _, row in table("variants").iterrows())
+    assert (cnn["n_seeds"], cnn["accuracy_mean"]) == (2, 0.875)
+    assert cnn["accuracy_sd"] == pytest.approx(0.25 / math.sqrt(2), abs=1e-6)
+    assert (cnn["accuracy_low"], cnn["accuracy_high"]) == pytest.approx((0.875 - REACH, 0.875 + REACH), abs=2e-6)
+    assert cnn["shift_consistency_mean"] == pytest.approx(0.85)
+    assert kernel_5["accuracy_sd"] == kernel_5["shifted_accuracy_sd"] == 0
+    assert pd.isna(cnn["difference"])
+    assert pd.isna(cnn["direction"])
+    assert (kernel_5["difference"], kernel_5["direction"]) == (-0.375, intervals.ALIKE)  # −0.25 and −0.5
+
+
+def test_effects_are_paired_by_seed(root):
+    collect(root)
+    (row,) = table("effects").to_dict("records")
+    place = {"family": "kernel", "level": "5×5", "variant": "kernel_5", "reference": "cnn"}
+    assert {key: row[key] for key in place} == place
+    assert (row["verdict"], row["n_images"]) == ("not stated", 4)
+    assert (row["n_seeds"], row["difference"], row["direction"]) == (2, -0.375, intervals.ALIKE)
+    assert (row["low"], row["high"]) == pytest.approx((-0.375 - REACH, -0.375 + REACH), abs=2e-6)
+    assert (row["shift_difference"], row["shift_direction"]) == (
+        pytest.approx(0.1),
+        intervals.ALIKE,
+    )  # 0.05 and 0.15: wide
+
+
+def test_confusion_counts_every_pair_over_the_seeds(root):
+    collect(root)
+    own = table("confusion").query("variant == 'cnn'")
+    counts = {
+        (true, predicted): count
+        for true, predicted, count in own[["true", "predicted", "count"]].itertuples(index=False)
+    }
+    assert counts == {(0, 0): 3, (0, 1): 1, (1, 1): 2, (2, 2): 2}
+    assert table("confusion").groupby("variant")["count"].sum().to_dict() == {"cnn": 8, "kernel_5": 8}
+
+
+def test_curves_has_every_variant_seed_and_epoch(root):
+    collect(root)
+    curves = table("curves")
+    assert list(curves.columns) == ["variant", *read.CURVES]
+    assert curves.groupby(["variant", "seed"])["epoch"].apply(list).tolist() == [[1, 2]] * 4
+
+
+def test_metrics_leave_out_what_is_unknown(root):
+    collect(root)
+    metrics = json.loads((paths.RESULTS / "metrics.json").read_text())
+    assert metrics == {"cnn": {"accuracy": 0.875}, "kernel_5": {"accuracy": 0.5}}
+
+
+def test_collecting_again_writes_the_same_bytes(root):
+    collect(root)
+    first = {file.name: file.read_bytes() for file in paths.RESULTS.iterdir()}
+    collect(root)
+    assert {file.name: file.read_bytes() for file in paths.RESULTS.iterdir()} == first
+
+
+def test_what_is_recomputed_from_runs_csv_is_what_collect_wrote(root):
+    """Accuracies in thirds, which six digits do not hold: collect rounds first, and so agrees with its reader."""
+    probe = paths.PROBES / "kernel_5" / "probe.json"
+    about = json.loads(probe.read_text())
+    about["runs"][0]["shift_consistency"], about["runs"][1]["shift_consistency"] = 2 / 3, 1 / 3
+    probe.write_text(json.dumps(about))
+    collect(root)
+    own = table("runs").query("variant == 'kernel_5'")["shift_consistency"]
+    assert own.tolist() == [0.666667, 0.333333]
+    assert table("variants")["shift_consistency_sd"].tolist()[1] == pytest.approx(
+        intervals.estimate(own, 0.95).sd, abs=5e-7
+    )
+
+
+def test_a_deleted_variant_leaves_every_table(root):
+    collect(root)
+    raw = fake_results.settings(two)
+    fake_results.only(raw, "cnn")
+    fake_results.collect(fake_results.write_params(root, raw))
+    for file in paths.RESULTS.iterdir():
+        assert "kernel_5" not in file.read_text(), file.name
+    assert table("effects").empty
+
+
+def test_a_variant_that_the_protocol_leaves_out_is_not_read(root):
+    raw = fake_results.settings(two)
+    raw["variants"]["kernel_7"] = {"families": {"kernel": "7×7"}, "run": {"architecture": {"kernel": 7}}}
+    fake_results.collect(fake_results.write_params(root, raw))
+    assert table("variants")["variant"].tolist() == ["cnn", "kernel_5"]
+
+
+def test_without_shifts_the_consistency_is_empty_and_no_direction_is_stated(root):
+    for key in PREDICTED:
+        probes = [{"seed": seed, "shift_consistency": None, "shifted_accuracy": 0.5} for seed in (0, 1)]
+        paths.write_json(paths.PROBES / key / "probe.json", {"runs": probes})
+    collect(root)
+    assert table("variants")["shift_consistency_mean"].isna().all()
+    assert table("effects")["shift_direction"].tolist() == [intervals.NOT_STATED]
+
+
+def test_nets_without_a_receptive_field_have_an_empty_one(root):
+    for key in PREDICTED:
+        file = paths.RUNS / key / "metrics.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"receptive_field": None}))
+    collect(root)
+    assert table("variants")["receptive_field_width"].isna().all()
+    assert table("variants")["parameters"].notna().all()
+
+
+def rewrite(file, change):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def with_tensors(change):
+    file = paths.RUNS / "cnn" / "predictions.safetensors"
+    arrays = {name: array.copy() for name, array in load_file(file).items()}
+    change(arrays)
+    save_file(arrays, file)
+
+
+def flip(arrays):
+    arrays["correct"][0, 0] ^= 1
+
+
+def another_seed(record):
+    record["runs"][1]["seed"] = 5
+
+
+RUN, PROBE = "data/runs/cnn", "data/probes/cnn"
+DAMAGE = {
+    "no metrics": (lambda: (paths.RUNS / "cnn/metrics.json").unlink(), f"{RUN}/metrics.json is missing", "train@cnn"),
+    "no curves": (lambda: (paths.RUNS / "cnn/curves.csv").unlink(), f"{RUN}/curves.csv is missing", "train@cnn"),
+    "no predictions": (
+        lambda: (paths.RUNS / "cnn/predictions.safetensors").unlink(),
+        f"{RUN}/predictions.safetensors is missing",
+        "train@cnn",
+    ),
+    "no probe": (lambda: (paths.PROBES / "cnn/probe.json").unlink(), f"{PROBE}/probe.json is missing", "probe@cnn"),
+    "no labels": (
+        lambda: (paths.PREPARED / "test.safetensors").unlink(),
+        "data/prepared/test.safetensors is missing",
+        "prepare",
+    ),
+    "no JSON": (
+        lambda: (paths.RUNS / "cnn/metrics.json").write_text('{"runs": ['),
+        f"{RUN}/metrics.json cannot be read",
+        "train@cnn",
+    ),
+    "empty curves": (
+        lambda: (paths.RUNS / "cnn/curves.csv").write_text(""),
+        f"{RUN}/curves.csv cannot be read",
+        "train@cnn",
+    ),
+    "ragged curves": (
+        lambda: (paths.RUNS / "cnn/curves.csv").write_text("seed\n0\n1,2,3\n"),
+        f"{RUN}/curves.csv cannot be read",
+        "train@cnn",
+    ),
+    "narrow curves": (
+        lambda: (paths.RUNS / "cnn/curves.csv").write_text("seed\n0\n"),
+        f"{RUN}/curves.csv cannot be read",
+        "train@cnn",
+    ),
+    "damaged": (
+        lambda: (paths.RUNS / "cnn/predictions.safetensors").write_bytes(b"\x40" + b"\0" * 30),
+        "predictions.safetensors cannot be read",
+        "train@cnn",
+    ),
+    "damaged labels": (
+        lambda: (paths.PREPARED / "test.safetensors").write_bytes(b""),
+        "test.safetensors cannot be read",
+        "prepare",
+    ),
+    "an array less": (
+        lambda: with_tensors(lambda arrays: arrays.pop("correct")),
+        "predictions.safetensors cannot be read",
+        "train@cnn",
+    ),
+    "another seed": (
+        lambda: rewrite(paths.RUNS / "cnn/metrics.json", another_seed),
+        "train left seeds [0, 5], but the protocol asks for [0, 1]",
+        "train@cnn",
+    ),
+    "another probe": (
+        lambda: rewrite(paths.PROBES / "cnn/probe.json", another_seed),
+        "probe left seeds [0, 5], but the protocol asks for [0, 1]",
+        "probe@cnn",
+    ),
+    "a seed less": (
+        lambda: rewrite(paths.RUNS / "cnn/metrics.json", lambda record: record["runs"].pop()),
+        "train left seeds [0]",
+        "train@cnn",
+    ),
+    "wrong correct": (
+        lambda: with_tensors(flip),
+        "`correct` is not what its predictions and the test labels give",
+        "train@cnn",
+    ),
+    "an image less": (
+        lambda: with_tensors(lambda arrays: arrays.update(correct=arrays["correct"][:, :3].copy())),
+        "correct has shape (2, 3)",
+        "train@cnn",
+    ),
+    "wrong accuracy": (
+        lambda: rewrite(paths.RUNS / "cnn/metrics.json", lambda record: record["runs"][1].update(test_accuracy=0.75)),
+        "seed 1: metrics.json says test_accuracy 0.75, but 1.000000 of the test images are correct",
+        "train@cnn",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_what_does_not_fit_together_is_refused_with_the_stage_to_run(root, case):
+    damage, said, stage = DAMAGE[case]
+    damage()
+    with pytest.raises(StageError) as refused:
+        collect(root)
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(f"; run `dvc repro {stage}`")
+    assert "\n" not in str(refused.value)
+    assert not (paths.RESULTS / "runs.csv").exists()
+
+
+def test_the_stage_ends_in_one_message_and_writes_no_table(root):
+    (root / "data/runs/kernel_5/metrics.json").unlink()
+    command = [sys.executable, "-m", "stages.collect"]
+    ended = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | {"PIPELINE_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "data/runs/kernel_5/metrics.json is missing; run `dvc repro train@kernel_5`\n"
+    assert not (root / "data/results").exists()
+    assert not (root / "data/timings").exists()
+
+
+def test_the_tables_are_written_with_six_digits_and_unix_lines(root):
+    collect(root)
+    text = (paths.RESULTS / "runs.csv").read_bytes().decode()
+    assert "\r" not in text
+    assert pd.read_csv(io.StringIO(text), dtype=str)["test_accuracy"].tolist() == [
+        "0.750000",
+        "1.000000",
+        "0.500000",
+        "0.500000",
+    ]

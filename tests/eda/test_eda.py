@@ -1,0 +1,768 @@
+"""The EDA: statistics on images small enough to work out by hand, sentences for every outcome, and the notebook as a stage."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+from safetensors.numpy import save_file
+from scipy import stats
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+
+from stages.eda import (
+    classes,
+    dataset,
+    dimension,
+    draw_images,
+    locality,
+    neighbours,
+    notebook,
+    one_nn,
+    position,
+    spectrum,
+    verdict,
+)
+from stages.eda.duplicates import duplicates
+from stages.eda.explained import eta_squared
+from stages.eda.findings.finding import Finding, decimal, joined
+from stages.eda.outputs import Outputs, Table
+from stages.prepare.canvas import on_canvas
+from stages.shared import params, paths
+from stages.shared.pixel_order import rearranged
+from stages.shared.stage_command import StageError
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCE = REPOSITORY / "stages" / "eda" / "eda.ipynb"
+SETTINGS = {
+    "images": 60, "max_distance": 3, "samples_per_class": 2, "object_threshold": 0.2, "variance_shares": [0.9, 0.95],
+    "twonn_discard": 0.1, "near_duplicate": 0.5, "seed": 0, "confidence": 0.95,
+}  # fmt: skip
+
+
+def stack(*pictures):
+    """Pictures of one channel as uint8 (N, 1, H, W)."""
+    return np.array(pictures, dtype=np.uint8)[:, None]
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+# --- classes and pixels
+
+
+def test_counts_mean_and_sd_of_a_class_by_hand():
+    counts = classes.counts({"train": np.array([0, 0, 2]), "test": np.array([1])}, 3)
+    assert counts.to_dict("list") == {"train": [2, 0, 1], "test": [0, 1, 0]}
+    images = stack([[0, 255]], [[255, 255]], [[51, 51]])
+    table = classes.pixel_statistics(images, np.array([0, 0, 2]), 3)
+    # Class 0: pixels 0, 1, 1, 1 and images of brightness 1/2 and 1; class 1 has no image; class 2 is 0.2 throughout.
+    np.testing.assert_allclose(
+        table.to_numpy(), [[0.75, np.sqrt(3) / 4, 0.75, 0.25], [np.nan] * 4, [0.2, 0, 0.2, 0]], atol=1e-15
+    )
+    means = classes.mean_images(images, np.array([0, 0, 2]), 3)
+    assert means[0].tolist() == [[[0.5, 1.0]]]
+    assert means[1] is None
+
+
+def test_samples_are_of_their_class_and_a_small_class_gives_what_it_has():
+    labels = np.array([0, 1, 0, 0, 1])
+    rows = classes.samples(labels, 3, 2, np.random.default_rng(0))
+    assert [len(own) for own in rows] == [2, 2, 0]
+    assert set(rows[0]) < {0, 2, 3}
+    assert set(rows[1]) == {1, 4}
+
+
+def test_the_histogram_is_a_share_of_all_pixels():
+    shares = classes.histogram(stack([[0, 0]], [[0, 7]]))
+    assert (shares[0], shares[7], shares.sum()) == (0.75, 0.25, 1)
+
+
+# --- how much the class explains
+
+
+def test_eta_squared_of_two_groups_by_hand():
+    # Means 2 and 6 around 4: between 2·4 + 2·4 = 16, within 4·1 = 4; F = 16 / (4/2) = 8 on 1 and 2 degrees of freedom.
+    found = eta_squared(np.array([1.0, 3, 5, 7, np.nan]), np.array([0, 0, 1, 1, 1]))
+    assert found.share == pytest.approx(0.8)
+    assert found.by_chance == pytest.approx(1 / 3)
+    assert found.p == pytest.approx(stats.f_oneway([1, 3], [5, 7]).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([5.0, 5, 5, 5], [0, 0, 1, 1]),
+        ([1.0, 2, 3], [0, 0, 0]),
+        ([1.0, 2], [0, 1]),
+        ([0.1 + 0.2, 0.3, 0.3, 0.3], [0, 0, 1, 1]),
+    ],
+    ids=["constant", "one class", "an image a class", "constant but for rounding"],
+)
+def test_eta_squared_is_unknown_where_nothing_can_be_explained(values, labels):
+    found = eta_squared(np.array(values), np.array(labels))
+    assert np.isnan([found.share, found.by_chance, found.p]).all()
+
+
+def test_eta_squared_is_one_where_the_class_says_all():
+    found = eta_squared(np.array([1.0, 1, 2, 2]), np.array([0, 0, 1, 1]))
+    assert (found.share, found.p) == (1, 0)
+
+
+# --- locality
+
+
+def test_horizontal_stripes_correlate_fully_across_and_not_down():
+    # Two rows of three pixels, each row of one value; over the four images the two rows vary independently.
+    stripes = stack(*([[row_1] * 3, [row_2] * 3] for row_1 in (0, 200) for row_2 in (0, 200)))
+    found = locality.locality(stripes, stripes, 9, 0.95)
+    assert found.curve("original", "across").to_dict() == pytest.approx({1: 1, 2: 1})
+    assert found.curve("original", "down").to_dict() == pytest.approx({1: 0})
+    assert found.falls_below_half("across") is None
+    assert found.falls_below_half("down") == 1
+
+
+def test_a_pixel_and_its_negative_correlate_by_minus_one():
+    images = stack([[10, 245]], [[90, 165]], [[30, 225]])
+    assert locality.locality(images, images, 1, 0.95).at("original", "across", 1) == pytest.approx(-1)
+
+
+def test_correlation_is_numpys_mean_over_the_pairs_that_vary():
+    images = noise(50, 2, 4, 5)
+    images[:, 0, 1, 2] = 77  # a constant pixel
+    found = locality.locality(images, images, 3, 0.95)
+    for direction, (dy, dx) in {"across": (0, 2), "down": (2, 0)}.items():
+        pairs = [
+            np.corrcoef(images[:, c, y, x], images[:, c, y + dy, x + dx])[0, 1]
+            for c in range(2)
+            for y in range(4 - dy)
+            for x in range(5 - dx)
+            if (c, 1, 2) not in ((c, y, x), (c, y + dy, x + dx)) or c == 1
+        ]
+        assert found.at("original", direction, 2) == pytest.approx(np.mean(pairs), abs=1e-12)
+
+
+def test_a_permutation_takes_smoothness_away_and_leaves_noise_as_it_was():
+    rng = np.random.default_rng(0)
+    smooth = stack(
+        *(
+            128
+            + 100
+            * np.outer(np.sin(np.arange(12) / 3 + rng.uniform(0, 6)), np.sin(np.arange(12) / 3 + rng.uniform(0, 6)))
+            for _ in range(200)
+        )
+    )
+    order = rng.permutation(144)
+    assert locality.locality(smooth, rearranged(smooth, order), 3, 0.95).verdict == verdict.ABOVE
+    assert locality.locality(rearranged(smooth, order), smooth, 3, 0.95).verdict == verdict.BELOW
+    random = noise(200, 1, 12, 12)
+    assert locality.locality(random, rearranged(random, order), 3, 0.95).verdict == verdict.ALIKE
+
+
+def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
+    found = locality.locality(noise(20, 1, 1, 9), noise(20, 1, 1, 9), 3, 0.95)
+    assert found.curve("original", "down").empty
+    assert np.isnan(found.at("original", "down", 1))
+    assert len(found.curve("original", "across")) == 3
+    assert locality.locality(noise(2, 1, 3, 3), noise(2, 1, 3, 3), 1, 0.95).verdict == verdict.UNKNOWN
+
+
+# --- position
+
+
+def test_the_centroid_and_box_of_one_bright_pixel():
+    image = np.zeros((5, 7), dtype=np.uint8)
+    image[1, 5] = 200
+    found = position.measure(position.ink(stack(image), np.array([0.0])), 0.1)
+    # The centre of five rows is row 2, of seven columns column 3.
+    assert found.iloc[0].to_dict() == {
+        "centroid_x": 2, "centroid_y": -1, "box_x": 2, "box_y": -1, "box_width": 1, "box_height": 1, "touches_border": 0,
+    }  # fmt: skip
+
+
+def test_the_centroid_weighs_by_ink_and_the_box_by_the_threshold():
+    image = np.zeros((3, 4), dtype=np.uint8)
+    image[1, 0], image[1, 3] = 60, 20
+    found = position.measure(position.ink(stack(image), np.array([0.0])), 0.1)  # 25.5 of 255
+    assert found["centroid_x"].iloc[0] == pytest.approx((60 * -1.5 + 20 * 1.5) / 80)
+    assert (found["box_x"].iloc[0], found["box_width"].iloc[0], found["touches_border"].iloc[0]) == (-1.5, 1, 1)
+    at_threshold = position.measure(position.ink(stack([[51, 52, 51]]), np.array([0.0])), 0.2)  # 51 of 255
+    assert at_threshold["box_width"].iloc[0] == 1, "the object has more than the threshold"
+
+
+def test_black_on_white_is_measured_like_white_on_black():
+    white_on_black = noise(30, 3, 6, 6)
+    white_on_black[:, :, [0, -1]] = white_on_black[:, :, :, [0, -1]] = 0
+    one, other = (
+        position.measure(position.ink(images, position.background(images)), 0.1)
+        for images in (white_on_black, 255 - white_on_black)
+    )
+    pd.testing.assert_frame_equal(one, other)
+    assert position.background(255 - white_on_black).tolist() == [255, 255, 255]
+
+
+def test_a_blank_image_has_no_place_and_does_not_count():
+    images = np.zeros((3, 1, 4, 4), dtype=np.uint8)
+    images[0, 0, 1, 1] = images[1, 0, 0, 2] = 255
+    found = position.measure(position.ink(images, np.array([0.0])), 0.1)
+    assert found.iloc[2].isna().all()
+    assert found["touches_border"].mean() == 0.5
+
+
+def test_the_border_of_a_signal_is_its_two_ends():
+    assert position.border(1, 5).tolist() == [[True, False, False, False, True]]
+    assert position.border(4, 1)[:, 0].tolist() == [True, False, False, True]
+    assert position.border(3, 3).sum() == 8
+    assert position.border(1, 1).all()
+
+
+# --- spectrum
+
+
+def test_white_noise_has_a_flat_spectrum():
+    slope = spectrum.slope(spectrum.radial(spectrum.power(noise(2000, 1, 16, 16))), 0.95)
+    assert slope.value == pytest.approx(0, abs=0.03)
+    assert slope.low < 0 < slope.high
+
+
+def test_a_power_law_gives_its_exponent():
+    frequencies = np.arange(1, 15) / 28
+    found = spectrum.slope(pd.DataFrame({"frequency": frequencies, "power": 3 * frequencies**-2.5}), 0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((-2.5, -2.5, -2.5))
+
+
+def test_power_sums_to_the_variance_within_an_image():
+    images = noise(7, 2, 5, 6)
+    assert spectrum.power(images).sum() == pytest.approx((images / 255).var(axis=(2, 3)).mean())
+
+
+def test_a_wave_has_its_power_in_its_ring_and_survives_halving_only_if_it_is_coarse():
+    for cycles, survives in ((2, 1), (6, 0)):  # of 16 pixels; half the resolution holds fewer than 4
+        wave = stack(np.round(127 + 120 * np.cos(2 * np.pi * cycles * np.arange(16) / 16)) * np.ones((16, 1)))
+        for images in (wave, wave.transpose(0, 1, 3, 2)):
+            power = spectrum.power(images)
+            assert spectrum.radial(power)["power"].idxmax() == cycles - 1
+            assert spectrum.coarse_share(power) == pytest.approx(survives, abs=1e-3)
+
+
+def test_a_signal_has_a_spectrum_along_its_length_and_a_flat_image_none():
+    assert spectrum.radial(spectrum.power(noise(9, 1, 1, 12)))["frequency"].tolist() == pytest.approx(
+        np.arange(1, 7) / 12
+    )
+    flat = np.full((3, 1, 4, 4), 9, dtype=np.uint8)
+    assert np.isnan(spectrum.slope(spectrum.radial(spectrum.power(flat)), 0.95).value)
+    assert np.isnan(spectrum.coarse_share(spectrum.power(flat)))
+
+
+# --- dimension
+
+
+@pytest.mark.parametrize("shape", [(60, 1, 3, 4), (12, 2, 5, 5)], ids=["more images", "more pixels"])
+def test_explained_variance_is_that_of_scikit_learn(shape):
+    images = noise(*shape)
+    found = dimension.explained_variance(images)
+    np.testing.assert_allclose(
+        found, PCA().fit(images.reshape(len(images), -1)).explained_variance_ratio_[: len(found)], atol=1e-12
+    )
+
+
+def test_components_for_a_share_by_hand():
+    shares = np.array([0.5, 0.3, 0.2])
+    assert [dimension.components_for(shares, share) for share in (0.4, 0.5, 0.51, 0.8, 0.95)] == [1, 1, 2, 2, 3]
+    assert dimension.components_for(dimension.explained_variance(np.full((4, 1, 2, 2), 3, dtype=np.uint8)), 0.9) == 0
+
+
+@pytest.mark.parametrize(("true", "n"), [(1, 3000), (2, 3000), (5, 3000)])
+def test_twonn_recovers_the_dimension_of_a_line_a_plane_and_a_cube_that_lie_in_more(true, n):
+    rng = np.random.default_rng(true)
+    points = rng.uniform(size=(n, true)) @ np.linalg.qr(rng.normal(size=(12, true)))[0].T
+    distances = np.sort(cdist(points, points), axis=1)
+    assert dimension.two_nn(distances[:, 1], distances[:, 2], 0.1).dimension == pytest.approx(true, rel=0.08)
+
+
+def test_twonn_by_hand_and_without_duplicates():
+    # Ratios 2, 4, 8 of three images and a duplicate; the largest is left out. F = 1/3, 2/3; logs ln2, 2 ln2.
+    found = dimension.two_nn(np.array([1.0, 1, 1, 0]), np.array([8.0, 2, 4, 3]), 0.1)
+    assert found.images == 3
+    assert found.dimension == pytest.approx((np.log(1.5) + 2 * np.log(3)) / (5 * np.log(2)))
+    assert np.isnan(dimension.two_nn(np.array([0.0, 0]), np.array([1.0, 1]), 0.1).dimension)
+
+
+# --- neighbours
+
+
+def test_nearest_and_second_agree_with_scipy_and_ties_go_to_the_first():
+    images = noise(40, 2, 3, 3)
+    images[30] = images[10]
+    far = cdist(images.reshape(40, -1), images.reshape(40, -1))
+    np.fill_diagonal(far, np.inf)
+    found = neighbours.within(images)
+    np.testing.assert_allclose(found.distance, np.sort(far, axis=1)[:, 0], rtol=1e-14)
+    np.testing.assert_allclose(found.second, np.sort(far, axis=1)[:, 1], rtol=1e-14)
+    assert found.index.tolist() == far.argmin(axis=1).tolist()
+    assert (found.distance[[10, 30]] == 0).all()
+    tie = neighbours.of_beginnings(stack([[5, 5]]), stack([[9, 9]], [[5, 6]], [[6, 5]]), [1, 2, 3])
+    assert [(distance[0], index[0]) for distance, index in tie] == [(np.sqrt(32), 0), (1, 1), (1, 1)]
+
+
+def test_beginnings_and_blocks_give_what_the_whole_gives(monkeypatch):
+    images, references = noise(23, 1, 2, 2, seed=1), noise(37, 1, 2, 2, seed=2)
+    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 100)
+    for size, (distance, index) in zip(
+        (5, 18, 37), neighbours.of_beginnings(images, references, [5, 18, 37]), strict=True
+    ):
+        far = cdist(images.reshape(23, -1), references[:size].reshape(size, -1))
+        assert index.tolist() == far.argmin(axis=1).tolist()
+        np.testing.assert_allclose(distance, far.min(axis=1), rtol=1e-14)
+
+
+def test_halvings_end_at_one_image_a_class():
+    assert neighbours.halvings(5000, 10) == [19, 39, 78, 156, 312, 625, 1250, 2500, 5000]
+    assert neighbours.halvings(3, 10) == [3]
+
+
+def test_wilsons_interval_of_five_in_ten():
+    assert one_nn.wilson(5, 10, 0.95) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+
+
+def test_one_nn_counts_right_labels_and_knows_what_chance_would_give():
+    train, labels = stack([[0]], [[10]], [[100]], [[200]]), np.array([0, 1, 1, 0])
+    found = one_nn.one_nn(stack([[1]], [[11]], [[99]], [[210]]), np.array([0, 1, 0, 0]), train, labels, 2, 0.95)
+    # With the first two images only: nearest 0, 10, 10, 10 → labels 0, 1, 1, 1, two of four right; with all four, 99 is wrong alone.
+    assert found.table[["train_images", "accuracy"]].to_numpy().tolist() == [[2, 0.5], [4, 0.75]]
+    assert (found.chance, found.doubling, found.verdict) == (0.75, 0.25, verdict.ALIKE)
+    assert found.index.tolist() == [0, 1, 2, 3]
+
+
+def test_the_paired_verdict_is_mcnemars():
+    better = np.array([True] * 6 + [False] * 4)
+    none = np.zeros(10, dtype=bool)
+    assert one_nn.paired_verdict(better, none, 0.95) == verdict.ABOVE  # p = 2/2⁶ = 0.031
+    assert one_nn.paired_verdict(none, better, 0.95) == verdict.BELOW
+    assert one_nn.paired_verdict(better[1:], none[1:], 0.95) == verdict.ALIKE  # p = 2/2⁵ = 0.0625
+    assert one_nn.paired_verdict(none, none, 0.95) == verdict.ALIKE
+
+
+@pytest.mark.parametrize("block", [neighbours.BLOCK_VALUES, 1], ids=["at once", "one by one"])
+def test_planted_duplicates_are_found_and_counted(block, monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK_VALUES", block)
+    train, labels = noise(50, 1, 6, 6), np.arange(50) % 2
+    test, test_labels = noise(20, 1, 6, 6, seed=9), np.arange(20) % 2
+    train[7] = train[3]  # labels 1 and 1
+    train[[20, 21]] = train[4]  # three equal images: 0, 0 and 1
+    train[31] = train[30] ^ 1  # nearly equal: 0 and 1
+    test[2], test[5] = train[4], train[40] ^ 1  # equal to three of train; near to one, of another label
+    nearest = neighbours.within(train)
+    distance, _ = neighbours.of_beginnings(test, train, [50])[-1]
+    found = duplicates(train, labels, nearest, test, test_labels, distance, 0.2)
+    assert found.median == np.median(nearest.distance)
+    inside, across = found.within_train, found.train_to_test
+    assert (inside.exact, inside.near, inside.other_label, inside.images, inside.of) == (4, 1, 3, 7, 50)
+    assert (across.exact, across.near, across.other_label, across.images, across.of) == (3, 1, 2, 2, 20)
+    assert duplicates(train, labels, nearest, test, test_labels, distance, 0.0).within_train.near == 0
+
+
+# --- words, tables, outputs
+
+
+def test_numbers_have_a_true_minus_sign_and_zero_none():
+    assert [decimal(value) for value in (-1.5, -0.001, 2.0, np.nan)] == ["−1.50", "0.00", "2.00", "–"]
+    assert [joined(parts) for parts in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+def test_outputs_write_what_the_report_reads(tmp_path):
+    outputs = Outputs(tmp_path)
+    outputs.say(
+        "part",
+        Finding(
+            {"a_sentence": 'Said "so".', "b": "1"}, {"x": np.float64(1 / 3), "y": np.nan, "z": [np.int64(2)], "n": None}
+        ),
+    )
+    shown = pd.DataFrame({"Row": ["one"], "Value": ["−1.00"]})
+    outputs.table("things", Table(shown, "Some things.", pd.DataFrame({"value": [-1 / 3]})))
+    outputs.close()
+    assert YAML(typ="safe").load(tmp_path / "facts.yml") == {"eda": {"a_sentence": 'Said "so".', "b": "1"}}
+    assert json.loads((tmp_path / "numbers.json").read_text()) == {
+        "part": {"n": None, "x": 0.333333333, "y": None, "z": [2]}
+    }
+    assert (tmp_path / "tables" / "things.csv").read_bytes() == b"value\n-0.333333\n"
+    assert "{#tbl-eda-things}" in (tmp_path / "tables" / "things.md").read_text()
+    with pytest.raises(ValueError, match="b: said twice"):
+        outputs.say("again", Finding({"b": "2"}, {}))
+
+
+# --- the notebook's cells on every kind of data
+
+
+def cells_of(kind="code"):
+    return [cell for cell in nbformat.read(SOURCE, as_version=4).cells if cell.cell_type == kind]
+
+
+def write_prepared(folder, images, labels, names, margin):
+    """data/prepared/ of images (N, H, W, C): 60 % train, 10 % val, 30 % test."""
+    canvas = on_canvas(images, margin)
+    height, width = images.shape[1:3]
+    n = len(labels)
+    parts = {"train": slice(0, 6 * n // 10), "val": slice(6 * n // 10, 7 * n // 10), "test": slice(7 * n // 10, n)}
+    folder.mkdir(parents=True)
+    for split, rows in parts.items():
+        save_file(
+            {"images": np.ascontiguousarray(canvas[rows]), "labels": labels[rows]}, folder / f"{split}.safetensors"
+        )
+    margins = [0 if size == 1 else margin for size in (height, width)]
+    constants = {
+        "title": "Some data",
+        "classes": names,
+        "margin": margins,
+        "shape": list(canvas.shape[1:]),
+        "layout_seed": 1,
+    }
+    paths.write_json(folder / "constants.json", constants)
+
+
+def lines(n=100, seed=0):
+    """Images 9×8 of three classes under noise: a bright row, a bright column, or both; (N, H, W, 1)."""
+    rng = np.random.default_rng(seed)
+    images, labels = rng.integers(0, 60, (n, 9, 8, 1), dtype=np.uint8), np.arange(n) % 3
+    for image, label in zip(images, labels, strict=True):
+        if label != 1:
+            image[rng.integers(1, 8)] += 150
+        if label != 0:
+            image[:, rng.integers(1, 7)] |= 128
+    return images, labels, ["row", "column", "$both & *more*"]
+
+
+def many(n, *shape, k=2, seed=0):
+    return noise(n, *shape, seed=seed), np.arange(n) % k, [f"class {i}" for i in range(k)]
+
+
+DATA = {
+    "lines": lines(),
+    "colour": many(100, 5, 7, 3, k=4),
+    "two channels": many(60, 4, 4, 2),
+    "signals": many(80, 1, 20, 1),
+    "signals that stand": many(80, 20, 1, 1),
+    "one pixel": many(60, 1, 1, 1),
+    "a hundred classes": many(400, 6, 6, 1, k=100),
+    "one class": many(60, 4, 4, 1, k=1),
+    "few images": many(10, 3, 3, 1, k=5),
+    "all equal within": (np.repeat(np.repeat(noise(60, 1, 1, 1), 4, axis=1), 4, axis=2), np.arange(60) % 2, ["a", "b"]),
+    "mostly duplicates": (
+        np.repeat(noise(4, 4, 4, 1), 30, axis=0)[np.random.default_rng(0).permutation(120)],
+        np.arange(120) % 2,
+        ["a", "b"],
+    ),
+    "white paper": (255 - lines()[0], *lines()[1:]),
+}
+
+
+QUICK = ("colour", "signals", "few images")  # a kind takes seconds
+
+
+def run_cells(folder, monkeypatch, data, margin=1, **changes):
+    """What the notebook writes, run without a kernel, so that a warning is an error."""
+    write_prepared(folder / "prepared", *data, margin)
+    monkeypatch.setattr(paths, "PREPARED", folder / "prepared")
+    space = SETTINGS | changes | {"folder": str(folder / "eda"), "paths": paths}
+    for cell in cells_of():
+        if "parameters" not in cell.metadata.get("tags", []):
+            exec(compile(cell.source, cell.id, "exec"), space)
+    return folder / "eda", YAML(typ="safe").load(folder / "eda" / "facts.yml")["eda"]
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        return run_cells(tmp_path_factory.mktemp("usual"), patch, DATA["lines"])
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in DATA]
+)
+def test_every_kind_of_data_gives_the_same_files_and_the_same_facts(kind, usual, tmp_path, monkeypatch):
+    folder, facts = run_cells(tmp_path, monkeypatch, DATA[kind])
+    assert facts.keys() == usual[1].keys()
+    names = {file.relative_to(folder).as_posix() for file in folder.rglob("*.*")}
+    assert names == {file.relative_to(usual[0]).as_posix() for file in usual[0].rglob("*.*")}
+    for name, text in facts.items():
+        assert text.strip(), name
+        assert "nan" not in text.split(), f"{name}: {text}"
+        if name.endswith("_sentence"):
+            assert text[0].isupper(), f"{name}: {text}"
+            assert text.endswith("."), f"{name}: {text}"
+            assert "  " not in text, f"{name}: {text}"
+
+
+def test_a_locality_sentence_has_the_direction_that_was_measured(usual, tmp_path, monkeypatch):
+    _, random = run_cells(tmp_path, monkeypatch, DATA["colour"])
+    assert "The original is above the permuted" in usual[1]["locality_sentence"]
+    assert "is not distinguishable from" in random["locality_sentence"]
+
+
+def test_what_cannot_be_measured_is_said(tmp_path, monkeypatch):
+    folder, facts = run_cells(tmp_path, monkeypatch, DATA["signals"])
+    assert "there is no other direction" in facts["locality_sentence"]
+    assert "along the one axis that the images have" in facts["spectrum_sentence"]
+    assert facts["correlation_down"] == "–"
+    assert json.loads((folder / "numbers.json").read_text())["locality"]["correlation_down"] is None
+
+
+def test_of_many_classes_the_first_are_shown_and_it_is_said(tmp_path, monkeypatch):
+    folder, facts = run_cells(tmp_path, monkeypatch, DATA["a hundred classes"])
+    assert facts["classes_shown_sentence"] == "The first 12 of 100 classes are shown."
+    table = (folder / "tables" / "classes.md").read_text()
+    assert "class 11" in table
+    assert "class 12" not in table
+    assert "The first 12 classes; the CSV has all 100." in table
+    assert len(pd.read_csv(folder / "tables" / "classes.csv")) == 100
+
+
+def test_the_number_of_images_is_what_there_is_and_the_margin_is_cut_off(usual, tmp_path, monkeypatch):
+    assert usual[1]["images_sentence"].startswith(
+        "The statistics are of all 60 train images of Some data in the original layout, without the margin of 1 pixel"
+    )
+    _, facts = run_cells(tmp_path, monkeypatch, DATA["lines"], margin=0, images=30)
+    assert facts["images_sentence"].startswith("The statistics are of 30 of the 60 train images")
+    assert "which have no margin" in facts["images_sentence"]
+    write_prepared(tmp_path / "again", *DATA["lines"], 3)
+    loaded = dataset.load(tmp_path / "again", 20)
+    np.testing.assert_array_equal(loaded.train[:, 0], DATA["lines"][0][:20, :, :, 0])
+    np.testing.assert_array_equal(loaded.test[:, 0], DATA["lines"][0][70:, :, :, 0])
+    assert loaded.permuted.shape == loaded.train.shape
+    assert not np.array_equal(loaded.permuted, loaded.train)
+    np.testing.assert_array_equal(np.sort(loaded.permuted.reshape(20, -1)), np.sort(loaded.train.reshape(20, -1)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "max_distance",
+        "samples_per_class",
+        "object_threshold",
+        "variance_shares",
+        "twonn_discard",
+        "near_duplicate",
+        "seed",
+    ],
+)
+def test_every_parameter_moves_the_outputs(changed, usual, tmp_path, monkeypatch):
+    other = {
+        "max_distance": 2, "samples_per_class": 3, "object_threshold": 0.02, "variance_shares": [0.5], "twonn_discard": 0.4, "near_duplicate": 1.0, "seed": 1,
+    }  # fmt: skip
+    folder, _ = run_cells(tmp_path, monkeypatch, DATA["lines"], **{changed: other[changed]})
+    assert contents(folder) != contents(usual[0])
+
+
+def test_figures_are_as_wide_as_the_page_and_no_higher(usual, tmp_path, monkeypatch):
+    tall, _ = run_cells(tmp_path, monkeypatch, many(80, 60, 3, 1, k=12))
+    for file in [*(usual[0] / "figures").iterdir(), *(tall / "figures").iterdir()]:
+        size = dict(
+            part.split("=")
+            for part in file.read_text().split("<svg ", 1)[1].split(">", 1)[0].replace('"', "").split()
+            if "=" in part
+        )
+        assert float(size["width"].removesuffix("pt")) == pytest.approx(6.3 * 72, abs=0.01), file
+        assert float(size["height"].removesuffix("pt")) <= 8.4 * 72 + 0.01, file
+
+
+def test_a_signal_is_drawn_as_a_line_and_an_image_as_a_picture(tmp_path):
+    from stages.shared.drawing import style
+
+    for name, images in (("signal", noise(2, 1, 1, 30)), ("image", noise(2, 1, 5, 5))):
+        style.save(draw_images.samples(images, [np.array([0]), np.array([1])], ["a", "b"]), tmp_path / f"{name}.svg")
+    assert "<image" not in (tmp_path / "signal.svg").read_text()
+    assert "<image" in (tmp_path / "image.svg").read_text()
+
+
+# --- the notebook in git
+
+
+def test_the_notebook_in_git_has_no_outputs_and_fixed_ids():
+    raw = json.loads(SOURCE.read_text(encoding="utf-8"))
+    nbformat.validate(nbformat.read(SOURCE, as_version=4))
+    assert raw["metadata"] == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    assert all(
+        cell["outputs"] == [] and cell["execution_count"] is None
+        for cell in raw["cells"]
+        if cell["cell_type"] == "code"
+    )
+    ids = [cell["id"] for cell in raw["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert [cell["id"] for cell in raw["cells"] if cell["metadata"]] == ["parameters"]
+
+
+def test_the_notebook_names_exactly_the_parameters_that_the_stage_gives(monkeypatch):
+    (cell,) = [cell for cell in cells_of() if "parameters" in cell.metadata.get("tags", [])]
+    own = {
+        node.targets[0].id: ast.unparse(node.value)
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.Assign)
+    }
+    settings = params.load(REPOSITORY / "params.yaml")
+    given = notebook.parameters(settings, paths.PARTIAL / "eda")
+    assert own.keys() - {"settings"} == given.keys()
+    for name in params.Eda.model_fields:
+        assert own[name] == f"settings.eda.{name}"
+    assert given["folder"] == "data/partial/eda"
+    assert json.loads(json.dumps(given)) == given
+
+
+def test_cells_call_and_show_but_hold_no_logic():
+    for cell in cells_of():
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(
+                node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.If, ast.IfExp, ast.For, ast.While, ast.Try)
+            ), cell.id
+
+
+def test_no_measured_number_is_typed_in_the_prose():
+    for cell in cells_of("markdown"):
+        assert not re.search("[0-9%]", cell.source.replace("(Facco et al. 2017)", "")), cell.source
+
+
+# --- the stage
+
+
+def make_root(root):
+    import small_data
+
+    small_data.write_prepared(root / "data" / "prepared")
+    text = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
+    (root / "params.yaml").write_text(text, encoding="utf-8")
+    return root
+
+
+def run_stage(root, cwd=REPOSITORY, **environment):
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "IPYTHON", "MPL"))}
+    environment = inherited | {"PIPELINE_ROOT": str(root), "PYTHONPATH": str(REPOSITORY)} | environment
+    return subprocess.run(
+        [sys.executable, "-m", "stages.eda"], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def contents(folder):
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = make_root(tmp_path_factory.mktemp("finished"))
+    return root, run_stage(root)
+
+
+def decoy_kernel(folder):
+    """Another "python3" of the user, which cannot even start."""
+    home = folder / "kernels" / "python3"
+    home.mkdir(parents=True)
+    (home / "kernel.json").write_text(
+        json.dumps({"argv": ["/nonexistent"], "display_name": "Mine", "language": "python"})
+    )
+    return str(folder)
+
+
+@pytest.mark.slow
+def test_the_stage_writes_the_executed_notebook_and_all_that_the_report_needs(finished):
+    root, result = finished
+    assert result.returncode == 0, result.stderr
+    assert "eda: 10 figures, 7 tables → data/eda" in result.stdout
+    assert "cell/s" in result.stderr, "the progress is shown"
+    made = nbformat.read(root / "data" / "eda" / "eda.ipynb", as_version=4)
+    assert [cell.execution_count for cell in made.cells if cell.cell_type == "code"] == list(
+        range(1, len(cells_of()) + 2)
+    )
+    assert {output.output_type for cell in made.cells for output in cell.get("outputs", [])} == {"execute_result"}
+    assert (
+        sum("image/svg+xml" in output.get("data", {}) for cell in made.cells for output in cell.get("outputs", []))
+        == 10
+    )
+    assert sorted(path.name for path in (root / "data" / "eda").iterdir()) == [
+        "eda.ipynb",
+        "facts.yml",
+        "figures",
+        "numbers.json",
+        "tables",
+    ]
+
+
+@pytest.mark.slow
+def test_a_second_run_elsewhere_gives_the_same_bytes_and_leaves_home_and_kernels_alone(finished, tmp_path):
+    root, home, there = make_root(tmp_path / "another root"), tmp_path / "home", tmp_path / "there"
+    home.mkdir()
+    there.mkdir()
+    result = run_stage(
+        root, there, HOME=str(home), JUPYTER_PATH=decoy_kernel(tmp_path / "jupyter"), JUPYTER_PREFER_ENV_PATH="0"
+    )
+    assert result.returncode == 0, result.stderr
+    one, two = contents(finished[0] / "data" / "eda"), contents(root / "data" / "eda")
+    assert one.keys() == two.keys()
+    assert [name for name in one if one[name] != two[name]] == []
+    assert list(home.rglob("*")) == []
+    assert list(there.rglob("*")) == []
+
+
+@pytest.mark.slow
+def test_a_failing_cell_ends_in_one_message_and_leaves_nothing(tmp_path):
+    root = make_root(tmp_path)
+    (root / "data" / "prepared" / "test.safetensors").unlink()
+    result = run_stage(root)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    said = result.stderr.strip().splitlines()[-1]
+    assert "eda.ipynb stopped in the cell `from stages.shared.drawing import style`: FileNotFoundError: " in said
+    assert "test.safetensors" in said
+    assert "(dataset.py, line" in said
+    assert not (root / "data" / "eda").exists()
+    assert not any((root / "data" / "partial").iterdir())
+    assert not (root / "data" / "timings").exists()
+
+
+@pytest.mark.slow
+def test_a_kernel_that_dies_is_named(tmp_path):
+    source = tmp_path / "deadly.ipynb"
+    made = nbformat.v4.new_notebook(metadata=nbformat.read(SOURCE, as_version=4).metadata)
+    made.cells = [nbformat.v4.new_code_cell("import os\nos._exit(9)", id="end")]
+    nbformat.write(made, source)
+    before = dict(os.environ)
+    with pytest.raises(StageError, match=r"deadly\.ipynb: its kernel was killed.*lessen eda\.images"):
+        notebook.execute({}, tmp_path, source)
+    assert dict(os.environ) == before
+
+
+def test_without_prepared_data_the_stage_says_what_makes_them(tmp_path):
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    result = run_stage(tmp_path)
+    assert (result.returncode, result.stderr.strip()) == (1, "data/prepared is missing; `dvc repro prepare` makes it")
+
+
+def test_what_would_differ_next_time_is_taken_out():
+    made = nbformat.v4.new_notebook(
+        metadata={"papermill": {"start_time": "now"}, "language_info": {"name": "python", "version": "3.11"}}
+    )
+    made.cells = [
+        nbformat.v4.new_code_cell(
+            "1", id="a1b2", metadata={"tags": ["injected-parameters"], "execution": {"iopub.execute_input": "now"}}
+        )
+    ]
+    streams = [nbformat.v4.new_output("stream", name=name, text="said") for name in ("stderr", "stdout")]
+    made.cells += [nbformat.v4.new_code_cell("2", id="kept", metadata={"papermill": {"duration": 1}}, outputs=streams)]
+    notebook.repeatable(made, nbformat.from_dict({"kernelspec": {"name": "python3"}}))
+    assert made.metadata == {"kernelspec": {"name": "python3"}}
+    assert [cell.metadata for cell in made.cells] == [{"tags": ["injected-parameters"]}, {}]
+    assert [cell.id for cell in made.cells] == ["injected-parameters", "kept"]
+    assert [output.name for output in made.cells[1].outputs] == ["stdout"]

@@ -1,0 +1,104 @@
+"""The gradient of the centre unit, on nets whose gradient is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stages.probe.effective_receptive_field import effective_receptive_field, effective_size, support
+from stages.shared import params
+from stages.shared.architectures.build import build
+from stages.shared.architectures.closed_form import receptive_field
+
+BASE = params.load().architecture
+
+
+def convolution(*filters):
+    """A signal's convolution with the given filters, each on one channel."""
+    layer = nn.Conv2d(1, len(filters), (1, len(filters[0])), bias=False)
+    layer.weight.data = torch.tensor(filters).view(len(filters), 1, 1, -1)
+    return layer
+
+
+def test_field_of_a_convolution_is_the_size_of_its_summed_filters_around_the_centre():
+    # Filters sum to (1, −2, 4). The map of 7 pixels has 5 positions; the centre, 2, sees pixels 2 to 4.
+    model = nn.Sequential(nn.Identity(), nn.Sequential(convolution([1.0, -3.0, 0.0], [0.0, 1.0, 4.0])), nn.Identity())
+    assert effective_receptive_field(model, torch.zeros(3, 1, 1, 7)).tolist() == [[0, 0, 1, 2, 4, 0, 0]]
+
+
+def test_field_is_a_mean_of_sizes_over_images_and_channels():
+    # |a| − 2b has the gradients ±1 (0 at a = 0) and −2: no signs may cancel, neither over images nor over channels.
+    class Mixed(nn.Module):
+        def forward(self, images):
+            return images[:, :1].abs() - 2 * images[:, 1:]
+
+    images = torch.tensor([5.0, -5.0, 0.0, 7.0]).view(4, 1, 1, 1).expand(4, 2, 1, 1)
+    model = nn.Sequential(nn.Identity(), Mixed(), nn.Identity())
+    assert effective_receptive_field(model, images).tolist() == [[(3 / 4 + 2) / 2]]
+
+
+def test_field_does_not_depend_on_how_many_images_go_at_once(monkeypatch):
+    model = build(BASE, (1, 16, 16), 4, [0.5], [0.3], torch.Generator().manual_seed(0)).eval()
+    images = torch.randint(0, 256, (7, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    at_once = effective_receptive_field(model, images)
+    monkeypatch.setattr("stages.probe.effective_receptive_field.BATCH", 3)
+    assert effective_receptive_field(model, images) == pytest.approx(at_once, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"kernel": (5, 3)},
+        {"kernel": (3, 1), "dilation": (2, 1)},
+        {"stride": 2, "pooling": "none"},
+        {"pooling": "average", "activation": "tanh"},
+        {"pooling": "blur"},
+        {"padding": "circular", "norm": "batch"},
+        {"connectivity": "locally_connected", "padding": "valid"},
+        {"channels": (8, 8, 8), "reduce_at": (2,), "pool_size": (2, 3)},
+    ],
+    ids=str,
+)
+def test_support_over_many_noise_images_is_the_theoretical_receptive_field(change):
+    architecture = BASE.model_copy(update=change)
+    model = build(architecture, (2, 36, 36), 4, [0.5] * 2, [0.3] * 2, torch.Generator().manual_seed(0)).eval()
+    images = torch.randint(0, 256, (60, 2, 36, 36), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    assert support(effective_receptive_field(model, images)) == receptive_field(architecture)
+
+
+def test_a_hidden_unit_of_a_fully_connected_net_sees_the_whole_image():
+    architecture = BASE.model_copy(update={"connectivity": "fully_connected", "channels": (20, 10)})
+    model = build(architecture, (3, 9, 11), 4, [0.5] * 3, [0.3] * 3, torch.Generator().manual_seed(0)).eval()
+    images = torch.randint(0, 256, (10, 3, 9, 11), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    assert support(effective_receptive_field(model, images)) == (9, 11)
+
+
+def test_probing_leaves_no_gradient_in_the_weights():
+    model = build(BASE, (1, 16, 16), 4, [0.5], [0.3], torch.Generator().manual_seed(0)).eval()
+    effective_receptive_field(model, torch.zeros(2, 1, 16, 16))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_support_is_the_bounding_box_of_what_is_not_zero():
+    field = np.zeros((6, 8))
+    assert support(field) == (0, 0)
+    field[1, 2] = field[4, 3] = 0.5
+    assert support(field) == (4, 2)
+
+
+def test_effective_size_of_a_signal_is_the_length_of_the_fewest_pixels_that_hold_the_share():
+    signal = np.array([[1.0, 8, 2, 4, 1]])  # total 16; 8 + 4 is 0.75 of it
+    assert effective_size(signal, 0.75) == 2
+    assert effective_size(signal, 0.76) == 3
+    assert effective_size(signal, 0.5) == 1
+
+
+def test_effective_size_of_an_even_square_is_its_edge_times_the_root_of_the_share():
+    field = np.zeros((20, 30))
+    field[3:13, 7:17] = 2.5
+    assert effective_size(field, 0.64) == pytest.approx(8)
+
+
+def test_effective_size_is_zero_where_no_pixel_moves_the_unit():
+    assert effective_size(np.zeros((3, 3)), 0.5) == 0

@@ -1,0 +1,139 @@
+"""Maps that tell where they are, and maps that do not."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from stages.probe.layers import Unmeasurable, last_map
+from stages.probe.position_leak import position_r2, position_share, without_position
+from stages.shared import params
+from stages.shared.architectures.build import build
+
+BASE = params.load().architecture
+
+
+def noise(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def of_coordinates(n, height, width):
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([y + x, y - 2 * x]).float().expand(n, 2, height, width)
+
+
+def test_a_map_of_coordinates_tells_them_all():
+    assert position_r2(of_coordinates(10, 4, 7), 5, 1e-9) == pytest.approx(1)
+
+
+def test_a_map_of_rows_tells_one_axis_of_two():
+    rows = torch.arange(5.0)[:, None].expand(10, 1, 5, 6)
+    assert position_r2(rows, 5, 1e-9) == pytest.approx((1 + 0) / 2)
+
+
+def test_a_signal_has_one_axis_to_tell():
+    assert position_r2(torch.arange(6.0).expand(10, 1, 1, 6), 5, 1e-9) == pytest.approx(1)
+
+
+def test_the_penalty_shrinks_by_the_closed_form_of_ridge():
+    # Standardised, a column of n rows has Σz² = n: the slope shrinks by n / (n + λ), so 1 − R² = (λ / (n + λ))².
+    # Four images of three positions in two folds: n = 6.
+    assert position_r2(torch.arange(3.0).expand(4, 1, 1, 3), 2, 6.0) == pytest.approx(1 - (6 / 12) ** 2)
+
+
+def test_read_out_agrees_with_scikit_learn():
+    maps = noise(11, 6, 3, 4) + of_coordinates(11, 3, 4).repeat(1, 3, 1, 1) * 0.2
+    maps[:, 4] = 7.0  # never varies
+    units = maps.double().permute(0, 2, 3, 1).reshape(11, 12, 6).numpy()
+    places = np.tile(np.stack([axis.ravel() for axis in np.indices((3, 4))], 1).astype(float), (11, 1, 1))
+    predicted = np.empty_like(places)
+    for fitted, held in KFold(4).split(units):
+        model = make_pipeline(StandardScaler(), Ridge(alpha=2.5)).fit(
+            np.concatenate(units[fitted]), np.concatenate(places[fitted])
+        )
+        predicted[held] = model.predict(np.concatenate(units[held])).reshape(places[held].shape)
+    assert position_r2(maps, 4, 2.5) == pytest.approx(
+        r2_score(np.concatenate(places), np.concatenate(predicted)), abs=1e-12
+    )
+
+
+def test_read_out_is_scored_on_images_it_has_not_seen():
+    # 40 channels of noise fit the 36 rows of the other images wholly, and tell nothing of the held-out ones.
+    assert position_r2(noise(4, 40, 3, 4), 4, 1e-6) < -0.5
+
+
+def test_noise_tells_nothing_linear():
+    assert abs(position_r2(noise(200, 5, 6, 6), 5, 1.0)) < 0.01
+
+
+def test_read_out_refuses_what_has_no_place_or_too_few_images():
+    with pytest.raises(Unmeasurable, match="one position"):
+        position_r2(noise(10, 3, 1, 1), 5, 1.0)
+    with pytest.raises(Unmeasurable, match="3 images are fewer than 5 folds"):
+        position_r2(noise(3, 3, 2, 2), 5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "share"),
+    [
+        ([0, 2], [0, 2], 1),  # d = ∓1 in both: η² = 2 · (1 + 1) / 4 = 1
+        ([0, 2], [5, 7], 1),  # the images' means are not of the position
+        ([0, 2], [2, 0], -1),  # the mean of d is 0: η² = 0
+        ([0, 4], [3, 3], 0),  # d = ∓2 and 0, its mean ∓1: η² = 2 · 2 / 8 = 1/2
+    ],
+)
+def test_share_of_position_by_hand(first, second, share):
+    assert position_share(torch.tensor([first, second], dtype=torch.float32).view(2, 1, 1, 2)) == pytest.approx(share)
+
+
+def test_share_of_position_is_zero_on_average_for_correlated_stationary_maps():
+    shares = []
+    for seed in range(300):
+        maps = noise(3, 2, 5, 5, seed=seed)
+        maps = maps + torch.roll(maps, 1, 2) + torch.roll(maps, 1, 3)
+        shares.append(position_share(maps))
+    assert np.mean(shares) == pytest.approx(0, abs=4 * np.std(shares) / 300**0.5)
+    assert np.std(shares) < 0.3  # so that the bound is far below 1/3, the uncorrected share
+
+
+def test_share_of_position_refuses_what_does_not_vary():
+    with pytest.raises(Unmeasurable, match="does not vary"):
+        position_share(torch.ones(4, 2, 3, 3))
+    with pytest.raises(Unmeasurable, match="one position"):
+        position_share(torch.ones(4, 2, 1, 1))
+    with pytest.raises(Unmeasurable, match="two images"):
+        position_share(noise(1, 2, 3, 3))
+
+
+def test_shuffling_keeps_the_colours_of_each_image_and_gives_each_its_own_order():
+    images = torch.stack([torch.arange(20), torch.arange(20) + 100]).view(1, 2, 4, 5).expand(3, 2, 4, 5)
+    moved = without_position(images, np.random.default_rng(0))
+    assert torch.equal(moved[:, 1], moved[:, 0] + 100)
+    assert torch.equal(moved[:, 0].flatten(1).sort(1).values, images[:, 0].flatten(1))
+    assert not torch.equal(moved[0], moved[1])
+    assert torch.equal(moved, without_position(images, np.random.default_rng(0)))
+
+
+def test_zero_padding_leaks_position_that_circular_and_valid_padding_do_not():
+    rng = np.random.default_rng(0)
+    images = torch.zeros(150, 1, 32, 32, dtype=torch.uint8)
+    images[:, :, 8:24, 8:24] = torch.from_numpy(
+        rng.integers(0, 256, (150, 1, 16, 16), dtype=np.uint8)
+    )  # an object in the middle
+    images = without_position(images, rng)
+    r2, share = {}, {}
+    for padding in ("zero", "circular", "valid"):
+        architecture = BASE.model_copy(update={"padding": padding})
+        maps = last_map(
+            build(architecture, (1, 32, 32), 4, [0.25], [0.3], torch.Generator().manual_seed(0)).eval(), images
+        )
+        r2[padding], share[padding] = position_r2(maps, 5, 1.0), position_share(maps)
+    for still in ("circular", "valid"):
+        assert abs(r2[still]) < 0.05
+        assert abs(share[still]) < 0.01
+    assert r2["zero"] > 0.1
+    assert share["zero"] > 0.05

@@ -1,0 +1,310 @@
+"""Numbers, pipe tables, the style, rows of dots and the placing of labels."""
+
+import dataclasses
+import io
+import json
+import math
+import re
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pypandoc
+import pytest
+from matplotlib.colors import to_rgb
+
+from stages.shared.drawing import numbers, placing, rows, style, tables
+
+NAN = math.nan
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    style.use_style()
+    yield
+    style.plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (numbers.percent(0.9162), "91.62"),
+        (numbers.percent(1), "100.00"),
+        (numbers.percent(-0.0123), "−1.23"),
+        (numbers.percent(-0.00001), "0.00"),
+        (numbers.percent(-0.0001), "−0.01"),
+        (numbers.percent(0.5, 0), "50"),
+        (numbers.percent(NAN), "–"),
+        (numbers.percent_sign(0.0216, 1), "2.2\u00a0%"),
+        (numbers.points(0.0042), "+0.42"),
+        (numbers.points(-0.0042), "−0.42"),
+        (numbers.points(0.0), "0.00"),
+        (numbers.points(0.00004), "0.00"),
+        (numbers.points(-0.00004), "0.00"),
+        (numbers.points(NAN), "–"),
+        (numbers.interval(-0.00001, 0.0074), "[0.00, 0.74]"),
+        (numbers.interval(-0.0049, -0.00001), "[−0.49, 0.00]"),
+        (numbers.interval(NAN, NAN), "[–, –]"),
+        (numbers.points_interval(-0.0114, -0.0137, -0.0091), "−1.14 [−1.37, −0.91]"),
+        (numbers.points_interval(0.0042, NAN, NAN), "+0.42 [–, –]"),
+        (numbers.points_interval(NAN, NAN, NAN), "–"),
+        (numbers.half_width(0.001, 0.0074), "± 0.32"),
+        (numbers.half_width(NAN, NAN), "± –"),
+        (numbers.points_half_width(0.0042, 0.001, 0.0074), "+0.42 ± 0.32"),
+        (numbers.points_half_width(NAN, NAN, NAN), "–"),
+        (numbers.p_value(0.0039), "0.004"),
+        (numbers.p_value(0.0004), "<0.001"),
+        (numbers.p_value(1.0), "1.000"),
+        (numbers.p_value(NAN), "–"),
+        (numbers.plain(0.0412), "+0.041"),
+        (numbers.plain(-0.0412), "−0.041"),
+        (numbers.plain(0.0001), "0.000"),
+        (numbers.plain_interval(-0.01, 0.0702), "[−0.010, 0.070]"),
+        (numbers.plain_interval(NAN, NAN), "[–, –]"),
+        (numbers.mean_sd(0.9054, 0.0009), "90.54 ± 0.09"),
+        (numbers.mean_sd(0.9054, NAN), "90.54 ± –"),
+        (numbers.mean_sd(NAN, NAN), "–"),
+        (numbers.count(421642.0), "421,642"),
+        (numbers.count(NAN), "–"),
+        (numbers.short_count(0), "0"),
+        (numbers.short_count(999), "999"),
+        (numbers.short_count(999.6), "1k"),
+        (numbers.short_count(421642), "422k"),
+        (numbers.short_count(999_600), "1M"),
+        (numbers.short_count(1_234_567), "1.23M"),
+        (numbers.short_count(5e9), "5G"),
+        (numbers.short_count(1e15), "1000T"),
+        (numbers.short_count(NAN), "–"),
+        (numbers.size(14.0, 5.0), "14×5"),
+        (numbers.size(NAN, 5.0), "–"),
+        (numbers.plural(1, "seed"), "1 seed"),
+        (numbers.plural(0, "seed"), "0 seeds"),
+        (numbers.plural(1200, "image"), "1,200 images"),
+    ],
+)
+def test_a_number_reads_as(made, text):
+    assert made == text
+
+
+AWKWARD = [
+    "a | b", "$x_1$ costs $5", "*stars* and _lines_", "<b>bold</b> & &amp;", "[link](x) ![image](y)", "{{< var x >}} {#id}", "`code` ~sub~ ^sup^",
+    "@cite #tag", "back\\slash \\$", "-- and --- and ...", "\"double\" and 'single'", "1. one", "+ plus", "- minus", "= equals", "== two",
+    "/ slash: x", "-1", "+0.42 [0.10, 0.74]",
+]  # fmt: skip
+
+
+def strings(block):
+    """The text of a piece of pandoc's JSON, a soft or hard space as a space; a construct other than plain text fails."""
+    words = {"Space": " ", "SoftBreak": " ", "Str": None}
+    return "".join(inline["c"] if words[inline["t"]] is None else words[inline["t"]] for inline in block).replace(
+        "\u00a0", " "
+    )
+
+
+def test_markdown_shows_every_text_as_it_stands():
+    document = "\n\n".join(f"x{tables.escape(text)}" for text in AWKWARD)
+    blocks = json.loads(pypandoc.convert_text(document, "json", format="markdown"))["blocks"]
+    assert [strings(block["c"]) for block in blocks] == [f"x{text}" for text in AWKWARD]
+
+
+def test_a_table_shows_every_text_as_it_stands_and_typst_reads_no_list_or_heading():
+    frame = pd.DataFrame({"Name": [tables.cell(text) for text in AWKWARD], "n": ["1"] * len(AWKWARD)})
+    markdown = tables.pipe_tables(frame, "tbl-x", "A caption.")
+    (table,) = json.loads(pypandoc.convert_text(markdown, "json", format="markdown"))["blocks"]
+    body = table["c"][4][0][3]
+    assert [strings(row[1][0][4][0]["c"]) for row in body] == AWKWARD
+    typst = pypandoc.convert_text(markdown, "typst", format="markdown", extra_args=["--columns=9999"])
+    cells = re.findall(r"^ +\[(.*)\], \[1\],$", typst, re.MULTILINE)
+    assert len(cells) == len(AWKWARD)
+    assert [text for text in cells if re.match(r"([+/-]|=+|\d+\.)\s", text)] == []
+
+
+def test_a_line_break_does_not_end_a_row():
+    assert tables.cell(" two\n lines ") == "two lines"
+
+
+def test_a_wide_table_is_split_and_every_part_repeats_the_first_column():
+    frame = pd.DataFrame({"Level": ["a", "b"]} | {f"column {i}": [str(i), "x" * 12] for i in range(5)})
+    text = tables.pipe_tables(frame, "tbl-x", "Caption", width=40)  # 5 + 2 beside, then 12 + 2 a column: two fit
+    parts = [part for part in text.split("\n\n") if part.startswith("|")]
+    headings = [[cell.strip() for cell in part.splitlines()[0].strip("|").split("|")] for part in parts]
+    assert headings == [["Level", "column 0", "column 1"], ["Level", "column 2", "column 3"], ["Level", "column 4"]]
+    assert all(part.splitlines()[2].startswith("| a ") for part in parts)
+    assert re.findall(r"^: (.*)$", text, re.MULTILINE) == [
+        "Caption {#tbl-x}",
+        "Caption (continued) {#tbl-x--2}",
+        "Caption (continued) {#tbl-x--3}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "width", "parts"),
+    [("a" * 22, 40, 1), ("a" * 23, 40, 2), (r"\|" * 22, 40, 1), ("a" * 300, 54, 1), ("a" * 300, 53, 2)],
+)
+def test_the_width_is_that_of_the_text_as_read(first, width, parts):
+    """22 + 4 + 8 and two beside each make 40; a backslash is not read; the first column wraps at 36, and 36 + 4 + 8 + 6 make 54."""
+    frame = pd.DataFrame({"F": [first], "G": ["1234"], "H": ["12345678"]})
+    assert tables.pipe_tables(frame, "tbl-x", "C", width).count("{#tbl-x") == parts
+
+
+def cloud(seed, n, same=0, inches=3.0):
+    """n random points of which the last `same` lie on one another, on axes of a fixed layout."""
+    rng = np.random.default_rng(seed)
+    figure, axes = style.plt.subplots(figsize=(style.WIDTH, inches))
+    places = np.vstack([rng.normal(0, 1, (n - same, 2)), np.zeros((same, 2))])
+    axes.scatter(*places.T)
+    axes.set_xlim(-4, 4)
+    axes.set_ylim(-4, 4)
+    figure.canvas.draw()
+    figure.set_layout_engine("none")
+    points = [placing.Point(x, y, y - 0.1, y + 0.1, f"label {i}", style.BLUE) for i, (x, y) in enumerate(places)]
+    return figure, axes, points
+
+
+def overlapping(boxes, pixels=0.1):
+    return [
+        (a, b)
+        for (a, one), (b, other) in combinations(boxes.items(), 2)
+        if one.padded(-pixels).overlaps(other.padded(-pixels))
+    ]
+
+
+@pytest.mark.parametrize(("n", "same", "inches"), [(1, 0, 3), (12, 0, 3), (40, 0, 3), (20, 6, 3), (60, 0, 1)])
+def test_no_label_covers_a_label_or_a_point_or_leaves_the_frame(n, same, inches):
+    figure, axes, points = cloud(n, n, same, inches)
+    texts = placing.place_labels(figure, axes, points)
+    renderer = figure.canvas.get_renderer()
+    placed = {index: text.get_window_extent(renderer) for index, text in enumerate(texts) if text is not None}
+    assert len(placed) == n if inches == 3 else 10 < len(placed) < n  # where there is room, no label is left out
+    assert overlapping(placed) == []
+    dots = axes.transData.transform([(point.x, point.y) for point in points])
+    assert not any(box.contains(*dot) for box in placed.values() for dot in dots)
+    frame = axes.get_window_extent(renderer)
+    assert all(
+        frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+        for box in placed.values()
+    )
+    assert [text.get_text() for text in texts if text is not None] == [points[index].label for index in placed]
+    assert len(axes.texts) == len(placed)
+
+
+def test_a_point_without_a_label_is_kept_clear_of_the_others():
+    figure, axes, points = cloud(3, 20)
+    points = [dataclasses.replace(point, label="") if number % 2 else point for number, point in enumerate(points)]
+    texts = placing.place_labels(figure, axes, points)
+    assert [text is not None for text in texts] == [bool(point.label) for point in points]
+    dots = axes.transData.transform([(point.x, point.y) for point in points])
+    boxes = [text.get_window_extent(figure.canvas.get_renderer()) for text in texts if text is not None]
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
+
+
+def test_a_lone_label_stands_beside_its_point_without_a_leader_line():
+    figure, axes, points = cloud(0, 1)
+    (text,) = placing.place_labels(figure, axes, points)
+    assert len(axes.lines) == 0
+    assert text.xyann[1] == 0
+    width = text.get_window_extent(figure.canvas.get_renderer()).width * 72 / figure.dpi
+    assert text.xyann[0] - width / 2 == pytest.approx(placing.DISTANCES[0], abs=0.01)
+
+
+def test_a_label_that_stands_apart_has_a_leader_line_from_its_point():
+    figure, axes, points = cloud(0, 8, same=8)
+    placing.place_labels(figure, axes, points)
+    assert len(axes.lines) > 0
+    assert all(line.get_xydata()[0] == pytest.approx((0, 0)) for line in axes.lines)
+
+
+@pytest.mark.parametrize("n", [1, 3, 40, 90])
+def test_rows_fit_a_page_and_their_labels_do_not_touch(n):
+    figure, (axes,) = rows.figure(n, rest=0.95)
+    drawn = [rows.Row(f"variant {i}", [i, i + 1.0], i + 0.5, i, i + 1.0, style.BLUE, text=str(i)) for i in range(n)]
+    rows.draw(axes, drawn, rest=0.95)
+    figure.canvas.draw()
+    assert tuple(figure.get_size_inches()) == (style.WIDTH, min(0.95 + 0.205 * n, style.TALLEST))
+    for texts in (axes.get_yticklabels(), axes.texts):
+        boxes = {text.get_text(): text.get_window_extent() for text in texts}
+        assert len(boxes) == n
+        assert overlapping(boxes) == []
+    assert (
+        n == 1 or axes.get_yticklabels()[0].get_window_extent().y0 > axes.get_yticklabels()[-1].get_window_extent().y1
+    )  # the first on top
+
+
+def test_a_long_label_leaves_the_dots_their_room():
+    figure, (axes,) = rows.figure(1)
+    rows.draw(axes, [rows.Row("long " * 60, [0.5], 0.5, NAN, NAN, style.BLUE, text="+0.50 [0.40, 0.60]")], rest=0.62)
+    figure.canvas.draw()  # matplotlib would warn of axes without any width
+    assert axes.get_position().width > 1 / 3
+
+
+def test_a_row_of_one_seed_has_no_interval():
+    _, (axes,) = rows.figure(1)
+    rows.draw(axes, [rows.Row("one", [0.5], 0.5, NAN, NAN, style.BLUE)], rest=0.62)
+    assert not axes.containers
+    rows.draw(axes, [rows.Row("two", [0.5, 0.7], 0.6, 0.2, 1.0, style.BLUE)], rest=0.62)
+    assert len(axes.containers) == 1
+
+
+def test_a_row_has_its_outer_interval_and_its_band_where_asked_for():
+    _, (axes,) = rows.figure(1)
+    rows.draw(axes, [rows.Row("two", [0.5, 0.7], 0.6, 0.2, 1.0, style.BLUE, outer=(-0.5, 1.7), band=0.3)], rest=0.62)
+    assert [line.get_xdata().tolist() for line in axes.lines if line.get_linewidth() == 0.8] == [[-0.5, 1.7]]
+    (band,) = axes.patches
+    assert (band.get_x(), band.get_width()) == (-0.3, 0.6)
+    _, (axes,) = rows.figure(1)
+    rows.draw(axes, [rows.Row("two", [0.5, 0.7], 0.6, 0.2, 1.0, style.BLUE)], rest=0.62)
+    assert not axes.patches
+
+
+def test_a_narrower_first_column_leaves_room_for_the_others():
+    """40 wraps at 36 or at 24; with 40 beside it and six between, the row takes 82 or 70 characters."""
+    frame = pd.DataFrame({"F": ["a" * 40], "G": ["b" * 20], "H": ["c" * 20]})
+    assert tables.pipe_tables(frame, "tbl-x", "C", 70).count("{#tbl-x") == 2
+    assert tables.pipe_tables(frame, "tbl-x", "C", 70, first=24).count("{#tbl-x") == 1
+
+
+def test_a_figure_saved_again_has_the_same_bytes_and_no_date(tmp_path):
+    for name in ("one.svg", "two.svg"):
+        figure, axes = style.plt.subplots()
+        axes.scatter([1, 2], [3, 4], label="a")
+        axes.legend()
+        style.save(figure, tmp_path / name)
+    style.note("Nothing to draw.", tmp_path / "note.svg")
+    text = (tmp_path / "one.svg").read_text()
+    assert text == (tmp_path / "two.svg").read_text()
+    assert "dc:date" not in text
+    assert "<svg" in (tmp_path / "note.svg").read_text()
+    assert style.plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "longest", "shown"),
+    [("short", 5, "short"), ("abcdefghij", 7, "abc…hij"), ("abcdefgh", 5, "ab…gh"), ("$a$", 9, r"\$a\$")],
+)
+def test_the_middle_of_a_long_label_is_left_out(text, longest, shown):
+    assert style.plain(text, longest) == shown
+
+
+def test_a_label_with_dollars_is_no_mathematics():
+    figure, axes = style.plt.subplots()
+    axes.set_title(style.plain(r"$\frac$ and $5"))
+    figure.savefig(io.BytesIO())  # mathtext would refuse \frac without arguments
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [*style.PALETTE, style.GREY, *style.shades(style.YELLOW, 6), *style.shades(style.SKY, 6), "#FFFFFF", "#000000"],
+)
+def test_small_text_stands_out_against_white(colour):
+    """Contrast of at least 4.5 to 1. Source: WCAG 2.1, success criterion 1.4.3."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(style.readable(colour))
+    ]
+    assert 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 12])
+def test_shades_are_as_many_different_tones_from_dark_to_light(number):
+    tones = style.shades(style.BLUE, number)
+    assert len(set(tones)) == number
+    assert [sum(to_rgb(tone)) for tone in tones] == sorted(sum(to_rgb(tone)) for tone in tones)

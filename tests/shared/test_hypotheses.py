@@ -1,0 +1,168 @@
+"""hypotheses.yaml: what is accepted, and the one message for each kind of mistake."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from stages.shared import params, paths
+
+TEXT = paths.HYPOTHESES.read_text()
+PARAMS = paths.PARAMS.read_text()
+SETTINGS = params.load()
+
+
+def load(text, folder):
+    (folder / "hypotheses.yaml").write_text(text)
+    return params.load_hypotheses(SETTINGS, folder / "hypotheses.yaml")
+
+
+def edited(old, new):
+    assert old in TEXT, old
+    return TEXT.replace(old, new, 1)
+
+
+@pytest.mark.parametrize("protocol", SETTINGS.protocols)
+def test_the_repositorys_own_hypotheses_are_valid_under_every_protocol(protocol, tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("protocol: *default", f"protocol: *{protocol}", 1))
+    settings = params.load(tmp_path / "params.yaml")
+    assert settings.protocol.name == protocol
+    assert len(params.load_hypotheses(settings)) == len(re.findall(r"^  statement:", TEXT, re.MULTILINE))
+
+
+@pytest.mark.parametrize("key", params.load_hypotheses(SETTINGS))
+def test_some_protocol_runs_every_variant_of_a_hypothesis(key):
+    needed = set(params.load_hypotheses(SETTINGS)[key].contrast.variants)
+    assert any(needed <= set(protocol.variants) for protocol in SETTINGS.protocols.values()), (
+        f"no protocol runs all of {sorted(needed)}"
+    )
+
+
+def test_every_source_is_in_the_list_of_references_and_only_the_labs_own_claims_have_none():
+    known = set(re.findall(r"^@\w+\{(\w+),", (paths.REPORT_SOURCES / "references.bib").read_text(), re.MULTILINE))
+    for key, hypothesis in params.load_hypotheses(SETTINGS).items():
+        assert hypothesis.source in known or (hypothesis.source == "" and hypothesis.family == "replication"), (
+            f"{key}: {hypothesis.source!r}"
+        )
+
+
+def test_a_difference_of_differences_needs_all_four_variants(tmp_path):
+    (plain, crossed) = (load(TEXT, tmp_path)[key].contrast for key in ("locality", "permutation_takes_the_lead"))
+    assert plain.variants == ("locally_connected", "fully_connected")
+    assert crossed.variants == ("cnn", "fully_connected", "cnn_permuted", "fully_connected_permuted")
+
+
+def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
+    assert (
+        load(edited("smallest_effect: 0.005", "smallest_effect: 1e-3"), tmp_path)["locality"].smallest_effect == 0.001
+    )
+
+
+def test_there_may_be_no_hypothesis_at_all(tmp_path):
+    assert load("{}\n", tmp_path) == {}
+
+
+MISTAKES = {
+    "unknown variant": (
+        ("variant: locally_connected,", "variant: localy_connected,"),
+        "locality.contrast: variant 'localy_connected' is not in params.yaml (did you mean 'locally_connected'?)",
+    ),
+    "unknown variant in the second difference": (
+        ("minus: {variant: cnn,", "minus: {variant: cmn,"),
+        "locality_over_sharing.contrast: variant 'cmn' is not in params.yaml (did you mean 'cnn'?)",
+    ),
+    "unknown family": (("family: connectivity\n", "family: connectivty\n"), "locality.family: 'connectivty' is not one of connectivity,"),
+    "unknown metric": (("metric: accuracy", "metric: acuracy"), "locality.metric = 'acuracy': should be 'accuracy', 'shift_consistency'"),
+    "unknown direction": (("  direction: above", "  direction: up"), "locality.direction = 'up': should be 'above', 'below' or 'alike'"),
+    "effect of zero": (("smallest_effect: 0.005", "smallest_effect: 0"), "locality.smallest_effect = 0: should be greater than 0"),
+    "negative effect": (("smallest_effect: 0.005", "smallest_effect: -0.1"), "locality.smallest_effect = -0.1: should be greater than 0"),
+    "effect in percent": (("smallest_effect: 0.005", "smallest_effect: 5"), "locality.smallest_effect = 5: should be less than 1"),
+    "effect that is not finite": (("smallest_effect: 0.005", "smallest_effect: .nan"), "locality.smallest_effect = nan: should be a finite number"),
+    "effect in quotes": (("smallest_effect: 0.005", "smallest_effect: '5e-3'"), "locality.smallest_effect = '5e-3': should be a valid number (a number stands"),
+    "typo in a key": (("metric: accuracy", "metrics: accuracy"), "locality.metrics = 'accuracy': unknown key (did you mean 'metric'?)"),
+    "typo in a contrast": (
+        ("reference: fully_connected}", "referense: fully_connected}"),
+        "locality.contrast.referense = 'fully_connected': unknown key (did you mean 'reference'?); allowed here: variant, reference, minus",
+    ),
+    "missing key": (("  direction: above\n", ""), "locality.direction: missing"),
+    "empty statement": (("statement: A net", "statement: '' # A net"), "locality.statement = '': should not be empty"),
+    "contrast that is none": (
+        ("contrast: {variant: locally_connected, reference: fully_connected}", "contrast: cnn"),
+        "locality.contrast = 'cnn': should be a mapping",
+    ),
+    "badly named": (("sharing:\n", "Sharing Weights:\n"), "should be lower-case words joined by _"),
+    "a variant against itself": (
+        ("reference: fully_connected}", "reference: locally_connected}"),
+        "locality.contrast: variant and reference are both 'locally_connected'; a contrast needs two",
+    ),
+    "third difference": (
+        ("reference: fully_connected}", "reference: cnn, minus: {variant: cnn, reference: kernel_1, minus: {variant: cnn, reference: kernel_5}}}"),
+        "locality.contrast: minus: stands once",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_ends_in_one_message_that_names_key_value_and_what_is_allowed(name, tmp_path):
+    (old, new), expected = MISTAKES[name]
+    with pytest.raises(params.ParamsError, match=r"^hypotheses\.yaml: \d mistakes?; nothing was run") as error:
+        load(edited(old, new), tmp_path)
+    assert expected in str(error.value)
+    assert "instance of" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "- locality\n", "3\n"])
+def test_a_file_that_is_no_mapping_is_refused(text, tmp_path):
+    with pytest.raises(
+        params.ParamsError,
+        match=r"^hypotheses\.yaml must be a mapping; restore it with `git checkout -- hypotheses\.yaml`$",
+    ):
+        load(text, tmp_path)
+
+
+def test_a_key_written_twice_is_refused(tmp_path):
+    with pytest.raises(params.ParamsError, match=r'^hypotheses\.yaml is not valid YAML: .*duplicate key "locality"'):
+        load(edited("\nsharing:\n", "\nlocality:\n"), tmp_path)
+
+
+def test_several_mistakes_are_listed_together(tmp_path):
+    text = edited("  direction: above", "  direction: up").replace("metric: shift_consistency", "metric: shift", 1)
+    with pytest.raises(params.ParamsError, match=r"2 mistakes(.|\n)*locality\.direction(.|\n)*stride_aliases\.metric"):
+        load(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            edited("family: connectivity\n", "family: connectivty\n"),
+            "hypotheses.yaml: 1 mistake; nothing was run\n  locality.family",
+            id="family",
+        ),
+        pytest.param("- locality\n", "hypotheses.yaml must be a mapping", id="no mapping"),
+        pytest.param("locality: {", "hypotheses.yaml is not valid YAML", id="no YAML"),
+        pytest.param("a: &a\n  b: *a\n", "hypotheses.yaml refers to itself", id="loop"),
+        pytest.param(
+            None, "hypotheses.yaml: no such file; restore it with `git checkout -- hypotheses.yaml`", id="absent"
+        ),
+    ],
+)
+def test_the_command_line_says_it_without_a_traceback(text, said, tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    if text is not None:
+        (tmp_path / "hypotheses.yaml").write_text(text)
+    environment = os.environ | {"PIPELINE_ROOT": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "stages.check"],
+        cwd=paths.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,544 @@
+"""Intervals, tests and verdicts on examples worked out by hand, and against scipy and statsmodels."""
+
+import gc
+import math
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_paired
+
+from stages.shared.inference import crossed, equivalence, multiplicity, power, sign_flip, verdict
+from stages.shared.inference.comparison import compare, paired
+from stages.shared.inference.interaction import interaction
+from stages.shared.inference.standard_error import StandardError, reach, tail
+
+# Two seeds, three images. Σ = 3, mean ½. Seeds' sums 2, 1; images' sums 2, 1, 0; Σ² / 6 = 1.5.
+# SS_seed = (4 + 1)/3 − 1.5 = 1/6 (1 df), SS_image = (4 + 1)/2 − 1.5 = 1 (2 df), SS_int = (3 − 1.5) − 1/6 − 1 = 1/3 (2 df).
+SMALL = np.array([[1, 1, 0], [1, 0, 0]])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_holm():
+    """statsmodels collects garbage in every call of Holm, a hundred times the work of the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "collect", lambda: 0)
+        yield
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+# --- standard errors
+
+
+def test_reach_is_the_t_quantile_times_the_standard_error():
+    assert reach([StandardError(2.0, 4)], 0.95) == pytest.approx(2 * 2.776445)  # t(.975; 4), from the tables
+
+
+def test_reach_is_the_widest_interval_and_tail_the_largest_p():
+    few, many = StandardError(1.0, 2), StandardError(1.1, 1000)
+    assert reach([few, many], 0.95) == reach([few], 0.95) == pytest.approx(4.302653)
+    assert tail(3.0, [many, few]) == tail(3.0, [few]) > tail(3.0, [many])
+
+
+def test_a_standard_error_of_zero_is_certain_on_either_side_and_never_rejects_at_the_bound():
+    exact = [StandardError(0.0, 4)]
+    assert (tail(1e-9, exact), tail(0.0, exact), tail(-1e-9, exact), reach(exact, 0.95)) == (0.0, 1.0, 1.0, 0.0)
+
+
+def test_what_is_unknown_makes_the_answer_unknown_in_any_order():
+    known, unknown = StandardError(1.0, 4), StandardError(math.nan, math.nan)
+    for errors in ([known, unknown], [unknown, known]):
+        assert math.isnan(reach(errors, 0.95))
+        assert math.isnan(tail(1.0, errors))
+
+
+# --- crossed
+
+
+def test_mean_squares_of_two_seeds_and_three_images():
+    squares = crossed.mean_squares(SMALL)
+    assert (squares.n_seeds, squares.n_images) == (2, 3)
+    assert (squares.seed, squares.image, squares.interaction) == pytest.approx((1 / 6, 1 / 2, 1 / 6))
+
+
+def test_mean_squares_are_those_of_an_analysis_of_variance():
+    table = rng().integers(-1, 2, (4, 7))
+    frame = pd.DataFrame([(s, i, table[s, i]) for s, i in np.ndindex(table.shape)], columns=["seed", "image", "value"])
+    anova = anova_lm(ols("value ~ C(seed) + C(image)", frame).fit())
+    squares = crossed.mean_squares(table)
+    assert [squares.seed, squares.image, squares.interaction] == pytest.approx(anova["mean_sq"].tolist())
+
+
+def test_the_variance_is_that_of_the_seeds_and_that_of_the_images_less_one_share_of_the_interaction():
+    table = rng().integers(-1, 2, (4, 7)) + np.arange(7)  # images differ, so no component is below zero
+    table[0] += 3
+    rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+    expected = table.mean(axis=1).var(ddof=1) / 4 + table.mean(axis=0).var(ddof=1) / 7 - (rest**2).sum() / (3 * 6) / 28
+    assert crossed.total_errors(crossed.mean_squares(table))[0].value ** 2 == pytest.approx(expected)
+
+
+def test_satterthwaite_degrees_of_freedom_by_hand():
+    # MS 3, 4, 1 with 2, 3, 6 df: (3 + 4 − 1)² / (9/2 + 16/3 + 1/6) = 36 / 10; V = 6/12
+    error = crossed.total_errors(crossed.MeanSquares(n_seeds=3, n_images=4, seed=3.0, image=4.0, interaction=1.0))[0]
+    assert error == StandardError(pytest.approx(math.sqrt(0.5)), pytest.approx(3.6))
+
+
+@pytest.mark.parametrize(
+    ("seed", "image", "interaction", "variance", "dof"),
+    [
+        (3.0, 0.5, 1.0, 3.0, 2),  # images' component below zero: the seeds' mean square alone
+        (0.5, 4.0, 1.0, 4.0, 3),  # seeds' component below zero: the images' alone
+        (0.5, 0.7, 1.0, 0.7, 3),  # both below zero: the larger
+        (0.0, 4.0, 0.0, 4.0, 3),  # nothing depends on the seed
+        (0.0, 0.0, 0.0, 0.0, 2),  # everything is alike
+    ],
+)
+def test_a_component_below_zero_counts_as_zero(seed, image, interaction, variance, dof):
+    error = crossed.total_errors(crossed.MeanSquares(3, 4, seed, image, interaction))[0]
+    assert error == StandardError(pytest.approx(math.sqrt(variance / 12)), pytest.approx(dof))
+
+
+def test_variance_components_by_hand():
+    # σ²_a = (6 − 2)/4, σ²_b = (8 − 2)/3, σ²_c = 2
+    squares = crossed.MeanSquares(3, 4, 6.0, 8.0, 2.0)
+    components = crossed.variance_components(squares)
+    assert components == crossed.VarianceComponents(1.0, 2.0, 2.0)
+    assert crossed.expected_mean_squares(components, 3, 4) == squares
+    assert crossed.expected_mean_squares(components, 10, 100) == crossed.MeanSquares(10, 100, 102.0, 22.0, 2.0)
+    assert crossed.variance_components(crossed.MeanSquares(3, 4, 1.0, 8.0, 2.0)).seed == 0.0
+
+
+def test_more_seeds_never_remove_the_images_share():
+    components = crossed.VarianceComponents(seed=1.0, image=4.0, interaction=9.0)
+    error = crossed.total_errors(crossed.expected_mean_squares(components, 10**9, 100))[0]
+    assert error.value == pytest.approx(math.sqrt(4.0 / 100), rel=1e-4)
+
+
+def test_the_seed_interval_is_the_t_interval_of_the_seeds_means():
+    made = crossed.seed_interval(SMALL, 0.95)
+    # means 2/3 and 1/3: SD √2/6, standard error 1/6, t(.975; 1) = 12.7062
+    assert (made.n, made.mean, made.sd) == (2, pytest.approx(0.5), pytest.approx(math.sqrt(2) / 6))
+    assert (made.low, made.high) == pytest.approx((0.5 - 12.7062 / 6, 0.5 + 12.7062 / 6), rel=1e-5)
+
+
+def test_the_total_interval_by_hand_where_images_vary_most():
+    # Each image has its own value, seeds agree: MS_seed = MS_int = 0, MS_image = 2·var(0, 0, 0, 1) = 1/2, V = 1/2 / 8, 3 df
+    made = crossed.total_interval([[0, 0, 0, 1], [0, 0, 0, 1]], 0.95)
+    assert (made.low, made.high) == pytest.approx((0.25 - 3.182446 / 4, 0.25 + 3.182446 / 4), rel=1e-6)
+    assert (made.mean, made.sd) == (0.25, 0.0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.sampled_from([-1, 0, 1]), min_size=5, max_size=5), min_size=2, max_size=6))
+def test_the_total_interval_is_never_narrower_than_the_seeds(table):
+    seeds, total = crossed.seed_interval(table, 0.95), crossed.total_interval(table, 0.95)
+    assert total.low <= seeds.low + 1e-12
+    assert total.high >= seeds.high - 1e-12
+
+
+def test_equal_answers_have_intervals_of_no_width_and_no_warning():
+    for table in (np.zeros((3, 7)), np.ones((3, 7)), np.full((5, 3), -1)):
+        made = crossed.total_interval(table, 0.95)
+        assert (made.low, made.mean, made.high, made.sd) == (table[0, 0], table[0, 0], table[0, 0], 0.0)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (1, 1)])
+def test_one_seed_or_one_image_has_no_total_interval(shape):
+    made = crossed.total_interval(np.arange(shape[0] * shape[1]).reshape(shape), 0.95)
+    assert math.isnan(made.low)
+    assert math.isnan(made.high)
+    assert made.mean == (shape[0] * shape[1] - 1) / 2
+
+
+@pytest.mark.parametrize("values", [[], [[]], [1, 0, 1], np.zeros((2, 2, 2))])
+def test_what_is_not_seeds_by_images_is_refused_with_its_shape(values):
+    with pytest.raises(ValueError, match="have shape") as refused:
+        crossed.mean_squares(values)
+    assert str(np.shape(values)) in str(refused.value)
+
+
+# --- sign-flip test
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([0.3], 1.0),
+        ([1, 2, 3], 2 / 8),  # only + + + and − − − reach 6
+        ([1, 2, -3], 1.0),  # a sum of zero is reached by every pattern
+        ([3, 2, -1], 4 / 8),  # |Σ| = 4: ±(3 + 2 + 1), ±(3 + 2 − 1)
+        (
+            [0.1, 0.2, 0.3, -0.3],
+            12 / 16,
+        ),  # |Σ| = .3: ±.6 with any of ±.1 ± .2, and 0 (twice) with ±(.1 + .2), a tie but for rounding
+        ([0, 0, 0], 1.0),
+        ([0, 0, 5], 1.0),
+        ([math.nan, 1.0, 2.0], math.nan),
+    ],
+)
+def test_sign_flip_p_by_hand(differences, p):
+    assert sign_flip.p_value(differences) == pytest.approx(p, abs=1e-15, nan_ok=True)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=11))
+def test_sign_flip_p_counts_every_pattern(counts):
+    sums = [
+        abs(sum(sign * count for sign, count in zip(signs, counts, strict=True)))
+        for signs in product([-1, 1], repeat=len(counts))
+    ]
+    expected = sum(total >= abs(sum(counts)) for total in sums) / len(sums)
+    assert sign_flip.p_value([count / 1000 for count in counts]) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("n", [3, 5, 8, 10])
+def test_sign_flip_p_is_that_of_scipy(n):
+    for _ in range(5):
+        differences = rng().normal(0.5, 1, n)
+        theirs = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf)
+        assert sign_flip.p_value(differences) == pytest.approx(theirs.pvalue, abs=1e-15)
+
+
+def test_sign_flip_p_is_two_sided_and_blind_to_order_and_scale():
+    differences = rng().normal(0.5, 1, 9)
+    p = sign_flip.p_value(differences)
+    assert (
+        p
+        == sign_flip.p_value(-differences)
+        == sign_flip.p_value(differences[::-1])
+        == sign_flip.p_value(1e-6 * differences)
+    )
+
+
+def test_the_smallest_p_is_that_of_seeds_that_all_agree():
+    assert sign_flip.smallest_p(5) == 0.0625
+    assert sign_flip.smallest_p(10) == pytest.approx(0.00195, abs=5e-6)
+    for n in (1, 2, 5, 10, 20, 31, sign_flip.MAX_SEEDS):
+        assert sign_flip.p_value(np.arange(1, n + 1)) == sign_flip.smallest_p(n)
+
+
+def test_the_halves_need_not_be_listed_for_forty_seeds_to_be_exact():
+    ones = np.ones(sign_flip.MAX_SEEDS)
+    ones[:12] = -1  # 28 of 40 improved by the same amount: the sign test
+    assert sign_flip.p_value(ones) == pytest.approx(stats.binomtest(28, 40).pvalue, rel=1e-12)
+
+
+@pytest.mark.parametrize("differences", [[], np.ones(sign_flip.MAX_SEEDS + 1), np.ones((2, 3))])
+def test_sign_flip_refuses_other_numbers_of_seeds_than_it_can_count(differences):
+    with pytest.raises(ValueError, match=f"1 to {sign_flip.MAX_SEEDS} seeds"):
+        sign_flip.p_value(differences)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "tests", "n"), [(0.05, 1, 6), (0.0625, 1, 5), (0.05, 6, 8), (0.05, 25, 10), (0.05, 26, 11)]
+)
+def test_seeds_needed_for_holm_to_reject_at_all(alpha, tests, n):
+    assert sign_flip.seeds_needed(alpha, tests) == n
+
+
+# --- several comparisons
+
+
+def test_holm_by_hand():
+    # in order .01 ×4, .02 ×3, .03 ×2 = .06 again, .4 ×1
+    assert multiplicity.holm([0.03, 0.01, 0.4, 0.02]) == pytest.approx([0.06, 0.04, 0.4, 0.06])
+
+
+def test_benjamini_hochberg_by_hand_and_as_scipy():
+    # from the largest: .4 ×4/4; .03 ×4/3 = .04; .02 ×4/2 = .04; .01 ×4/1 = .04
+    p_values = [0.03, 0.01, 0.4, 0.02]
+    assert multiplicity.benjamini_hochberg(p_values) == pytest.approx([0.04, 0.04, 0.4, 0.04])
+    many = rng().uniform(size=30) ** 3
+    assert multiplicity.benjamini_hochberg(many) == pytest.approx(stats.false_discovery_control(many, method="bh"))
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_what_the_step_down_rule_rejects(p_values):
+    alpha, order, rejected = 0.05, np.argsort(p_values), set()
+    for step, index in enumerate(order):
+        if p_values[index] * (len(p_values) - step) > alpha:
+            break
+        rejected.add(int(index))
+    assert {index for index, p in enumerate(multiplicity.holm(p_values)) if p <= alpha} == rejected
+
+
+def test_one_test_needs_no_adjustment_and_none_gives_none():
+    for adjust in (multiplicity.holm, multiplicity.benjamini_hochberg):
+        assert adjust([0.03]).tolist() == [0.03]
+        assert adjust([]).tolist() == []
+
+
+@pytest.mark.parametrize("wrong", [1.2, -0.1, math.nan])
+def test_a_p_value_outside_0_to_1_is_refused_by_its_value(wrong):
+    with pytest.raises(ValueError, match=str(wrong)):
+        multiplicity.holm([0.5, wrong])
+
+
+# --- equivalence
+
+
+def test_two_one_sided_tests_by_hand():
+    # mean .2, se .1, 4 df: t = (.2 + .5)/.1 = 7 and (.5 − .2)/.1 = 3; P(T > 7) = .001096, P(T > 3) = .019971; t(.95; 4) = 2.131847
+    made = equivalence.two_one_sided_tests(0.2, [StandardError(0.1, 4)], 0.5, 0.05)
+    assert (made.p_above_lower, made.p_below_upper) == pytest.approx((0.001096, 0.019971), abs=5e-7)
+    assert made.p == made.p_below_upper
+    assert (made.low, made.high) == pytest.approx((0.2 - 0.2131847, 0.2 + 0.2131847), abs=1e-7)
+
+
+def test_two_one_sided_tests_over_seeds_are_those_of_statsmodels():
+    generator = rng()
+    for shift in (-0.9, 0.0, 0.4):
+        one, other = generator.normal(shift, 1, 8), generator.normal(0, 1, 8)
+        theirs, (_, above, _), (_, below, _) = ttost_paired(one, other, -1, 1)
+        squares = crossed.mean_squares((one - other)[:, None])
+        made = equivalence.two_one_sided_tests(np.mean(one - other), crossed.seed_errors(squares), 1.0, 0.05)
+        assert (made.p, made.p_above_lower, made.p_below_upper) == pytest.approx((theirs, above, below))
+
+
+@settings(deadline=None)
+@given(st.floats(-2, 2), st.floats(0.01, 2), st.integers(1, 30), st.floats(0.1, 2))
+def test_p_is_below_alpha_exactly_where_the_interval_lies_inside_the_margin(mean, error, dof, margin):
+    made = equivalence.two_one_sided_tests(mean, [StandardError(error, dof)], margin, 0.05)
+    if abs(made.p - 0.05) > 1e-9:
+        assert (made.p < 0.05) == (made.low > -margin and made.high < margin)
+
+
+def test_new_images_make_equivalence_harder_to_show():
+    table = (rng().uniform(size=(5, 400)) < 0.05).astype(int) - (rng().uniform(size=400) < 0.05)
+    squares = crossed.mean_squares(table)
+    seeds, total = (
+        equivalence.two_one_sided_tests(table.mean(), errors(squares), 0.02, 0.05)
+        for errors in (crossed.seed_errors, crossed.total_errors)
+    )
+    assert total.p > seeds.p
+    assert total.high - total.low > seeds.high - seeds.low
+
+
+def test_equal_arms_are_equivalent_and_unknown_ones_are_not():
+    same = equivalence.two_one_sided_tests(0.0, [StandardError(0.0, 4)], 0.005, 0.05)
+    assert (same.p, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert math.isnan(equivalence.two_one_sided_tests(0.0, [StandardError(math.nan, math.nan)], 0.005, 0.05).p)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.005, math.nan])
+def test_equivalence_needs_a_margin(margin):
+    with pytest.raises(ValueError, match=f"above 0, not {margin}"):
+        equivalence.two_one_sided_tests(0.0, [StandardError(1.0, 4)], margin, 0.05)
+
+
+# --- verdicts
+
+
+def judged(low, high, p, equivalence_p, n=10):
+    made = verdict.verdict(low, high, p, equivalence_p, n, smallest_effect=0.5, alpha=0.05, min_seeds=8)
+    return made.name, made.reason
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "equivalence_p", "name", "reason"),
+    [
+        (0.6, 1.4, 0.01, 0.9, verdict.BETTER, verdict.BEYOND),
+        (-1.4, -0.6, 0.01, 0.9, verdict.WORSE, verdict.BEYOND),
+        (0.2, 1.4, 0.01, 0.9, verdict.BETTER, verdict.OPEN_SIZE),
+        (-1.4, -0.2, 0.01, 0.9, verdict.WORSE, verdict.OPEN_SIZE),
+        (0.5, 1.4, 0.01, 0.9, verdict.BETTER, verdict.OPEN_SIZE),  # at the margin is not beyond it
+        (0.1, 0.3, 0.01, 0.01, verdict.EQUIVALENT, verdict.NEGLIGIBLE),
+        (-0.3, -0.1, 0.01, 0.01, verdict.EQUIVALENT, verdict.NEGLIGIBLE),
+        (-0.1, 0.3, 0.40, 0.01, verdict.EQUIVALENT, verdict.ALIKE),
+        (-0.1, 0.3, 0.01, 0.01, verdict.EQUIVALENT, verdict.ALIKE),  # significant on these images alone
+        (0.1, 0.3, 0.40, 0.01, verdict.EQUIVALENT, verdict.ALIKE),  # interval alone
+        (-0.2, 1.4, 0.01, 0.40, verdict.INCONCLUSIVE, verdict.THESE_IMAGES),
+        (0.2, 1.4, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.FEW_SEEDS),
+        (-1.4, -0.2, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.FEW_SEEDS),
+        (-0.2, 1.4, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.UNDECIDED),
+        (0.0, 1.4, 0.01, 0.40, verdict.INCONCLUSIVE, verdict.THESE_IMAGES),  # an interval that touches zero holds it
+        (
+            0.2,
+            1.4,
+            0.05,
+            0.06,
+            verdict.BETTER,
+            verdict.OPEN_SIZE,
+        ),  # alpha itself is significant, above it is not equivalent
+        (0.2, 1.4, 0.05, 0.05, verdict.EQUIVALENT, verdict.NEGLIGIBLE),
+        (0.0, 0.0, 1.00, 0.00, verdict.EQUIVALENT, verdict.ALIKE),  # the same answers in every run
+    ],
+)
+def test_every_cell_of_the_decision_table(low, high, p, equivalence_p, name, reason):
+    assert judged(low, high, p, equivalence_p) == (name, reason)
+
+
+def test_too_few_seeds_state_nothing_whatever_the_numbers():
+    for numbers in ((0.6, 1.4, 0.01, 0.9), (-0.1, 0.1, 1.0, 0.0), (math.nan,) * 4):
+        assert judged(*numbers, n=7) == (verdict.NOT_STATED, "7 of the 8 seeds that a verdict needs")
+    assert judged(0.6, 1.4, 0.01, 0.9, n=8)[0] == verdict.BETTER
+
+
+@pytest.mark.parametrize("unknown", range(4))
+def test_an_unknown_number_states_nothing(unknown):
+    numbers = [0.6, 1.4, 0.01, 0.9]
+    numbers[unknown] = math.nan
+    assert judged(*numbers) == (verdict.NOT_STATED, verdict.UNKNOWN)
+
+
+@settings(deadline=None)
+@given(st.floats(-2, 2), st.floats(0, 2), st.floats(0, 1), st.floats(0, 1))
+def test_turning_the_sign_swaps_better_and_worse_alone(mean, half, p, equivalence_p):
+    name, reason = judged(mean - half, mean + half, p, equivalence_p)
+    swapped = {verdict.BETTER: verdict.WORSE, verdict.WORSE: verdict.BETTER}.get(name, name)
+    assert judged(-mean - half, -mean + half, p, equivalence_p) == (swapped, reason)
+
+
+# --- comparisons
+
+ARM = {7: [1, 1, 1, 0], 3: [1, 1, 0, 0]}
+REFERENCE = {3: [0, 1, 0, 0], 7: [1, 1, 0, 0]}  # differences of seed 3: 1 0 0 0, of seed 7: 0 0 1 0
+
+
+def test_a_comparison_by_hand():
+    made = compare(ARM, REFERENCE, confidence=0.95, smallest_effect=0.6, alpha=0.05)
+    assert (made.n_seeds, made.n_images) == (2, 4)
+    assert (made.mean, made.reference_mean, made.difference) == (0.625, 0.375, 0.25)
+    assert (made.sd, made.reference_sd, made.difference_sd) == pytest.approx(
+        (math.sqrt(1 / 32), math.sqrt(1 / 32), 0.0)
+    )
+    assert (made.low, made.high) == (0.25, 0.25)  # the seeds agree
+    # MS_seed = 0; MS_image = 2·var(½, 0, ½, 0) = 1/6; MS_int = ((2 − ½) − ½)/3 = 1/3 is larger, so V = 1/6 / 8 with 3 df
+    half = math.sqrt(1 / 48)
+    assert (made.total_low, made.total_high) == pytest.approx((0.25 - 3.182446 * half, 0.25 + 3.182446 * half))
+    assert (made.equivalence_low, made.equivalence_high) == pytest.approx(
+        (0.25 - 2.353363 * half, 0.25 + 2.353363 * half)
+    )
+    assert made.equivalence_p == pytest.approx(stats.t.sf(0.35 / half, 3))
+    assert (made.p, made.improved) == (0.5, 1.0)
+
+
+def test_swapping_the_arms_turns_the_signs_alone():
+    generator = rng()
+    arm, other = ({seed: generator.uniform(size=50) < 0.8 for seed in range(4)} for _ in range(2))
+    chosen = {"confidence": 0.9, "smallest_effect": 0.05, "alpha": 0.05}
+    one, two = compare(arm, other, **chosen), compare(other, arm, **chosen)
+    assert (one.difference, one.low, one.total_low, one.equivalence_low) == pytest.approx(
+        (-two.difference, -two.high, -two.total_high, -two.equivalence_high)
+    )
+    assert (one.p, one.equivalence_p, one.mean) == pytest.approx((two.p, two.equivalence_p, two.reference_mean))
+
+
+def test_bytes_and_booleans_are_subtracted_as_numbers():
+    for kind in (np.uint8, bool):
+        arms = [{0: np.array(values, dtype=kind)} for values in ([0, 1], [1, 0])]
+        assert paired(*arms)[0].tolist() == [-1.0, 1.0]
+
+
+def test_one_seed_is_compared_without_any_statement_of_chance():
+    made = compare({0: [1, 1, 0]}, {0: [1, 0, 0]}, confidence=0.95, smallest_effect=0.005, alpha=0.05)
+    assert (made.difference, made.improved, made.p) == (pytest.approx(1 / 3), 1.0, 1.0)
+    unknown = (made.sd, made.difference_sd, made.low, made.high, made.total_low, made.total_high, made.equivalence_p)
+    assert all(math.isnan(number) for number in unknown)
+
+
+def test_a_seed_without_a_change_has_not_improved():
+    arm, other = {0: [1, 0], 1: [1, 1], 2: [0, 0], 3: [1, 1]}, {0: [1, 0], 1: [0, 1], 2: [1, 1], 3: [0, 0]}
+    assert compare(arm, other, confidence=0.95, smallest_effect=0.1, alpha=0.05).improved == 0.5
+
+
+def test_differences_are_paired_by_seed_and_come_in_the_order_of_the_seeds():
+    assert {seed: images.tolist() for seed, images in paired(ARM, REFERENCE).items()} == {
+        3: [1, 0, 0, 0],
+        7: [0, 0, 1, 0],
+    }
+    assert list(paired(ARM, REFERENCE)) == [3, 7]
+
+
+def test_arms_with_other_seeds_or_images_are_refused():
+    with pytest.raises(ValueError, match=r"only one of the two has seeds \[2, 7\]"):
+        paired(ARM, {3: [1, 0, 0, 0], 2: [1, 0, 0, 0]})
+    with pytest.raises(ValueError, match=r"\[1, 4\] images"):  # numpy alone would stretch the one to four
+        paired(ARM, {3: [1], 7: [1]})
+
+
+def test_an_interaction_is_the_difference_of_the_gaps():
+    # gaps of seed 3: 1 0 0 0 and 0 0 0 0; of seed 7: 0 0 1 0 and −1 0 0 0
+    permuted = {3: [1, 0, 0, 0], 7: [0, 0, 1, 0]}, {3: [1, 0, 0, 0], 7: [1, 0, 1, 0]}
+    made = interaction((ARM, REFERENCE), permuted, confidence=0.95, smallest_effect=0.1, alpha=0.05)
+    assert (made.mean, made.reference_mean, made.difference) == (0.25, -0.125, 0.375)  # per seed ¼ and ½
+    assert made.difference_sd == pytest.approx(math.sqrt(1 / 32))
+    assert (made.low, made.high) == pytest.approx((0.375 - 12.7062 / 8, 0.375 + 12.7062 / 8), rel=1e-5)
+    values = np.array([[1, 0, 0, 0], [1, 0, 1, 0]])
+    total = crossed.total_interval(values, 0.95)
+    assert (made.total_low, made.total_high) == (total.low, total.high)
+
+
+def test_gaps_that_are_alike_do_not_interact():
+    made = interaction((ARM, REFERENCE), (ARM, REFERENCE), confidence=0.95, smallest_effect=0.1, alpha=0.05)
+    assert (made.difference, made.total_low, made.total_high, made.p, made.equivalence_p) == (0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+# --- power
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, 30])
+@pytest.mark.parametrize("effect", [0.2, 0.5, 1.0])
+def test_power_is_that_of_statsmodels(n, effect):
+    theirs = TTestPower().power(effect, n, 0.05, alternative="two-sided")
+    assert power.t_power(effect, [StandardError(1 / math.sqrt(n), n - 1)], 0.05) == pytest.approx(theirs, rel=1e-6)
+
+
+def test_an_effect_of_zero_is_found_with_probability_alpha_and_a_huge_one_always():
+    error = [StandardError(0.1, 4)]
+    assert power.t_power(0.0, error, 0.05) == pytest.approx(0.05)
+    assert power.t_power(1e4, error, 0.05) == pytest.approx(1.0)
+    assert power.t_power(-0.3, error, 0.05) == pytest.approx(power.t_power(0.3, error, 0.05))
+    assert power.t_power(0.1, [StandardError(0.0, 4)], 0.05) == 1.0
+    assert power.t_power(0.0, [StandardError(0.0, 4)], 0.05) == 0.0
+
+
+@pytest.mark.parametrize("dof", [1, 2, 4, 9, 57.3, 9999])
+@pytest.mark.parametrize("alpha", [0.05, 0.002])
+def test_the_smallest_detectable_effect_has_the_power_asked_for(dof, alpha):
+    error = [StandardError(0.002, dof)]
+    assert power.t_power(power.smallest_detectable_effect(error, alpha, 0.8), error, alpha) == pytest.approx(
+        0.8, abs=1e-6
+    )
+
+
+def test_many_degrees_of_freedom_give_the_textbook_sum_of_two_normal_quantiles():
+    assert power.smallest_detectable_effect([StandardError(1.0, 1e6)], 0.05, 0.8) == pytest.approx(
+        1.959964 + 0.841621, abs=1e-4
+    )
+
+
+def test_several_standard_errors_are_planned_for_the_worst():
+    few, many = StandardError(1.0, 2), StandardError(1.1, 1000)
+    assert power.t_power(4.0, [few, many], 0.05) == power.t_power(4.0, [few], 0.05) < power.t_power(4.0, [many], 0.05)
+    assert power.smallest_detectable_effect([many, few], 0.05, 0.8) == power.smallest_detectable_effect(
+        [few], 0.05, 0.8
+    )
+
+
+@pytest.mark.parametrize("wanted", [0.05, 0.01, 1.0])
+def test_a_power_that_no_effect_has_is_refused(wanted):
+    with pytest.raises(ValueError, match=f"not at {wanted}"):
+        power.smallest_detectable_effect([StandardError(1.0, 4)], 0.05, wanted)
+
+
+def test_five_seeds_have_no_power_in_the_sign_flip_test():
+    assert power.sign_flip_power(100.0, 1.0, 5, 0.05, 50, rng()) == 0.0
+    assert power.sign_flip_power(100.0, 1.0, 5, 0.0625, 50, rng()) == 1.0  # alpha itself is significant
+    assert power.sign_flip_power(100.0, 1.0, 6, 0.05, 50, rng()) == 1.0
+
+
+def test_the_power_of_the_sign_flip_test_depends_on_the_effect_in_standard_deviations():
+    small, large = (power.sign_flip_power(scale, scale, 10, 0.05, 200, rng()) for scale in (0.001, 2.0))
+    assert 0.5 < small == large < 1

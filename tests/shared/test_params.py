@@ -1,0 +1,212 @@
+"""params.yaml: what is accepted, and the one message for each kind of mistake."""
+
+import io
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from stages.shared import params, paths
+
+TEXT = paths.PARAMS.read_text()
+SETTINGS = params.load()
+DATA_LINE = TEXT[: TEXT.index("\ndata:\n")].count("\n") + 2
+
+
+def raw():
+    return YAML(typ="safe", pure=True).load(TEXT)
+
+
+def load(content, folder):
+    path = folder / "params.yaml"
+    if not isinstance(content, str):
+        buffer = io.StringIO()
+        YAML(typ="safe", pure=True).dump(content, buffer)
+        content = buffer.getvalue()
+    path.write_text(content)
+    return params.load(path)
+
+
+def edited(old, new):
+    assert TEXT.count(old) >= 1, old
+    return TEXT.replace(old, new, 1)
+
+
+def test_the_repositorys_own_params_are_valid_under_every_protocol(tmp_path):
+    for protocol in raw()["protocols"]:
+        loaded = load(edited("protocol: *default", f"protocol: *{protocol}"), tmp_path)
+        assert loaded.protocol == loaded.protocols[protocol]
+        assert loaded.protocol.name == protocol
+        assert loaded.baseline in loaded.active_variants
+
+
+def test_a_variant_is_the_base_with_its_own_changes(tmp_path):
+    loaded = load(TEXT, tmp_path)
+    base, five = loaded.architecture, loaded.variants["kernel_5"].run.architecture
+    assert five.kernel == 5
+    assert five.model_copy(update={"kernel": base.kernel}) == base
+
+
+def test_a_variant_changes_its_sample_and_recipe_as_it_does_its_architecture(tmp_path):
+    loaded = load(TEXT, tmp_path)
+    few = loaded.variants["cnn_300"].run
+    assert few.sample == loaded.sample.model_copy(update={"seeds": "all", "train_size": 300})
+    assert few.recipe == loaded.recipe.model_copy(update={"epochs": 20})
+    assert few.architecture == loaded.architecture
+
+
+def test_a_variant_runs_under_all_or_few_of_the_seeds(tmp_path):
+    loaded = load(TEXT, tmp_path)
+    assert loaded.seeds("cnn") == (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    assert loaded.seeds("kernel_7") == (0, 1, 2, 3, 4)
+
+
+def test_what_another_protocol_runs_may_be_too_large_for_this_one(tmp_path):
+    larger = edited("run: {sample: {layout: patches_2}}", "run: {sample: {train_size: 5001, layout: patches_3}}")
+    assert "cnn_patches_2" not in load(larger, tmp_path).active_variants
+
+
+def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
+    assert load(edited("lr: 0.01", "lr: 1e-3"), tmp_path).recipe.lr == 0.001
+
+
+MISTAKES = {
+    "typo in a key": (
+        ("{kernel: 5}", "{kernal: 5}"),
+        ["variants.kernel_5.run.architecture.kernal = 5", "did you mean 'kernel'?", "allowed here: connectivity"],
+    ),
+    "typo in a block": (("recipe:\n", "recipes:\n"), ["recipe: missing", "did you mean 'recipe'?"]),
+    "kernel of zero": (("{kernel: 5}", "{kernel: 0}"), ["kernel_5.run.architecture.kernel = 0", "a whole number from 1 up to 1000, or [height, width]"]),
+    "kernel of three": (("{kernel: 5}", "{kernel: [1, 2, 3]}"), ["kernel = [1, 2, 3]", "[height, width]"]),
+    "number in quotes": (("lr: 0.01", "lr: '1e-3'"), ["recipe.lr = '1e-3'", "without quotes"]),
+    "negative lr": (("lr: 0.01", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
+    "lr that is not finite": (("lr: 0.01", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
+    "unknown choice": (("pooling: max", "pooling: median"), ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"]),
+    "unknown protocol": (("protocol: *default", "protocol: *fast"), ["not valid YAML", "undefined alias 'fast'"]),
+    "protocol by its name": (("protocol: *default", "protocol: quick"), ["protocol = 'quick': should be an alias, with a star and without quotes: *quick"]),
+    "unknown variant": (
+        ("kernel_5, depth_1, stride_2", "kernel_6, depth_1, stride_2"),
+        ["protocols.quick.variants: 'kernel_6' is not one of cnn,", "did you mean"],
+    ),
+    "variant named twice": (
+        ("lab_cnn_7, lab_mlp]", "lab_cnn_7, lab_mlp, lab_cnn_7]"),
+        ["protocols.replication: variants", "name ['lab_cnn_7'] more than once"],
+    ),
+    "no variants in a protocol": (
+        ("[lab_cnn_3, lab_cnn_5, lab_cnn_7, lab_mlp]", "[]"),
+        ["protocols.replication.variants = []: should not be empty"],
+    ),
+    "unknown baseline": (("baseline: cnn", "baseline: cmn"), ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"]),
+    "baseline that is left out": (
+        ("name: default\n    baseline: cnn", "name: default\n    baseline: resnet18"),
+        ["protocols.default.baseline: protocol 'default' leaves 'resnet18' out"],
+    ),
+    "unknown family": (("{kernel: 1×1}", "{kernels: 1×1}"), ["variants.kernel_1.families: 'kernels' is not one of connectivity"]),
+    "reference of another family": (("reference: cnn", "reference: kernel_5"), ["families.connectivity.reference is 'kernel_5'"]),
+    "empty seeds": (("seeds: [0, 1, 2]\n", "seeds: []\n"), ["protocols.quick.seeds = []: should not be empty"]),
+    "duplicate seed": (("seeds: [0, 1, 2]\n", "seeds: [0, 1, 2, 2]\n"), ["protocols.quick: seeds [0, 1, 2, 2] name [2] more than once"]),
+    "duplicate among few seeds": (("few_seeds: [0, 1, 2]\n", "few_seeds: [1, 1]\n"), ["protocols.quick: few_seeds [1, 1] name [1] more than once"]),
+    "few seeds that are not among the seeds": (
+        ("few_seeds: [0, 1, 2]\n", "few_seeds: [0, 3]\n"),
+        ["protocols.quick: few_seeds [0, 3] have [3], which seeds [0, 1, 2] lack; comparisons are paired by seed"],
+    ),
+    "both lengths in the base": (("steps: null", "steps: 100"), ["variants.cnn_300.run.recipe: steps 100 and epochs 20 both say how long to train; set one"]),
+    "both lengths in a variant": (
+        ("train_size: 300}, recipe: {epochs: 20}", "train_size: 300}, recipe: {epochs: 20, steps: 7}"),
+        ["variants.cnn_300.run.recipe: steps 7 and epochs 20 both say how long to train; set one (steps: null, or epochs: protocol)"],
+    ),
+    "steps of zero": (("steps: null", "steps: 0"), ["recipe.steps = 0: should be greater than or equal to 1"]),
+    "sample larger than the protocol's": (
+        ("train_size: 300}, recipe", "train_size: 2501}, recipe"),
+        ["variants.cnn_300.run.sample.train_size = 2501: protocol 'default' prepares 2500 train images"],
+    ),
+    "layout that is not one": (
+        ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches4}"),
+        ["variants.cnn_permuted.run.sample.layout = 'patches4': should be original, permuted, or patches_ and the side of a patch, such as patches_4"],
+    ),
+    "patches that do not tile": (
+        ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches_5}"),
+        ["variants.cnn_permuted.run.sample.layout = 'patches_5': patches of 5 do not tile 28×28 images"],
+    ),
+    "typo in a sample": (("{train_size: 1000}", "{train_sise: 1000}"), ["variants.cnn_1000.run.sample.train_sise = 1000", "did you mean 'train_size'?"]),
+    "matched quantity that is not one": (
+        ("matched: {macs: cnn, rec", "matched: {mac: cnn, rec"),
+        ["variants.locally_connected.matched.mac = 'mac'", "'parameters', 'macs' or 'receptive_field'"],
+    ),
+    "matched with a variant that is not there": (
+        ("matched: {macs: cnn, rec", "matched: {macs: cmn, rec"),
+        ["variants.locally_connected.matched.macs: 'cmn' is not one of cnn,", "did you mean 'cnn'?"],
+    ),
+    "matched with itself": (("matched: {macs: cnn, rec", "matched: {macs: locally_connected, rec"), ["connected.matched.macs names the variant itself"]),
+    "a convolutional net without a layer": (
+        ("channels: [32], reduce_at: [1], pool_size: 4", "channels: [], reduce_at: []"),
+        ["variants.depth_1.run.architecture: channels is empty, but a net with connectivity conv needs a layer"],
+    ),
+    "hidden layers where the head has none": (
+        ("fully_connected, channels: []", "fully_connected, channels: [], hidden: [8]"),
+        ["variants.linear.run.architecture.hidden: has no effect where connectivity is fully_connected"],
+    ),
+    "no variants": (("\nvariants:\n", "\nvariants: {}\nmore:\n"), ["variants = {}: should not be empty"]),
+    "variant without a run": (
+        ("run: {sample: {seeds: all}}", "run:"),
+        ["variants.cnn.run = None: should be a mapping"],
+    ),
+    "badly named variant": (("  kernel_1:", "  Kernel 1:"), ["should be lower-case words joined by _"]),
+    "key that is a number": (("  kernel_1:", "  3:"), ["the key 3 must be text"]),
+    "change that has no effect": (("channels: [256, 128]", "channels: [256], kernel: 3"), ["kernel: has no effect where connectivity is fully_connected"]),
+    "pooling at a layer that is not there": (("channels: [16, 32, 32]}", "channels: [16, 32, 32], reduce_at: [1, 4]}"), ["names layer 4, but channels has 3"]),
+    "a feature map that vanishes": (
+        ("channels: [16, 32, 32, 32]", "channels: [8, 8, 8, 8, 8, 8], reduce_at: [1, 2, 3, 4, 5, 6]"),
+        ["variants.depth_4: layer 6: the feature map vanishes (1×1 → 0×0)"],
+    ),
+    "reflection wider than the map": (
+        ("architecture: {padding: reflect}", "architecture: {padding: reflect, kernel: 65}"),
+        ["variants.padding_reflect: layer 1: reflect padding of 32 pixels"],
+    ),
+    "file without npz": (("file: null", "file: mine.npz"), ["'mine.npz' is only for dataset npz"]),
+    "npz without file": (("dataset: fashion_mnist", "dataset: npz"), ["dataset npz needs `file`"]),
+    "path out of the folder": (
+        ("dataset: fashion_mnist # mnist, kmnist, cifar10, cifar100, digits (offline), npz (your own)\n  file: null", "dataset: npz\n  file: ../x.npz"),
+        ["must be the name of an .npz file"],
+    ),
+    "key written twice": (("data:\n", "data:\n  dataset: mnist\n"), ["duplicate key", f"line {DATA_LINE + 2}"]),
+    "not yaml": (("data:\n", "data: [\n"), ["not valid YAML"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_ends_in_one_message_that_names_key_value_and_what_is_allowed(name, tmp_path):
+    (old, new), expected = MISTAKES[name]
+    with pytest.raises(params.ParamsError) as error:
+        load(edited(old, new), tmp_path)
+    for part in expected:
+        assert part in str(error.value)
+
+
+def test_a_mistake_in_the_base_is_reported_once_and_not_for_every_variant(tmp_path):
+    with pytest.raises(params.ParamsError) as error:
+        load(edited("kernel: 3 #", "kernel: 0 #"), tmp_path)
+    assert str(error.value).count("kernel = 0") == 1
+
+
+def test_several_mistakes_are_listed_together(tmp_path):
+    with pytest.raises(params.ParamsError, match="2 mistakes"):
+        load(edited("lr: 0.01", "lr: -1").replace("batch_size: 32", "batch_size: 0"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((5, 6, 7), (1, 10, 11)), ((5, 6, 7, 3), (3, 10, 11)), ((5, 1, 40), (1, 1, 44))]
+)
+def test_the_canvas_of_a_users_file_is_told_from_its_header(shape, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "USER", tmp_path)
+    np.savez(tmp_path / "mine.npz", images=np.zeros(shape, np.uint8), labels=np.zeros(5, int))
+    data = params.Data(dataset="npz", file="mine.npz", test_fraction=0.2, seed=0)
+    assert params.image_shape(SETTINGS.model_copy(update={"data": data})) == expected
+
+
+def test_map_sizes_by_hand():
+    spec = SETTINGS.architecture.model_copy(
+        update={"padding": "valid", "kernel": (3, 5), "stride": 2, "pooling": "none", "reduce_at": (2,)}
+    )
+    # 20×21: valid (3, 5) → 18×17; again → 16×13, of which every second → 8×7
+    assert params.map_sizes(spec, 20, 21) == [(18, 17), (8, 7)]

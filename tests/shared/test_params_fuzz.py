@@ -1,0 +1,306 @@
+"""Settings files that somebody mistyped, broke off, or meant to break: a plan that can be run, or one clear message, and soon."""
+
+import copy
+import io
+import re
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from stages.check.matches import misses
+from stages.check.size import refuse_too_large
+from stages.shared import params, paths
+
+SECONDS = 5  # of the processor, for one file
+yaml = YAML(typ="safe", pure=True)
+yaml.sort_base_mapping_type_on_output = False
+
+
+def few():
+    """The repository's settings with the variants that others refer to, and one of each kind of change."""
+    tree = yaml.load(paths.PARAMS.read_text())
+    kept = {family["reference"] for family in tree["families"].values()} | {
+        protocol["baseline"] for protocol in tree["protocols"].values()
+    }
+    kept |= {
+        "cnn_300",
+        "locally_connected_narrow",
+        "fully_connected_narrow",
+        "cnn_permuted",
+        "linear",
+        "kernel_1",
+        "kernel_1_matched",
+    }
+    tree["variants"] = {key: tree["variants"][key] for key in sorted(kept)}
+    for protocol in tree["protocols"].values():
+        protocol["variants"] = [key for key in protocol["variants"] if key in tree["variants"]]
+    return tree
+
+
+def dumped(tree):
+    buffer = io.StringIO()
+    yaml.dump(tree, buffer)
+    return buffer.getvalue()
+
+
+def dumped_if_it_can(tree):
+    """Of a tree that YAML cannot write, such as one with half a character, nothing is left."""
+    try:
+        return dumped(tree)
+    except Exception:
+        return ""
+
+
+FEW = few()
+TEXT = dumped(FEW)
+SETTINGS = params.load()
+HYPOTHESES = yaml.load(paths.HYPOTHESES.read_text())
+HYPOTHESES = {key: HYPOTHESES[key] for key in ("gap_original", "permutation_takes_the_lead")}
+
+HUGE = [
+    10**9,
+    10**12,
+    2**63,
+    10**400,
+    -1,
+    -(10**12),
+    0,
+    1e308,
+    -1e308,
+    5e-324,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    True,
+    None,
+]
+WORDS = [
+    "",
+    " ",
+    "cnn",
+    "conv",
+    "all",
+    "protocol",
+    "patches_99999",
+    "1e-3",
+    "*default",
+    "é×",
+    "\u202e",
+    "😀",
+    "\x00",
+    "a" * 5000,
+    "~",
+    "null",
+    "2026-13-45",
+]
+scalars = st.one_of(st.sampled_from(HUGE), st.sampled_from(WORDS), st.integers(), st.floats(), st.text(max_size=8))
+values = st.one_of(
+    scalars,
+    st.lists(scalars, max_size=3),
+    st.dictionaries(st.sampled_from([*WORDS[2:6], "kernel", "lr"]), scalars, max_size=2),
+)
+LINES = [
+    "<<: *quick", "&a a: *a", "x: &x [*x]", "!!bool maybe", "!!int x", "!!timestamp 1", "? [1, 2]\n: 3", "? {a: b}\n: c", "--- 1", "...", "%YAML 1.1",
+    "\tx: 1", "- 1", "{", "]", '"', "'", "|", ">", "@", "`", "x: 2026-13-45", "x: 0x" + "f" * 5000, "x: " + "9" * 5000, "x: " + "[" * 200,
+    "x: !!binary ////", "!!set {a, b}", "x: !!python/object/apply:os.system [echo]", 'x: "\\ud800"', "x: .nan", "x: 1_000", "3: 4", "~: 1", "true: 1",
+    "\ufeff", "x: &b [1, 1, 1, 1, 1, 1, 1, 1, 1]",
+]  # fmt: skip
+
+
+@st.composite
+def trees(draw, whole):
+    """A value, or several, anywhere in the tree, replaced, removed, renamed, moved, nested, or joined by another."""
+    tree = copy.deepcopy(whole)
+    for _ in range(draw(st.integers(1, 3))):
+        block, trail = tree, []
+        while isinstance(block, dict | list) and block and (not trail or draw(st.integers(0, 4)) > 0):
+            trail.append(
+                (block, draw(st.sampled_from(sorted(block) if isinstance(block, dict) else range(len(block)))))
+            )
+            block = trail[-1][0][trail[-1][1]]
+        if not trail:
+            continue
+        parent, key = draw(st.sampled_from(trail))
+        action = draw(st.sampled_from(["replace", "replace", "remove", "rename", "add", "wrap", "swap", "grow"]))
+        if action == "remove":
+            del parent[key]
+        elif action == "replace":
+            parent[key] = draw(values)
+        elif action == "wrap":
+            parent[key] = draw(st.sampled_from([lambda inner: [inner], lambda inner: {"run": inner}, str]))(parent[key])
+        elif action == "grow" and isinstance(parent[key], list | str):
+            parent[key] = parent[key] * draw(st.integers(2, 40))
+        elif action == "swap" and isinstance(parent, dict):
+            other = draw(st.sampled_from(sorted(parent)))
+            parent[key], parent[other] = parent[other], parent[key]
+        elif isinstance(parent, dict):
+            name = draw(st.one_of(st.sampled_from(["architecture", "recipe", f"{key}s", *WORDS]), st.text(max_size=6)))
+            parent[name] = parent.pop(key) if action == "rename" else draw(values)
+    return tree
+
+
+@st.composite
+def texts(draw, text):
+    """The file broken off, or with characters and lines lost, doubled, moved in or out, or put in."""
+    lines = text.split("\n")
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(lines) - 1))
+        action = draw(st.sampled_from(["cut", "drop", "double", "indent", "tab", "insert", "character", "alias"]))
+        if action == "cut":
+            lines = [*lines[:place], lines[place][: draw(st.integers(0, len(lines[place])))]]
+        elif action == "drop":
+            lines = lines[:place] + lines[place + 1 :] or [""]
+        elif action == "double":
+            lines.insert(place, lines[place])
+        elif action == "indent":
+            lines[place] = draw(st.sampled_from([" ", "  ", "      "])) + lines[place]
+        elif action == "tab":
+            lines[place] = "\t" + lines[place].lstrip(" ")
+        elif action == "insert":
+            lines.insert(place, " " * draw(st.integers(0, 6)) + draw(st.sampled_from(LINES)))
+        elif action == "alias":
+            name, colon, value = lines[place].partition(":")
+            lines[place] = f"{name}{colon} {draw(st.sampled_from(['&a', '*a', '<<', '!!set', '!!str']))} {value}"
+        else:
+            at = draw(st.integers(0, len(lines[place])))
+            lines[place] = lines[place][:at] + draw(st.characters()) + lines[place][at:]
+    return "\n".join(lines)
+
+
+def content(draw):
+    return draw.encode("utf-8", "surrogatepass") if isinstance(draw, str) else draw
+
+
+def planned(folder, mutated, hypotheses=None):
+    """What `python -m stages.check --check` does. Returns the message, or nothing where there is a plan."""
+    for name, one in (("params.yaml", mutated), ("hypotheses.yaml", hypotheses)):
+        if one is not None:
+            (folder / name).write_bytes(content(one))
+    start = time.process_time()
+    try:
+        loaded = SETTINGS if mutated is None else params.load(folder / "params.yaml")
+        if hypotheses is not None:
+            params.load_hypotheses(loaded, folder / "hypotheses.yaml")
+        refuse_too_large(loaded)
+        misses(loaded)
+        for key in loaded.active_variants:
+            params.TrainPlan.of(loaded, key).model_dump_json()
+            params.ProbePlan.of(loaded, key).model_dump_json()
+        said = ""
+    except params.ParamsError as error:
+        said = str(error)
+    assert time.process_time() - start < SECONDS
+    return said
+
+
+def assert_clear(said, name):
+    """One message: it names the file, holds in a terminal, and is no Python."""
+    assert name in said.splitlines()[0]
+    assert len(said.splitlines()[0]) < 600
+    assert not re.search(r"Traceback|Error\(|pydantic|<class|object at 0x", said)
+    said.encode()
+
+
+patient = settings(
+    max_examples=500, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.mark.slow
+@patient
+@given(mutated=st.one_of(trees(FEW).map(dumped_if_it_can), texts(TEXT)))
+def test_any_params_file_is_a_plan_or_one_clear_message(mutated, tmp_path_factory):
+    said = planned(tmp_path_factory.getbasetemp(), mutated)
+    if said:
+        assert_clear(said, "params.yaml")
+
+
+@pytest.mark.slow
+@patient
+@given(mutated=st.one_of(trees(HYPOTHESES).map(dumped_if_it_can), texts(dumped(HYPOTHESES))))
+def test_any_hypotheses_file_is_valid_or_one_clear_message(mutated, tmp_path_factory):
+    said = planned(tmp_path_factory.getbasetemp(), None, mutated)
+    if said:
+        assert_clear(said, "hypotheses.yaml")
+
+
+# Nine times nine times nine …: half a billion values.
+LEVELS = [f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)]
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(LEVELS)
+
+
+def edited(old, new):
+    assert old in TEXT, old
+    return TEXT.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("mutated", "said"),
+    [
+        ("", "params.yaml must be a mapping"),
+        (b"\xff\xfe", "params.yaml is not valid YAML: 'utf-8' codec"),
+        ("x: 2026-13-45", "params.yaml is not valid YAML: month must be in 1..12"),
+        ("x: !!bool maybe", "params.yaml is not valid YAML: "),
+        ("x: " + "9" * 5000, "params.yaml is not valid YAML: "),
+        ("x: 0x" + "f" * 5000, "x: should be a whole number from -2^53 to 2^53"),
+        ("x: " + "[" * 900, "params.yaml is not valid YAML: "),
+        ("x: " + "[" * 60 + "]" * 60, "or has more than 40 blocks in each other"),
+        ("x: &x [*x]", "params.yaml refers to itself through an alias (*), or has more than 40 blocks in each other"),
+        (BOMB, "params.yaml has more than 100,000 values, its aliases (*) written out"),
+        ('x: "\\ud800"', "x = '\\ud800': should have no control characters"),
+        ('x: "\\0"', "x = '\\x00': should have no control characters"),
+        ("? [1, 2]\n: 3", "the key (1, 2) must be text"),
+        (
+            edited("kernel: 3", "kernel: 1000000000"),
+            "architecture.kernel = 1000000000: should be a whole number from 1 up to 1000",
+        ),
+        (edited("margin: 2", "margin: 1000000"), "margin = 1000000: should be less than or equal to 1000"),
+        (
+            edited("epochs: 4", "epochs: 1000000000000"),
+            "epochs = 1000000000000: should be less than or equal to 1000000000",
+        ),
+        (
+            edited("hidden: []", "hidden: [1000000000]"),
+            "parameters, more than 250,000,000; lessen channels, hidden or kernel",
+        ),
+        (edited("layout: permuted", f"layout: patches_{'9' * 5000}"), "should be original, permuted, or patches_"),
+    ],
+    ids=range(18),
+)
+def test_each_kind_of_nonsense_is_refused_in_its_own_words(mutated, said, tmp_path):
+    found = planned(tmp_path, mutated)
+    assert said in found
+    assert_clear(found, "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "mutated",
+    [BOMB, edited("hidden: []", "hidden: [1000000000]"), edited("channels: [19, 38]", "channels: [1000000000, 38]")],
+)
+def test_what_is_refused_takes_no_memory(mutated, tmp_path):
+    (tmp_path / "params.yaml").write_text(mutated)
+    tracemalloc.start()
+    with pytest.raises(params.ParamsError):
+        refuse_too_large(params.load(tmp_path / "params.yaml"))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 200e6
+
+
+def test_a_net_of_a_hundred_thousand_channels_ends_the_search_for_matching_widths(tmp_path):
+    tree = copy.deepcopy(FEW)
+    tree["variants"]["kernel_1_matched"]["run"]["architecture"]["channels"] = [100_000, 38]
+    assert planned(tmp_path, dumped(tree)) == ""
+
+
+def test_many_seeds_are_checked_in_no_time():
+    start = time.process_time()
+    assert (
+        len(params.Protocol.model_validate(SETTINGS.protocol.model_dump() | {"seeds": tuple(range(100_000))}).seeds)
+        == 100_000
+    )
+    assert time.process_time() - start < SECONDS

@@ -1,0 +1,727 @@
+"""The best model is chosen on val, packaged to the byte, answers as it did in training, and refuses what it cannot answer."""
+
+import collections
+import contextlib
+import http.client
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import types
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.numpy import load_file
+from small_model import VARIANTS, packaged, run_spec, write_trained
+from test_architecture import reached
+
+from stages.shared import params, paths
+from stages.shared.architectures.build import build, load_weights, logits_of
+from stages.shared.prepared_data import load_constants, scale_of
+from stages.shared.stage_command import StageError
+from stages.tools.deploy import handler, server
+from stages.tools.deploy.choose import choose
+from stages.tools.deploy.package import digest, package, unpacked
+from stages.train.data import load_splits
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_trained(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def archive(data, tmp_path_factory):
+    return packaged(data, tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def classifier(archive):
+    with unpacked(archive) as folder:
+        return handler.model_fn(folder)
+
+
+@contextlib.contextmanager
+def serving(classifier):
+    """The port of a server that answers while the block lasts."""
+    with server.open_server(classifier, "127.0.0.1", 0) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield running.server_address[1]
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def port(classifier):
+    with serving(classifier) as port:
+        yield port
+
+
+def request(port, method="POST", path="/invocations", body=b"", headers=JSON):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, body, headers)
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read() or b"null")
+    finally:
+        connection.close()
+
+
+def sent(port, data, pause=0.0):
+    """What comes back for these bytes, until the other side closes; `pause` seconds between the pieces of a list."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        for piece in data if isinstance(data, list) else [data]:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(piece)
+                time.sleep(pause)
+        back = b""
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                back += piece
+        return back
+
+
+def published_images(data):
+    test = load_file(data / "prepared" / "test.safetensors")
+    return test["images"][:, 0, 1:-1, 1:-1]  # without their margin of one pixel
+
+
+def png(image, **options):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+# --- which model ---
+
+
+def results(tmp_path, **variants):
+    """Plans and metrics of variants, each given as {seed: (val accuracy, val loss, test accuracy)}."""
+    for variant, runs in variants.items():
+        plan = params.TrainPlan(run=run_spec(), epochs=1, seeds=tuple(runs))
+        paths.write_json(tmp_path / "plan" / f"{variant}.json", plan.model_dump(mode="json"))
+        names = ("val_accuracy", "val_loss", "test_accuracy")
+        paths.write_json(
+            tmp_path / "runs" / variant / "metrics.json",
+            {"runs": [{"seed": s, **dict(zip(names, v, strict=True))} for s, v in runs.items()]},
+        )
+    return tmp_path / "plan", tmp_path / "runs"
+
+
+def test_the_variant_has_the_best_mean_on_val_and_the_seed_is_its_best_whatever_the_test_images_say(tmp_path):
+    folders = results(
+        tmp_path,
+        lucky={0: (0.95, 0.1, 0.99), 1: (0.60, 0.9, 0.99)},  # mean 0.775
+        steady={0: (0.80, 0.5, 0.1), 1: (0.82, 0.5, 0.1), 2: (0.81, 0.5, 0.2)},  # mean 0.81
+        worse={0: (0.79, 0.1, 0.9)},
+    )
+    choice = choose(*folders)
+    assert (choice.variant, choice.seed, choice.val_accuracy, choice.among) == ("steady", 1, 0.82, 3)
+    assert choice.mean_val_accuracy == pytest.approx(0.81)
+
+
+def test_the_loss_parts_equal_accuracies_and_the_name_equal_losses(tmp_path):
+    folders = results(tmp_path, a={0: (0.8, 0.5, 0)}, b={0: (0.8, 0.4, 0), 1: (0.8, 0.4, 0)}, c={3: (0.8, 0.4, 0)})
+    assert (choose(*folders).variant, choose(*folders).seed) == ("b", 0)
+
+
+def test_variant_and_seed_can_be_fixed(tmp_path):
+    folders = results(tmp_path, a={0: (0.9, 0, 0), 1: (0.8, 0, 0)}, b={0: (0.5, 0, 0), 1: (0.6, 0, 0)})
+    assert (choose(*folders, variant="b").variant, choose(*folders, variant="b").seed) == ("b", 1)
+    assert (choose(*folders, seed=1).variant, choose(*folders, seed=1).seed) == ("a", 1)
+    with pytest.raises(StageError, match=r"'c' has no trained model \(have: a, b\)"):
+        choose(*folders, variant="c")
+    with pytest.raises(StageError, match=r"'b' has no trained model of seed 7 \(have: 0, 1\)"):
+        choose(*folders, variant="b", seed=7)
+    with pytest.raises(StageError, match="no variant was trained with seed 7"):
+        choose(*folders, seed=7)
+
+
+def test_what_the_plan_does_not_have_is_not_chosen_and_what_is_not_trained_is_named(tmp_path):
+    plans, runs = results(tmp_path, deleted={0: (0.99, 0, 0)}, kept={0: (0.5, 0, 0)}, waiting={0: (0.9, 0, 0)})
+    (plans / "deleted.json").unlink()
+    (runs / "waiting" / "metrics.json").unlink()
+    choice = choose(plans, runs)
+    assert (choice.variant, choice.without_model) == ("kept", ["waiting"])
+    assert "not trained yet or diverged: waiting" in str(choice)
+    with pytest.raises(StageError, match="no trained model is there"):
+        choose(plans, tmp_path / "elsewhere")
+
+
+def test_a_run_that_diverged_is_never_chosen(tmp_path):
+    folders = results(tmp_path, lost={}, partly={1: (0.5, 0, 0)}, worse={0: (0.4, 0, 0)})
+    for key, seeds in {"lost": (0, 1), "partly": (0,)}.items():
+        record = paths.read_json(tmp_path / "runs" / key / "metrics.json")
+        paths.write_json(
+            tmp_path / "runs" / key / "metrics.json",
+            record | {"diverged": [{"seed": seed, "diverged": 1} for seed in seeds]},
+        )
+    choice = choose(*folders)
+    assert (choice.variant, choice.seed, choice.among, choice.without_model) == ("partly", 1, 2, ["lost"])
+    with pytest.raises(
+        StageError, match=r"'lost' has no trained model \(have: partly, worse\); every seed of it diverged"
+    ):
+        choose(*folders, variant="lost")
+    with pytest.raises(StageError, match=r"'partly' has no trained model of seed 0 \(have: 1\)"):
+        choose(*folders, variant="partly", seed=0)
+    (tmp_path / "plan" / "partly.json").unlink()
+    (tmp_path / "plan" / "worse.json").unlink()
+    with pytest.raises(StageError, match="no trained model is there"):
+        choose(*folders)
+
+
+# --- the package ---
+
+
+def test_packaging_twice_gives_the_same_bytes_and_another_seed_does_not(data, tmp_path):
+    first = packaged(data, tmp_path / "a")
+    os.utime(data / "runs" / "cnn" / "seed_1.safetensors", (1, 1))
+    time.sleep(1.1)  # gzip's clock counts whole seconds
+    assert packaged(data, tmp_path / "b").read_bytes() == first.read_bytes()
+    assert digest(packaged(data, tmp_path / "c", seed=0)) != digest(first)
+    with tarfile.open(first) as tar:
+        entries = tar.getmembers()
+    assert {(entry.mtime, entry.uid, entry.gid, entry.uname, entry.mode) for entry in entries} == {(0, 0, 0, "", 0o644)}
+    assert [entry.name for entry in entries] == sorted(entry.name for entry in entries)
+
+
+def test_the_package_holds_the_code_that_the_handler_imports_and_nothing_else_of_the_repository(archive):
+    with tarfile.open(archive) as tar:
+        names = set(tar.getnames())
+    code = {name for name in names if name.startswith("stages/")}
+    assert code == reached(
+        [paths.ROOT / "stages/tools/deploy/handler.py", paths.ROOT / "stages/tools/deploy/ray_serve.py"]
+    )
+    assert names - code == {"config.yaml", "code/requirements.txt", "example.json", "model.json", "weights.safetensors"}
+
+
+def test_an_unpacked_package_answers_by_itself(archive, data, tmp_path):
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    program = (
+        "import sys; from stages.tools.deploy import handler; assert handler.__file__.startswith(sys.argv[1]);"
+        "model = handler.model_fn(sys.argv[1]); body = open(sys.argv[1] + '/example.json', 'rb').read();"
+        "print(handler.answer(model, body, 'application/json', None).body.decode())"
+    )
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PIPELINE_ROOT")} | {
+        "PYTHONPATH": str(tmp_path)
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    predicted = load_file(data / "runs" / "cnn" / "predictions.safetensors")["predicted"][1, 0]
+    assert json.loads(done.stdout)["label"] == load_constants(data / "prepared")["classes"][predicted]
+
+
+def test_the_serving_image_is_told_of_a_module_that_is_in_the_package_and_of_pinned_packages(archive):
+    with unpacked(archive) as folder:
+        config = (folder / "config.yaml").read_text()
+        assert "import_path: stages.tools.deploy.ray_serve:app" in config
+        assert (folder / "stages/tools/deploy/ray_serve.py").exists()
+        lock = paths.LOCK.read_text().splitlines()
+        lines = (folder / "code" / "requirements.txt").read_text().splitlines()
+    assert {line.split("==")[0] for line in lines} == {"jaxtyping", "ruamel-yaml"}
+    assert set(lines) <= set(lock)
+
+
+def test_weights_that_are_not_those_of_the_plan_are_refused(data, tmp_path):
+    changed = params.TrainPlan(run=run_spec(), epochs=3, seeds=(0, 1)).model_dump(mode="json")
+    changed["run"]["architecture"]["channels"] = [4, 9]
+    paths.write_json(tmp_path / "plan" / "cnn.json", changed)
+    choice = choose(tmp_path / "plan", data / "runs")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(
+        StageError,
+        match=r"its weights are not what data/plan, data/prepared and this code would train; run `dvc repro` \(.*features",
+    ):
+        package(choice, data / "prepared", data / "runs", tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00"])
+def test_a_damaged_package_is_refused(tmp_path, content):
+    (tmp_path / "model.tar.gz").write_bytes(content)
+    with pytest.raises(StageError, match="is damaged"), unpacked(tmp_path / "model.tar.gz"):
+        pass
+
+
+def test_a_missing_package_and_one_of_another_project_are_refused(tmp_path):
+    with (
+        pytest.raises(StageError, match=r"is missing; `python -m stages.tools.deploy package` makes it"),
+        unpacked(tmp_path / "model.tar.gz"),
+    ):
+        pass
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(__file__, "other.py")
+    with pytest.raises(StageError, match=r"holds no model\.json"), unpacked(tmp_path / "model.tar.gz"):
+        pass
+
+
+# --- what is answered ---
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_test_image_is_answered_as_in_training_as_json_and_as_png(data, tmp_path, variant):
+    classes = load_constants(data / "prepared")["classes"]
+    offline = load_file(data / "runs" / variant / "predictions.safetensors")["predicted"][1]
+    probabilities = offline_probabilities(data, variant, seed=1)
+    with unpacked(packaged(data, tmp_path, variant)) as folder:
+        classifier = handler.model_fn(folder)
+    with serving(classifier) as port:
+        for image, predicted, expected in zip(published_images(data), offline, probabilities, strict=True):
+            status, answer = request(port, body=json.dumps({"pixels": image.tolist()}))
+            assert (status, answer["label"]) == (200, classes[predicted])
+            assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-6)
+            assert list(answer["probabilities"]) == classes
+            assert request(port, body=png(image), headers={"Content-Type": "image/png"}) == (200, answer)
+
+
+def offline_probabilities(data, variant, seed):
+    """By the stages' own way: the prepared test split, in the sample's layout."""
+    constants, sample = load_constants(data / "prepared"), run_spec(**VARIANTS[variant]).sample
+    net = build(run_spec().architecture, tuple(constants["shape"]), 3, *scale_of(sample, constants), torch.Generator())
+    load_weights(net, data / "runs" / variant / f"seed_{seed}.safetensors")
+    with torch.inference_mode():
+        return torch.softmax(
+            logits_of(net.eval(), load_splits(data / "prepared", sample, seed)["test"].images), 1
+        ).numpy()
+
+
+def test_a_colour_image_is_rows_of_red_green_blue(tmp_path):
+    """By hand: a net that reads the pixel at row 0, column 1 alone, whose classes are its three channels.
+
+    One column of margin on either side and no row: on the canvas of 2×5 the pixel is the third of its channel's ten.
+    """
+    architecture = run_spec().architecture.model_copy(update={"connectivity": "fully_connected", "channels": ()})
+    net = build(architecture, (3, 2, 5), 3, [0.0] * 3, [1 / 255] * 3, torch.Generator())
+    with torch.no_grad():
+        net.head.weight.zero_()
+        net.head.bias.zero_()
+        for channel in range(3):
+            net.head.weight[channel, channel * 10 + 2] = 1
+    classifier = handler.Classifier(net.eval(), (2, 3, 3), (0, 1), None, ["red", "green", "blue"], {})
+    image = np.zeros((2, 3, 3), dtype=np.uint8)
+    image[0, 1] = [1, 3, 2]
+    expected = np.exp([1, 3, 2]) / np.exp([1, 3, 2]).sum()
+    for body, kind in (
+        (json.dumps({"pixels": image.tolist()}).encode(), "application/json"),
+        (png(image), "image/png"),
+    ):
+        reply = handler.answer(classifier, body, kind, "application/json")
+        assert json.loads(reply.body)["label"] == "green"
+        assert list(json.loads(reply.body)["probabilities"].values()) == pytest.approx(expected)
+
+
+def test_ray_serve_answers_with_the_same_function(archive, data, monkeypatch):
+    """Against stand-ins for the two packages that only the serving image has."""
+    import asyncio
+
+    serve = types.SimpleNamespace(deployment=lambda cls: setattr(cls, "bind", classmethod(lambda c: c())) or cls)
+    response = type(
+        "Response", (), {"__init__": lambda self, content, status_code, media_type: vars(self).update(locals())}
+    )
+    monkeypatch.setitem(sys.modules, "ray", types.SimpleNamespace(serve=serve))
+    monkeypatch.setitem(sys.modules, "starlette", types.ModuleType("starlette"))
+    monkeypatch.setitem(sys.modules, "starlette.requests", types.SimpleNamespace(Request=object))
+    monkeypatch.setitem(sys.modules, "starlette.responses", types.SimpleNamespace(Response=response))
+    with unpacked(archive) as folder:
+        monkeypatch.setattr(handler, "model_fn", lambda _, real=handler.model_fn: real(folder))
+        from stages.tools.deploy import ray_serve
+    monkeypatch.delitem(sys.modules, "stages.tools.deploy.ray_serve")
+
+    async def body():
+        return json.dumps({"pixels": published_images(data)[0].tolist()}).encode()
+
+    for headers, status in (({"content-type": "application/json"}, 200), ({}, 415)):
+        reply = asyncio.run(ray_serve.app(types.SimpleNamespace(body=body, headers=headers)))
+        assert (reply.status_code, reply.media_type) == (status, "application/json")
+        assert ("label" in json.loads(reply.content)) == (status == 200)
+
+
+# --- what is refused ---
+
+GOOD = [[7] * 6] * 6
+
+
+def pixels(value):
+    return json.dumps({"pixels": value})
+
+
+REFUSED = {
+    "nothing": (b"", JSON, 400, "not JSON"),
+    "half of a JSON": (b'{"pixels": [[1, 2', JSON, 400, "not JSON"),
+    "bytes that are no text": (b"\xff\xfe\x00\xd8", JSON, 400, "not JSON"),
+    "a list": (json.dumps(GOOD), JSON, 400, "must be"),
+    "another key": (json.dumps({"pixels": GOOD, "seed": 1}), JSON, 400, "must be"),
+    "text for pixels": (pixels("0" * 36), JSON, 400, "rows of equal length"),
+    "a number for pixels": (pixels(3), JSON, 400, "rows of equal length"),
+    "no rows": (pixels([]), JSON, 400, "rows of equal length"),
+    "empty rows": (pixels([[], []]), JSON, 400, "rows of equal length"),
+    "one row shorter": (pixels([[7] * 6] * 5 + [[7] * 5]), JSON, 400, "rows of equal length"),
+    "a fraction": (pixels([[7.0] * 6] * 6), JSON, 400, "whole numbers"),
+    "true": (pixels([[True] * 6] * 6), JSON, 400, "whole numbers"),
+    "null": (pixels([[None] * 6] * 6), JSON, 400, "whole numbers"),
+    "NaN": (b'{"pixels": [[NaN]]}', JSON, 400, "whole numbers"),
+    "numbers as text": (pixels([["7"] * 6] * 6), JSON, 400, "whole numbers"),
+    "a negative pixel": (pixels([[-1] + [7] * 5] + [[7] * 6] * 5), JSON, 400, "0 to 255"),
+    "a pixel of 256": (pixels([[256] + [7] * 5] + [[7] * 6] * 5), JSON, 400, "0 to 255"),
+    "a pixel beyond 64 bits": (pixels([[10**30] * 6] * 6), JSON, 400, "0 to 255"),
+    "a number of 5000 digits": (b'{"pixels": [[' + b"9" * 5000 + b"]]}", JSON, 400, "not JSON"),
+    "brackets without end": (b"[" * 100_000, JSON, 400, "not JSON"),
+    "70 brackets": (pixels(eval("[" * 70 + "1" + "]" * 70)), JSON, 400, "rows of equal length"),
+    "an image on its canvas": (
+        pixels([[7] * 8] * 8),
+        JSON,
+        400,
+        "the image is 8×8 with 1 channel; this model takes 6×6 with 1 channel",
+    ),
+    "a colour image": (
+        pixels([[[1, 2, 3]] * 6] * 6),
+        JSON,
+        400,
+        "6×6 with 3 channels; this model takes 6×6 with 1 channel",
+    ),
+    "no Content-Type": (pixels(GOOD), {}, 415, "Content-Type is missing"),
+    "a form": (pixels(GOOD), {"Content-Type": "application/x-www-form-urlencoded"}, 415, "application/json, image/png"),
+    "a JPEG": (b"\xff\xd8\xff\xe0", {"Content-Type": "image/jpeg"}, 415, "image/jpeg"),
+    "no PNG": (b"GIF89a" + b"\0" * 30, {"Content-Type": "image/png"}, 400, "not a PNG"),
+    "the beginning of a PNG": (png(np.zeros((6, 6), np.uint8))[:40], {"Content-Type": "image/png"}, 400, "damaged"),
+    "a PNG of another size": (png(np.zeros((7, 6), np.uint8)), {"Content-Type": "image/png"}, 400, "7×6"),
+    "a PNG in colour": (png(np.zeros((6, 6, 3), np.uint8)), {"Content-Type": "image/png"}, 400, "with 3 channels"),
+    "a PNG of 16 bits": (png(np.zeros((6, 6), np.uint16)), {"Content-Type": "image/png"}, 400, "mode I;16"),
+    "a PNG with transparency": (png(np.zeros((6, 6, 4), np.uint8)), {"Content-Type": "image/png"}, 400, "mode RGBA"),
+    "an Accept that is no JSON": (pixels(GOOD), JSON | {"Accept": "text/csv"}, 406, "text/csv"),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "reason"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_answered_is_refused_with_a_reason(port, body, headers, status, reason):
+    got, answer = request(port, body=body, headers=headers)
+    assert (got, list(answer)) == (status, ["error"])
+    assert reason in answer["error"]
+    assert request(port, body=pixels(GOOD))[0] == 200
+
+
+def test_a_png_that_would_unpack_to_gigabytes_is_not_unpacked(port):
+    def chunk(kind, content):
+        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+    side = (30_000).to_bytes(4, "big")
+    bomb = (
+        handler.PNG
+        + chunk(b"IHDR", side + side + b"\x08\0\0\0\0")
+        + chunk(b"IDAT", zlib.compress(b"\0" * 10_000_000))
+        + chunk(b"IEND", b"")
+    )
+    assert request(port, body=bomb, headers={"Content-Type": "image/png"})[0] == 413
+    # A second header chunk that says otherwise than the first.
+    small = (6).to_bytes(4, "big")
+    bomb = bomb[:8] + chunk(b"IHDR", small + small + b"\x08\0\0\0\0") + bomb[8:]
+    assert request(port, body=bomb, headers={"Content-Type": "image/png"})[0] == 400
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "*/*", "text/html, application/json;q=0.9", "application/*", ""]
+)
+def test_who_takes_json_among_others_is_answered(port, accept):
+    assert request(port, body=pixels(GOOD), headers=JSON | {"Accept": accept})[0] == 200
+
+
+def test_parameters_of_the_content_type_do_not_matter(port):
+    assert request(port, body=pixels(GOOD), headers={"Content-Type": "Application/JSON; charset=utf-8"})[0] == 200
+
+
+HEAD = b"POST /invocations HTTP/1.1\r\nContent-Type: application/json\r\n"
+RAW = {
+    "no request": (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
+    "HTTP/9.9": (b"GET /ping HTTP/9.9\r\n\r\n", 400),
+    "no version at all": (b"GET /ping HTTP\r\n\r\n", 400),
+    "four words": (b"GET /ping now HTTP/1.1\r\n\r\n", 400),
+    "a line of 70000": (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+    "200 headers": (b"GET /ping HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+    "a header of 70000": (b"GET /ping HTTP/1.1\r\nA: " + b"b" * 70_000 + b"\r\n\r\n", 431),
+    "an unknown method": (b"BREW /invocations HTTP/1.1\r\n\r\n", 405),
+    "GET where POST belongs": (b"GET /invocations HTTP/1.1\r\n\r\n", 405),
+    "POST where GET belongs": (b"POST /ping HTTP/1.1\r\nContent-Length: 0\r\n\r\n", 405),
+    "another address": (b"GET /etc/passwd HTTP/1.1\r\n\r\n", 404),
+    "no length": (HEAD + b"\r\n{}", 411),
+    "pieces": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 411),
+    "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+    "a negative length": (HEAD + b"Content-Length: -1\r\n\r\n{}", 400),
+    "a length in words": (HEAD + b"Content-Length: two\r\n\r\n{}", 400),
+    "a length in other digits": (HEAD + "Content-Length: ²\r\n\r\n{}".encode("latin-1"), 400),
+    "a length of 5 MB": (HEAD + b"Content-Length: 5000000\r\n\r\n", 413),
+    "a length of 5000 digits": (HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", 413),
+    "too large, if it may": (HEAD + b"Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n", 413),
+}
+
+
+@pytest.mark.parametrize(("raw", "status"), RAW.values(), ids=RAW)
+def test_what_is_no_request_is_refused_with_a_reason_and_the_connection_ends(port, raw, status):
+    head, _, body = sent(port, raw).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), head
+    assert head.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in head
+    assert json.loads(body)["error"]
+
+
+def test_five_megabytes_that_are_sent_all_the_same_are_refused_by_an_answer(port):
+    back = sent(port, HEAD + b"Content-Length: 5000000\r\n\r\n" + b" " * 5_000_000)
+    assert back.startswith(b"HTTP/1.1 413 ")
+
+
+def test_who_asks_first_is_told_to_go_on(port):
+    body = pixels(GOOD).encode()
+    back = sent(
+        port, HEAD + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    assert back.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+
+
+def test_a_refused_body_is_never_taken_for_the_next_request(port):
+    inner = b"GET /ping HTTP/1.1\r\n\r\n"
+    back = sent(port, b"POST /ping HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(inner) + inner)
+    assert back.count(b"HTTP/1.1 ") == 1
+
+
+def test_one_connection_takes_several_requests(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    for _ in range(2):
+        connection.request("GET", "/ping")
+        reply = connection.getresponse()
+        assert (reply.status, json.loads(reply.read())["variant"]) == (200, "cnn")
+        connection.request("POST", "/invocations", pixels(GOOD), JSON)
+        assert json.loads(connection.getresponse().read())["label"] in ("row", "column", "diagonal")
+    connection.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.4)
+    monkeypatch.setattr(server, "LINGER_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_body_that_stops_or_drips_is_given_up(port):
+    start = time.monotonic()
+    assert sent(port, HEAD + b"Content-Length: 50\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
+    # Whole in the end, if each byte had its own time.
+    assert sent(port, [HEAD + b"Content-Length: 12\r\n\r\n", *[b" "] * 12], pause=0.1).startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.usefixtures("impatient")
+def test_headers_that_stop_or_drip_and_a_silent_connection_are_given_up(port):
+    start = time.monotonic()
+    for data in (b"GET /ping HTTP/1.1\r\nA: ", [b"GET /ping HTTP/1.1\r\n", *[b"A: b\r\n"] * 12, b"\r\n"], b""):
+        assert sent(port, data, pause=0.1) == b""
+    assert time.monotonic() - start < 5
+
+
+def test_a_body_that_ends_too_soon_is_refused(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(HEAD + b"Content-Length: 50\r\n\r\n{}")
+        connection.shutdown(socket.SHUT_WR)
+        assert b"the body ended after 2 of 50 bytes" in connection.makefile("rb").read()
+
+
+# --- the fuzz ---
+
+FUZZED = []  # of each request, the status (None: the connection was closed without a word) and the seconds
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=7) | st.dictionaries(st.sampled_from(["pixels", "", "a"]), inner, max_size=2)
+    ),
+    max_leaves=40,
+)
+MATRICES = st.lists(
+    st.lists(st.integers(-1, 256) | st.sampled_from([None, 1.5, "1", True]), min_size=5, max_size=7),
+    min_size=5,
+    max_size=7,
+)
+TYPES = st.sampled_from(
+    [
+        "application/json",
+        "image/png",
+        "text/plain",
+        "",
+        "/",
+        "application/json;charset",
+        "image/png, application/json",
+        "\xe9/\xff",
+    ]
+)
+FUZZ = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def answered(port, body, headers):
+    """Refused or answered, soon, and the server is alive."""
+    start = time.monotonic()
+    status, answer = request(port, body=body, headers=headers)
+    assert status == 200 or 400 <= status < 500, (status, body, headers)
+    assert ("label" in answer) == (status == 200)
+    assert status == 200 or answer["error"]
+    record(status, start)
+
+
+def record(status, start):
+    seconds = time.monotonic() - start
+    assert seconds < 5
+    FUZZED.append((status, seconds))
+
+
+@FUZZ
+@given(
+    content=st.one_of(JSONS, MATRICES.map(lambda rows: {"pixels": rows}), JSONS.map(lambda value: {"pixels": value})),
+    cut=st.integers(0, 8),
+)
+def test_fuzz_json(port, content, cut):
+    body = json.dumps(content).encode()
+    answered(port, body[: len(body) - cut], JSON)
+
+
+@FUZZ
+@given(
+    image=st.sampled_from([np.zeros((6, 6), np.uint8), np.zeros((6, 6, 3), np.uint8), np.zeros((900, 3), np.uint8)]),
+    flips=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=3),
+    cut=st.integers(0, 60),
+    tail=st.binary(max_size=20),
+)
+def test_fuzz_png(port, image, flips, cut, tail):
+    body = bytearray(png(image))
+    for place, value in flips:
+        body[place % len(body)] = value
+    answered(port, bytes(body[: len(body) - cut]) + tail, {"Content-Type": "image/png"})
+
+
+@FUZZ
+@given(body=st.binary(max_size=200), kind=TYPES, accept=TYPES)
+def test_fuzz_headers(port, body, kind, accept):
+    answered(port, body, {"Content-Type": kind.encode("latin-1"), "Accept": accept.encode("latin-1")})
+
+
+LINES = st.sampled_from(
+    [
+        b"POST /invocations HTTP/1.1",
+        b"GET /ping HTTP/1.1",
+        b"GET /ping",
+        b"PUT / HTTP/1.1",
+        b"POST //[ HTTP/1.1",
+        b"POST /invocations?x=[ HTTP/1.0",
+        b"\0",
+        b"",
+    ]
+)
+HEADERS = st.lists(
+    st.sampled_from(
+        [b"Content-Length: 2", b"Content-Length: 99", b"Content-Length: x", b"Content-Length:", b"Transfer-Encoding: gzip", b"Expect: 100-continue",
+         b"Content-Type: application/json", b"Content-Type: image/png", b": ", b" folded", b"no colon", b"Connection: keep-alive", b"Accept: \xff\0"]
+    ) | st.binary(max_size=12),
+    max_size=5,
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("impatient")
+@settings(FUZZ, max_examples=120)
+@given(
+    line=LINES | st.binary(max_size=30),
+    headers=HEADERS,
+    body=st.sampled_from([b"", b"{}", b"\x89PNG\r\n\x1a\n"]) | st.binary(max_size=40),
+)
+def test_fuzz_raw(port, line, headers, body):
+    start = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"\r\n".join([line, *headers, b"", body]))
+            connection.shutdown(socket.SHUT_WR)
+        back = b""
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                back += piece
+    statuses = [int(part[:3]) for part in back.split(b"HTTP/1.1 ")[1:]]
+    assert all(status in (100, 200) or 400 <= status < 500 for status in statuses), back
+    assert bool(back) == bool(statuses)
+    record(statuses[-1] if statuses else None, start)
+
+
+def test_after_the_fuzz_the_server_answers_as_before(port, classifier, data):
+    body = pixels(published_images(data)[0].tolist()).encode()
+    assert request(port, body=body)[1] == json.loads(handler.answer(classifier, body, "application/json", None).body)
+    counts = collections.Counter(status for status, _ in FUZZED)
+    if len(FUZZED) >= 4 * FUZZ.max_examples:  # all of the fuzz ran in this process
+        print(
+            f"fuzz: {len(FUZZED)} requests, by status {dict(counts)}, the longest {max(seconds for _, seconds in FUZZED):.2f} s"
+        )
+        assert len(FUZZED) - counts[200] >= 200
+
+
+# --- start and end ---
+
+
+def test_the_end_waits_for_what_is_being_answered_and_not_for_who_says_nothing(classifier, monkeypatch):
+    begun = threading.Event()
+
+    def slow(*arguments):
+        begun.set()
+        time.sleep(0.5)
+        return handler.answer(*arguments)
+
+    monkeypatch.setattr(server, "answer", slow)
+    replies = []
+    with serving(classifier) as port:
+        silent = socket.create_connection(("127.0.0.1", port))
+        asking = threading.Thread(target=lambda: replies.append(request(port, body=pixels(GOOD))))
+        asking.start()
+        assert begun.wait(10)
+        start = time.monotonic()
+    seconds = time.monotonic() - start
+    asking.join()
+    silent.close()
+    assert replies[0][0] == 200
+    assert seconds < 5
+
+
+def test_a_port_that_is_taken_is_named(port, classifier):
+    with (
+        pytest.raises(StageError, match=f"port {port} of 127.0.0.1 cannot be had .*--port"),
+        server.open_server(classifier, "127.0.0.1", port),
+    ):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_serve_is_a_command_that_ctrl_c_ends(archive, data, ending):
+    command = [sys.executable, "-m", "stages.tools.deploy", "serve", "--package", str(archive), "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert "'variant': 'cnn'" in process.stdout.readline()
+        port = int(process.stdout.readline().split("/ping")[0].rsplit(":", 1)[1])
+        assert request(port, "GET", "/ping", headers={})[0] == 200
+        assert request(port, body=pixels(published_images(data)[0].tolist()))[0] == 200
+        process.send_signal(ending)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "serve: ended\n")
+    assert "Traceback" not in err
