@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from stages.collect import outputs, read
 from stages.figures import results
 from stages.shared import params, paths
+from stages.shared.architectures import geometry
 from stages.shared.architectures.closed_form import closed_form
 
 REPOSITORY = Path(__file__).parents[1]
@@ -180,7 +181,7 @@ def write_data(
         "Ankle boot",
     ]
     height, width, channels = shape
-    margins = [0 if size == 1 else loaded.protocol.margin for size in (height, width)]
+    margins = [0 if size == 1 else loaded.chosen_protocol.margin for size in (height, width)]
     labels = np.arange(n_test, dtype=np.int64) % len(classes)
     _json(
         data / "raw/dataset.json",
@@ -220,9 +221,9 @@ def _write_variant(
 ) -> None:  # fmt: skip
     run = loaded.variants[key].run
     architecture = run.architecture
-    epochs = loaded.protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
+    epochs = loaded.chosen_protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
     n, n_classes, margins = len(labels), len(about["classes"]), about["margin"]
-    probed = min(n, loaded.protocol.probe_images)
+    probed = min(n, loaded.chosen_protocol.probe_images)
     runs, curves, shifts, probes, predicted = (
         [],
         ["seed,epoch,train_loss,train_accuracy,val_loss,val_accuracy"],
@@ -316,7 +317,7 @@ def _pictures(
     probe, (channels, height, width) = loaded.probe, shape
     drawn, shown = probe.drawn_channels, min(probe.drawn_images, n_classes)
     first = min(drawn, architecture.channels[0] if architecture.channels else 10)
-    kernel = params.pair(architecture.kernel)
+    kernel = geometry.pair(architecture.kernel)
     shapes = {
         "conv": (first, channels, *kernel),
         "resnet18": (first, channels, 3, 3),

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from stages.shared import instruction_set, paths
+from stages.shared import instruction_set, paths, provenance
 
 REASON_CHARACTERS = 1024  # of /opt/ml/output/failure; SageMaker cuts off the rest
 REQUIREMENTS = "requirements.txt"
@@ -50,7 +50,6 @@ def _spec(hyperparameters: dict[str, str]) -> dict[str, Any]:
 
 def _train(spec: dict[str, Any]) -> None:
     instruction_set.pin(spec["plan"]["machine"]["instruction_set"])
-    from stages.shared import stage_command
     from stages.shared.params import TrainPlan
     from stages.train.local import train_seeds
 
@@ -62,7 +61,7 @@ def _train(spec: dict[str, Any]) -> None:
     train_seeds(variant, plan, paths.CONTAINER / "input" / "data" / "prepared", out)
     seconds = round(time.monotonic() - start, 2)
     paths.write_json(
-        out / "job.json", {"train_seconds": seconds, "packages": stage_command.packages(), **stage_command.machine()}
+        out / "job.json", {"train_seconds": seconds, "packages": provenance.packages(), **provenance.machine()}
     )
 
 

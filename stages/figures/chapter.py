@@ -59,7 +59,7 @@ def _caption(results: Results, key: str) -> str:
     family, levels = results.settings.families[key], results.names.levels(key)
     measures = "Test accuracy and shift consistency" if results.shifts_were_probed else "Test accuracy"
     dots = f"Small dots are seeds, large dots their mean; bars are {sentences.confidence(results)} intervals"
-    if len(results.settings.protocol.seeds) == 1:
+    if len(results.settings.chosen_protocol.seeds) == 1:
         dots = "Each dot is the one seed"
     return f"{escape(family.title)}: {_lowered(measures)} of each level. {dots}; the dashed line is {escape(levels[family.reference])}."
 

@@ -100,6 +100,6 @@ def _mark_baseline(results: Results, axes: Axes) -> None:
 
 
 def _what(results: Results) -> str:
-    if len(results.settings.protocol.seeds) == 1:
+    if len(results.settings.chosen_protocol.seeds) == 1:
         return "one seed, no interval"
     return f"dots: seeds, bars: {100 * results.settings.inference.confidence:g} % interval of the mean"

@@ -47,9 +47,9 @@ def _data(results: Results) -> dict[str, str]:
 
 
 def _protocol(results: Results) -> dict[str, str]:
-    protocol, inference = results.settings.protocol, results.settings.inference
+    protocol, inference = results.settings.chosen_protocol, results.settings.inference
     return {
-        "protocol": escape(results.settings.protocol.name),
+        "protocol": escape(results.settings.protocol),
         "epochs": numbers.plural(protocol.epochs, "epoch"),
         "n_seeds": str(len(protocol.seeds)),
         "verdict_seeds": str(inference.verdict_seeds),
@@ -202,7 +202,7 @@ def _probes(results: Results) -> dict[str, str]:
 
 def _probe_images(results: Results) -> int:
     """How many test images were shifted: as many as asked for, if there are so many."""
-    return min(results.settings.protocol.probe_images, sum(results.constants["class_counts"]["test"]))
+    return min(results.settings.chosen_protocol.probe_images, sum(results.constants["class_counts"]["test"]))
 
 
 def _against_baseline(results: Results, best: str) -> str:

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from stages.figures import probed
 from stages.figures.results import Results
-from stages.shared import params
+from stages.shared.architectures import geometry
 from stages.shared.drawing import style
 
 SHOWN = 16  # filters of a variant
@@ -63,7 +63,7 @@ def _kernels(results: Results) -> list[str]:
     for key in dict.fromkeys((base, *results.nets)):
         architecture = results.settings.variants[key].run.architecture
         if architecture.connectivity == "conv":
-            first.setdefault((params.pair(architecture.kernel), params.pair(architecture.dilation)), key)
+            first.setdefault((geometry.pair(architecture.kernel), geometry.pair(architecture.dilation)), key)
     return list(first.values())[:ROWS]
 
 

@@ -113,7 +113,7 @@ class Results:
     @property
     def primary(self) -> list[str]:
         """The variants that ran under every seed of the protocol: those of declared hypotheses."""
-        protocol = self.settings.protocol
+        protocol = self.settings.chosen_protocol
         return [key for key in self.variants.index if len(self.settings.seeds(key)) == len(protocol.seeds)]
 
     @property

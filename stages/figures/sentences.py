@@ -122,7 +122,7 @@ def no_direction(results: Results) -> str:
 
 def no_verdict(results: Results) -> str:
     """Why no verdict is stated; empty where the protocol's seeds suffice."""
-    n, least = len(results.settings.protocol.seeds), results.settings.inference.verdict_seeds
+    n, least = len(results.settings.chosen_protocol.seeds), results.settings.inference.verdict_seeds
     if n >= least:
         return ""
     why = "so few could not tell a small effect from chance"

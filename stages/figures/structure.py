@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from stages.figures import lines
 from stages.figures.results import Results
-from stages.shared import params
+from stages.shared.architectures import geometry
 from stages.shared.drawing import style
 
 
@@ -37,11 +37,11 @@ def structure(results: Results) -> Figure:
 def _order(results: Results, key: str) -> float:
     """The smaller what keeps its neighbours, the later: original, patches_14, …, patches_2, single pixels."""
     layout = results.settings.variants[key].run.sample.layout
-    side = params.patch_side(layout)
+    side = geometry.patch_side(layout)
     return -np.inf if side is None else -float(side)
 
 
 def _name(results: Results, key: str) -> str:
     layout = results.settings.variants[key].run.sample.layout
-    side = params.patch_side(layout)
+    side = geometry.patch_side(layout)
     return "original" if side is None else "pixels shuffled" if layout == "permuted" else f"patches of {side}\nshuffled"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.shared import params
+from stages.shared.architectures import geometry
 from stages.shared.params import Params
 from stages.shared.stage_command import StageError
 
@@ -11,15 +11,15 @@ def check_variants(settings: Params, height: int, width: int, canvas_height: int
     """Raises StageError, naming the variant, if a net of the protocol has no pixels left, or patches do not tile the image."""
     mistakes = []
     for key, variant in settings.active_variants.items():
-        side = params.patch_side(variant.run.sample.layout)
-        if side is not None and not params.patches_fit(side, height, width):
+        side = geometry.patch_side(variant.run.sample.layout)
+        if side is not None and not geometry.patches_fit(side, height, width):
             mistakes.append(
                 f"  variants.{key}: patches of {side} do not tile images of {height}×{width}; choose another sample.layout"
             )
         if variant.run.architecture.connectivity not in ("conv", "locally_connected"):
             continue
         try:
-            params.map_sizes(variant.run.architecture, canvas_height, canvas_width)
+            geometry.map_sizes(variant.run.architecture, canvas_height, canvas_width)
         except ValueError as error:
             mistakes.append(
                 f"  variants.{key}: {error}; lessen kernel, stride, pooling or depth, or give them as [height, width]"
@@ -47,7 +47,7 @@ def check_samples(settings: Params, train_size: int) -> None:
         raise StageError(
             "\n".join(
                 [
-                    f"params.yaml: protocol {settings.protocol.name!r} prepares {train_size} train images; too few for",
+                    f"params.yaml: protocol {settings.protocol!r} prepares {train_size} train images; too few for",
                     *mistakes,
                 ]
             )

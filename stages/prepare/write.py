@@ -9,7 +9,8 @@ from stages.prepare.canvas import on_canvas
 from stages.prepare.check import check_classes, check_samples, check_variants
 from stages.prepare.constants import mean_and_std
 from stages.prepare.splits import split
-from stages.shared import params, paths
+from stages.shared import paths
+from stages.shared.architectures import geometry
 from stages.shared.params import Params
 
 
@@ -19,17 +20,17 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     Beside the images, rows.safetensors says which row of the published train set (for test: of the test set, where
     there is one) each image was. Raises StageError if the settings do not fit the images.
     """
-    data, margin = settings.data, settings.protocol.margin
+    data, margin = settings.data, settings.chosen_protocol.margin
     description = paths.read_json(raw / "dataset.json")
     classes = description["classes"]
-    shape = params.canvas(description["height"], description["width"], margin)
+    shape = geometry.canvas(description["height"], description["width"], margin)
     check_variants(settings, description["height"], description["width"], *shape)
     print(f"prepare: splitting {description['title']}", flush=True)
     arrays = load_file(raw / "images.safetensors")
     labels = arrays["train_labels"]
-    splits = split(labels, arrays.get("test_labels"), settings.protocol, data.test_fraction, data.seed)
+    splits = split(labels, arrays.get("test_labels"), settings.chosen_protocol, data.test_fraction, data.seed)
     check_samples(settings, len(splits.train))
-    check_classes(np.bincount(labels[splits.train], minlength=len(classes)), classes, settings.protocol.name)
+    check_classes(np.bincount(labels[splits.train], minlength=len(classes)), classes, settings.protocol)
 
     rows = {"train": splits.train, "val": splits.val, "test": splits.test}
     save_file(rows, out / "rows.safetensors")

@@ -8,8 +8,8 @@ from torch import nn
 
 from stages.shared.architectures.closed_form import BLUR_TAPS
 from stages.shared.architectures.fourier import FourierConv2d
+from stages.shared.architectures.geometry import pair
 from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d
-from stages.shared.params import pair
 
 
 class Step(NamedTuple):

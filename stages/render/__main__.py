@@ -4,7 +4,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from stages.shared import paths, stage_command
+from stages.shared import paths, provenance, stage_command
 
 ABOUT = """
 Render the report to data/report/index.html and data/report/report.pdf.
@@ -32,7 +32,7 @@ def main() -> None:
         return
     chosen = renderer.choose()
     # The commit belongs here and not into the report, whose bytes must not depend on it.
-    about = {"renderer": chosen, **stage_command.git_commit(), "packages": stage_command.packages()}
+    about = {"renderer": chosen, **provenance.git_commit(), "packages": provenance.packages()}
     with (
         stage_command.timed("render", **about),
         tempfile.TemporaryDirectory() as scratch,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.shared import params, paths, stage_command
+from stages.shared import params, paths, provenance, stage_command
 from stages.shared.drawing.tables import cell, escape, pipe_tables
 
 SHOWN = 16  # digits of a digest in the report; its CSV has all
@@ -29,7 +29,7 @@ def made(loaded: params.Params) -> dict[str, str]:
     raw = loaded.model_dump(mode="json")
     used = {name: raw[name] for name in (*BLOCKS, "families", "variants")}
     digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
-    return {"params_sha256": digest[:SHOWN], "cpu": escape(stage_command.cpu_name())}
+    return {"params_sha256": digest[:SHOWN], "cpu": escape(provenance.cpu_name())}
 
 
 def write_tables(loaded: params.Params, folder: Path) -> None:
@@ -43,7 +43,7 @@ def write_tables(loaded: params.Params, folder: Path) -> None:
 
     rows = {f"{block}.{key}": value for block, values in settings(loaded).items() for key, value in values.items()}
     shown = rows | {"protocol.variants": f"the {len(changes)} of @tbl-variants"}
-    caption = f"The settings in params.yaml: the protocol *{escape(loaded.protocol.name)}*, and the base that every variant starts from."
+    caption = f"The settings in params.yaml: the protocol *{escape(loaded.protocol)}*, and the base that every variant starts from."
     frame = pd.DataFrame({"Setting": [escape(name) for name in rows], "Value": list(rows.values())})
     _write(
         folder / "settings", caption, {"Setting": list(frame["Setting"]), "Value": list(shown.values())}, _plain(frame)

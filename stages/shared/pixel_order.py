@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from stages.shared.params import patch_side
+from stages.shared.architectures.geometry import patch_side
 from stages.shared.random_streams import stream
 
 

@@ -2,12 +2,9 @@
 
 import ctypes
 import errno
-import importlib.metadata
 import os
-import platform
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.shared import params, paths
+from stages.shared import params, paths, provenance
 
 DISK_FAULTS = {
     errno.ENOSPC: "make room on that disk (`dvc gc --workspace` removes what other settings left in DVC's cache)",
@@ -25,18 +22,6 @@ DISK_FAULTS = {
     errno.EPERM: "give yourself the right to write there",
 }
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-PACKAGES = (
-    "dvc",
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "pandas",
-    "matplotlib",
-    "papermill",
-    "pypandoc_binary",
-    "typst",
-)
 
 
 class StageError(Exception):
@@ -106,51 +91,9 @@ def timed(stage: str, **record: Any) -> Iterator[dict[str, Any]]:
     start = time.monotonic()
     yield record
     seconds = round(time.monotonic() - start, 2)
-    paths.write_json(paths.TIMINGS / f"{stage}.json", {"stage": stage, "seconds": seconds, **machine(), **record})
-
-
-def machine() -> dict[str, Any]:
-    return {"cpu": cpu_name(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
-
-
-def packages() -> dict[str, str]:
-    """Installed version of each package that bears on a result; "-" where it is not installed."""
-    return {name: _version(name) for name in PACKAGES}
-
-
-def git_commit() -> dict[str, str]:
-    """Short hash and date (YYYY-MM-DD) of the commit checked out; "unknown" outside git."""
-    show = _git("show", "--no-patch", "--format=%h %cs", "HEAD").split()
-    return {"commit": show[0], "date": show[1]} if len(show) == 2 else {"commit": "unknown", "date": "unknown"}
-
-
-def has_local_changes() -> bool:
-    """Whether code, params or report sources differ from the commit (what stages write does not count)."""
-    return bool(_git("status", "--porcelain", "--", "stages", "report", "params.yaml", "hypotheses.yaml", "dvc.yaml"))
-
-
-def cpu_name() -> str:
-    try:
-        lines = paths.CPU_INFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "-"
-
-
-def _git(*arguments: str) -> str:
-    try:
-        result = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return result.stdout.strip() if result.returncode == 0 else ""
+    paths.write_json(
+        paths.TIMINGS / f"{stage}.json", {"stage": stage, "seconds": seconds, **provenance.machine(), **record}
+    )
 
 
 def print_times() -> None:

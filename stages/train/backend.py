@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.cloud import settings
-from stages.shared import stage_command
+from stages.shared import provenance
 from stages.shared.params import TrainPlan
 from stages.train import local
 
@@ -16,7 +16,7 @@ def train_seeds(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dic
 
 def _local(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dict[str, Any]:
     seconds = local.train_seeds(variant, plan, prepared, out)
-    return {"backend": "local", "core_seconds": round(seconds, 2), "packages": stage_command.packages()}
+    return {"backend": "local", "core_seconds": round(seconds, 2), "packages": provenance.packages()}
 
 
 def _sagemaker(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def edited(old, new):
 def test_the_repositorys_own_hypotheses_are_valid_under_every_protocol(protocol, tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS.replace("protocol: *default", f"protocol: *{protocol}", 1))
     settings = params.load(tmp_path / "params.yaml")
-    assert settings.protocol.name == protocol
+    assert settings.protocol == protocol
     assert len(params.load_hypotheses(settings)) == len(re.findall(r"^  statement:", TEXT, re.MULTILINE))
 
 

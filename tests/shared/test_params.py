@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.shared import params, paths
+from stages.shared.architectures import geometry
 
 TEXT = paths.PARAMS.read_text()
 SETTINGS = params.load()
@@ -36,7 +37,7 @@ def test_the_repositorys_own_params_are_valid_under_every_protocol(tmp_path):
     for protocol in raw()["protocols"]:
         loaded = load(edited("protocol: *default", f"protocol: *{protocol}"), tmp_path)
         assert loaded.protocol == loaded.protocols[protocol]
-        assert loaded.protocol.name == protocol
+        assert loaded.protocol == protocol
         assert loaded.baseline in loaded.active_variants
 
 
@@ -209,4 +210,4 @@ def test_map_sizes_by_hand():
         update={"padding": "valid", "kernel": (3, 5), "stride": 2, "pooling": "none", "reduce_at": (2,)}
     )
     # 20×21: valid (3, 5) → 18×17; again → 16×13, of which every second → 8×7
-    assert params.map_sizes(spec, 20, 21) == [(18, 17), (8, 7)]
+    assert geometry.map_sizes(spec, 20, 21) == [(18, 17), (8, 7)]

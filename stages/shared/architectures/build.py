@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stages.shared.architectures.fourier import FourierConv2d, pays
+from stages.shared.architectures.geometry import map_sizes, pair
 from stages.shared.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise
-from stages.shared.params import Architecture, map_sizes, pair
+from stages.shared.params import Architecture
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"none": lambda _: nn.Identity(), "batch": nn.BatchNorm2d}
 NORMS_OF_UNITS: dict[str, Callable[[int], nn.Module]] = {"none": lambda _: nn.Identity(), "batch": nn.BatchNorm1d}

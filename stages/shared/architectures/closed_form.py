@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stages.shared.params import Architecture, map_sizes, pair
+from stages.shared.architectures.geometry import map_sizes, pair
+from stages.shared.params import Architecture
 
 BLUR_TAPS = 3
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from stages.shared.params import pair
+from stages.shared.architectures.geometry import pair
 
 
 class Normalise(nn.Module):

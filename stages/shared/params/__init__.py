@@ -28,17 +28,7 @@ from stages.shared.params.blocks import (
 from stages.shared.params.hypotheses import Contrast, Hypothesis, load_hypotheses
 from stages.shared.params.load import load
 from stages.shared.params.messages import ParamsError
-from stages.shared.params.plan import ProbePlan, TrainPlan, probe_plan, train_plan
-from stages.shared.params.sizes import (
-    DATASETS,
-    canvas,
-    image_shape,
-    map_sizes,
-    pair,
-    patch_side,
-    patches_fit,
-    raw_shape,
-)
+from stages.shared.params.sizes import DATASETS, image_shape, raw_shape
 
 __all__ = [
     "DATASETS",
@@ -57,7 +47,6 @@ __all__ = [
     "ParamsError",
     "Positive",
     "Probe",
-    "ProbePlan",
     "Protocol",
     "Published",
     "Quantity",
@@ -65,17 +54,9 @@ __all__ = [
     "Run",
     "Sample",
     "Size",
-    "TrainPlan",
     "Variant",
-    "canvas",
     "image_shape",
     "load",
     "load_hypotheses",
-    "map_sizes",
-    "pair",
-    "patch_side",
-    "patches_fit",
-    "probe_plan",
     "raw_shape",
-    "train_plan",
 ]

@@ -60,7 +60,6 @@ class Block(BaseModel):
 
 
 class Protocol(Block):
-    name: Name
     baseline: str
     train_size: Size
     val_size: Positive
@@ -106,8 +105,8 @@ class Data(Block):
 class Machine(Block):
     """device: of training alone."""
 
-    device: Literal["auto", "cpu"] = "auto"
-    instruction_set: Literal["native", "avx2"] = "native"
+    device: Literal["auto", "cpu"]
+    instruction_set: Literal["native", "avx2"]
 
 
 class Eda(Block):
@@ -249,7 +248,7 @@ class Inference(Block):
 
 class Params(Block):
     protocols: Annotated[dict[Name, Protocol], Field(min_length=1)]
-    protocol: Protocol  # the one that is used
+    protocol: Name  # the name of the one that is used
     data: Data
     machine: Machine
     eda: Eda
@@ -262,19 +261,31 @@ class Params(Block):
     inference: Inference
 
     @property
+    def chosen_protocol(self) -> Protocol:
+        """The protocol that `protocol` names."""
+        return self.protocols[self.protocol]
+
+    @property
     def baseline(self) -> str:
         """The variant that the others of the chosen protocol are compared with."""
-        return self.protocol.baseline
+        return self.chosen_protocol.baseline
 
     @property
     def active_variants(self) -> dict[str, Variant]:
         """The variants that the chosen protocol runs, in the order of params.yaml."""
-        return {key: variant for key, variant in self.variants.items() if key in self.protocol.variants}
+        return {key: variant for key, variant in self.variants.items() if key in self.chosen_protocol.variants}
 
     def without(self, variants: Collection[str]) -> Self:
         """The same settings, but for these variants in the protocol."""
-        kept = tuple(key for key in self.protocol.variants if key not in variants)
-        return self.model_copy(update={"protocol": self.protocol.model_copy(update={"variants": kept})})
+        kept = tuple(key for key in self.chosen_protocol.variants if key not in variants)
+        return self.model_copy(
+            update={
+                "protocols": {
+                    **self.protocols,
+                    self.protocol: self.chosen_protocol.model_copy(update={"variants": kept}),
+                }
+            }
+        )
 
     def levels(self, family: str) -> dict[str, str]:
         """Variant → name of its level, for the variants of one family that the protocol runs."""
@@ -288,7 +299,7 @@ class Params(Block):
 
     def seeds(self, key: str) -> tuple[int, ...]:
         """The protocol's seeds that the variant runs under."""
-        protocol = self.protocol
+        protocol = self.chosen_protocol
         return protocol.seeds if self.variants[key].run.sample.seeds == "all" else protocol.few_seeds
 
     @model_validator(mode="after")
@@ -300,14 +311,12 @@ class Params(Block):
                 must_be_one_of(f"variants.{key}.matched.{quantity}", other, self.variants)
                 if other == key:
                     raise mistake(f"variants.{key}.matched.{quantity} names the variant itself")
-        for where, protocol in {
-            **{f"protocols.{name}": block for name, block in self.protocols.items()},
-            "protocol": self.protocol,
-        }.items():
+        must_be_one_of("protocol", self.protocol, self.protocols)
+        for name, protocol in self.protocols.items():
             for field, keys in {"baseline": (protocol.baseline,), "variants": protocol.variants}.items():
                 for key in keys:
-                    must_be_one_of(f"{where}.{field}", key, self.variants)
-        self._must_run(f"protocols.{self.protocol.name}.baseline", self.baseline)
+                    must_be_one_of(f"protocols.{name}.{field}", key, self.variants)
+        self._must_run(f"protocols.{self.protocol}.baseline", self.baseline)
         for key, family in self.families.items():
             must_be_one_of(f"families.{key}.reference", family.reference, self.variants)
             if self.levels(key):
@@ -322,5 +331,5 @@ class Params(Block):
         must_be_one_of(where, variant, self.variants)
         if variant not in self.active_variants:
             raise mistake(
-                f"{where}: protocol {self.protocol.name!r} leaves {variant!r} out; its `variants` are {', '.join(self.active_variants)}"
+                f"{where}: protocol {self.protocol!r} leaves {variant!r} out; its `variants` are {', '.join(self.active_variants)}"
             )

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stages.shared import paths
+from stages.shared.architectures.geometry import map_sizes, patch_side, patches_fit
 from stages.shared.params.blocks import (
     UNREAD,
     Architecture,
@@ -25,7 +26,7 @@ from stages.shared.params.blocks import (
     Variant,
 )
 from stages.shared.params.messages import ParamsError, message, sentence
-from stages.shared.params.sizes import image_shape, map_sizes, patch_side, patches_fit, raw_shape
+from stages.shared.params.sizes import image_shape, raw_shape
 from stages.shared.params.yaml import read_yaml
 
 MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
@@ -34,24 +35,11 @@ MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant s
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check params.yaml. Raises ParamsError with one message that lists every mistake."""
     raw = read_yaml(path)
-    if isinstance(raw.get("protocol"), str):
-        raise ParamsError(
-            message(
-                path,
-                [
-                    f"protocol = {raw['protocol']!r}: should be an alias, with a star and without quotes: *{raw['protocol']}"
-                ],
-            )
-        )
     own = raw.get("variants", {})
     try:
         params = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
     except ValidationError as error:
-        mistakes = [
-            sentence(detail, _fields_at)
-            for detail in error.errors()
-            if not (_is_inherited(detail, own) or _is_aliased(detail, raw))
-        ]
+        mistakes = [sentence(detail, _fields_at) for detail in error.errors() if not _is_inherited(detail, own)]
         raise ParamsError(message(path, mistakes)) from None
     mistakes = [
         *_changes_without_effect(own, params),
@@ -92,16 +80,6 @@ def _is_inherited(detail: ErrorDetails, own_blocks: dict[str, Any]) -> bool:
     return isinstance(own, dict) and (location[4] not in own if len(location) > 4 else not own)
 
 
-def _is_aliased(detail: ErrorDetails, raw: dict[str, Any]) -> bool:
-    """Whether the chosen protocol only repeats a mistake of the block that it is an alias of."""
-    protocols = raw.get("protocols")
-    return (
-        detail["loc"][:1] == ("protocol",)
-        and isinstance(protocols, dict)
-        and raw.get("protocol") in list(protocols.values())
-    )
-
-
 def _changes_without_effect(own_blocks: dict[str, Any], params: Params) -> list[str]:
     mistakes = []
     for key, variant in params.variants.items():
@@ -115,10 +93,10 @@ def _changes_without_effect(own_blocks: dict[str, Any], params: Params) -> list[
 
 
 def _samples_too_large(params: Params) -> list[str]:
-    largest = params.protocol.train_size
+    largest = params.chosen_protocol.train_size
     sizes = {key: variant.run.sample.train_size for key, variant in params.active_variants.items()}
     return [
-        f"variants.{key}.run.sample.train_size = {size}: protocol {params.protocol.name!r} prepares {largest} train images; "
+        f"variants.{key}.run.sample.train_size = {size}: protocol {params.protocol!r} prepares {largest} train images; "
         "lessen it, or leave the variant out of the protocol"
         for key, size in sizes.items()
         if isinstance(size, int) and isinstance(largest, int) and size > largest
