@@ -37,6 +37,7 @@ class SageMaker(Block):
 
 class Compute(Block):
     backend: Literal["local", "sagemaker"]
+    finished_runs_gb: float = Field(ge=0)
     sagemaker: SageMaker
 
 

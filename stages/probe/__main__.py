@@ -1,29 +1,95 @@
-"""Probe every seed of one trained variant: `python -m stages.probe cnn`."""
+"""Probe every trained run that is not probed yet: `python -m stages.probe`."""
 
 import argparse
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
-from stages.probe.ahead import finished_seeds, probe_ahead
-from stages.probe.variant import gather
-from stages.shared import params, paths, run_records, stage_command
+from stages.probe.probe_spec import ProbeSpec
+from stages.shared import paths, run_records, stage_command
+from stages.shared.params import Params
+from stages.shared.process_pool import Report, run_parallel
+from stages.shared.run_records import PlannedRun
+from stages.shared.stage_command import StageError
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.probe", description="Probe every trained seed of one variant of params.yaml."
-    )
-    parser.add_argument("variant", help="one of the protocol's `variants` in params.yaml")
-    key = parser.parse_args().variant
-    plan = params.probe_plan(key)
+def main(settings: Params) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.probe", description=__doc__)
+    parser.add_argument("variant", nargs="*", help="probe only these variants of the protocol (default: all of them)")
+    chosen = settings.chosen_variants(parser.parse_args().variant)
     stage_command.need(paths.PREPARED, "prepare")
-    stage_command.need(paths.RUNS / key, f"train@{key}")
-    with stage_command.timed(f"probe-{key}") as record, paths.whole_folder(paths.PROBES / key) as out:
-        probed = probe_ahead({key: plan}, paths.PREPARED, paths.RUNS)[key]
-        seeds = finished_seeds(plan, paths.RUNS / key)
-        gather(key, seeds, probed, out)
-        record["core_seconds"] = round(sum(run_records.seconds(probed / f"seed_{seed}") for seed in seeds), 2)
-    run_records.forget(paths.PROBED_SEEDS, key)
-    run_records.forget(paths.FINISHED_SEEDS, key)  # not before: DVC keeps a training only after its stage has ended
+    stage_command.need(paths.RUNS, "train")
+    with stage_command.timed("probe") as record:
+        planned = planned_probes(settings, chosen)
+        if chosen == list(settings.active_variants):
+            run_records.remove_others(planned, paths.PROBES)
+        missing = run_records.missing_runs(planned, paths.PROBES)
+        print(f"probe: {len(planned) - len(missing)} of {len(planned)} runs are probed", flush=True)
+        if missing:
+            record["core_seconds"] = round(sum(probe_missing(missing)), 2)
+
+
+def planned_probes(settings: Params, variants: Sequence[str]) -> list[PlannedRun]:
+    """Every trained run of these variants but those that diverged, in which there is nothing to probe.
+
+    Raises StageError if a run that the protocol asks for is not trained.
+    """
+    files = run_records.file_digests("stages.probe.run", paths.PREPARED)
+    planned = []
+    for variant in variants:
+        pictures = True  # of the first run that did not diverge
+        for seed in settings.seeds(variant):
+            weights = _weights_digest(variant, seed)
+            if weights is None:
+                continue
+            run = settings.variants[variant].run
+            spec = ProbeSpec(
+                seed=seed,
+                weights=weights,
+                sample=run.sample,
+                architecture=run.architecture,
+                probe=settings.probe,
+                shifted_images=settings.chosen_protocol.probe_images,
+                pictures=pictures,
+                instruction_set=settings.machine.instruction_set,
+            )
+            pictures = False
+            planned.append(PlannedRun(variant, seed, run_records.run_digest(spec.determining_settings(), files), spec))
+    return planned
+
+
+def _weights_digest(variant: str, seed: int) -> str | None:
+    """SHA-256 of a trained run's weights, by its record; None if it diverged and has none."""
+    record = paths.RUNS / variant / f"seed_{seed}" / run_records.RECORD
+    try:
+        files: dict[str, str] = paths.read_json(record)["files"]
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        raise StageError(f"variant {variant!r}, seed {seed} is not trained ({error}); run `dvc repro train`") from None
+    return files.get("weights.safetensors")
+
+
+def probe_missing(missing: Sequence[PlannedRun]) -> list[float]:
+    """Probe these runs on all cores. Returns the seconds that each took on one core."""
+    from stages.probe import run  # noqa: F401  (torch: imported once, before the processes part)
+
+    store = run_records.default_store()
+    with paths.scratch_folder("probe") as scratch:
+        return run_parallel(partial(_probe_one, scratch, store), missing, len(missing), f"probe {len(missing)} runs")
+
+
+def _probe_one(scratch: Path, store: run_records.Store, run: PlannedRun, report: Report) -> float:
+    from stages.probe.run import probe_run
+
+    start = time.monotonic()
+    folder = scratch / run.digest
+    folder.mkdir()
+    probe_run(run.spec, paths.RUNS / run.folder / "weights.safetensors", paths.PREPARED, folder)
+    run_records.write_record(folder, run.digest)
+    run_records.place(run, folder, paths.PROBES, store)
+    report(1, f"{run.variant}, seed {run.seed}")
+    return time.monotonic() - start
 
 
 if __name__ == "__main__":
-    stage_command.run(main)
+    stage_command.run_stage(main)

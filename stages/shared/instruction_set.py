@@ -1,45 +1,39 @@
-"""The CPU instructions that results are computed with. Others round in another order, and so come to other last bits.
-
-Libraries choose theirs when they are first imported, so that this must come before them, and finds its setting without a parser.
-"""
+"""The CPU instructions that results are computed with. Others add in another order and give other last bits."""
 
 import os
 import platform
-import re
+import sys
 
 from stages.shared import paths
 
 NATIVE = "native"
 
-# setting → what the libraries are told. Together they gave the same weights on an AMD EPYC as on an emulated Intel Haswell and Skylake.
+# Setting → environment variables that the libraries read when they are first imported. With those of avx2 an AMD EPYC
+# and an emulated Intel Haswell and Skylake trained the same weights.
 SETS = {
     NATIVE: {},
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",  # PyTorch's own loops
         "ONEDNN_MAX_CPU_ISA": "AVX2",  # its convolutions
-        "MKL_CBWR": "COMPATIBLE",  # its matrix products; for AVX2 as well MKL has one order for Intel's CPUs and one for others
+        "MKL_CBWR": "COMPATIBLE",  # its matrix products; MKL_CBWR=AVX2 differs between makers
         "OPENBLAS_CORETYPE": "Haswell",  # NumPy's and SciPy's
         "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # NumPy's own loops
     },
 }
 
 
-def pin(name: str) -> None:
-    """Tell the libraries that this process, and those that it starts, have yet to import. Another name than those of SETS is for the plan stage to refuse."""
-    os.environ.update(SETS.get(name, {}))
+def use(name: str) -> None:
+    """Let this process compute with a setting of SETS: start it again with the variables if they are not set.
 
-
-def pinned() -> str:
-    """The `instruction_set` of params.yaml, so far as it is there."""
-    try:
-        found = re.search(r"^[^#\n]*\binstruction_set: *(\w+)", paths.PARAMS.read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, UnicodeDecodeError):
-        found = None
-    return found[1] if found else NATIVE
+    The libraries may have been imported by now, and read the variables only once.
+    """
+    missing = {key: value for key, value in SETS[name].items() if os.environ.get(key) != value}
+    if missing:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | missing)
 
 
 def flags() -> set[str]:
-    """What the CPU has, by Linux's names; empty where the system does not say."""
+    """The CPU's features, by Linux's names; empty where the system does not list them."""
     try:
         lines = paths.CPU_INFO.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -48,13 +42,12 @@ def flags() -> set[str]:
 
 
 def obstacle(name: str) -> str:
-    """Why results cannot be computed with this set here; empty if they can."""
+    """Why this machine cannot compute with the setting; empty if it can."""
     if name == NATIVE:
         return ""
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return f"this CPU is {platform.machine()}, and {name} is of x86; native is what is allowed here"
-    if (has := flags()) and not {name, "fma"} <= has:
-        return f"this CPU has no {name}; native is what is allowed here"
-    if pinned() != name:
-        return f"params.yaml must say it as plainly as `instruction_set: {name}`, since it is read before anything else"
+        return f"this CPU is {platform.machine()}, and {name} belongs to x86; only native is allowed here"
+    features = flags()
+    if features and not {name, "fma"} <= features:
+        return f"this CPU has no {name}; only native is allowed here"
     return ""

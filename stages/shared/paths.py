@@ -1,10 +1,9 @@
-"""Where every file of the pipeline is, and how a file or folder is put there whole."""
+"""Where every file of the pipeline is, and how a file or folder is written whole or not at all."""
 
-import csv
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,10 @@ HYPOTHESES = ROOT / "hypotheses.yaml"
 REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
 DVC_LOCK = ROOT / "dvc.lock"
-DVC_RWLOCK = ROOT / ".dvc" / "tmp" / "rwlock"
-DVC_LOCK_COPY = ROOT / ".dvc" / "tmp" / "dvc.lock"  # as it was before the last run
 COMPUTE = ROOT / "compute.yaml"
 
 DATA = ROOT / "data"
 USER = DATA / "user"
-PLAN = DATA / "plan"
 CHECKED = DATA / "checked.json"
 DOWNLOADS = DATA / "downloads"
 RAW = DATA / "raw"
@@ -31,22 +27,16 @@ EDA = DATA / "eda"
 RUNS = DATA / "runs"
 PROBES = DATA / "probes"
 RESULTS = DATA / "results"
+METRICS = DATA / "metrics.json"  # of DVC, kept in git
 FIGURES = DATA / "figures"
 REPORT = DATA / "report"
 COMPARISON = DATA / "compare" / "index.html"
 MODEL = DATA / "model"  # what is deployed; no stage of the pipeline
 TIMINGS = DATA / "timings"
 PARTIAL = DATA / "partial"
-FINISHED_SEEDS = PARTIAL / "seeds"  # trained, of variants that DVC does not have yet
-PROBED_SEEDS = PARTIAL / "probes"
 
 CPU_INFO = Path("/proc/cpuinfo")  # of Linux
 CONTAINER = Path(os.environ.get("ML_ROOT", "/opt/ml"))  # in a training job of SageMaker
-
-
-def plan(stage: str, variant: str) -> Path:
-    """What that stage of the variant is to do."""
-    return PLAN / stage / f"{variant}.json"
 
 
 @contextmanager
@@ -95,16 +85,6 @@ def write_json(path: Path, content: Any) -> None:
     """Write with sorted keys and a last newline, so that equal content gives equal bytes."""
     with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows that have just these columns, floats with six decimals: as pandas would, which takes as long to import as some nets take to train."""
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {name: f"{value:.6f}" if isinstance(value, float) else value for name, value in row.items()} for row in rows
-        )
 
 
 def read_json(path: Path) -> Any:

@@ -16,37 +16,41 @@ from tqdm import tqdm
 from stages.shared.stage_command import StageError, die_with_parent
 
 Item = TypeVar("Item")
-Report = Callable[[str], None]
+Result = TypeVar("Result")
+Report = Callable[[float, str], None]  # (work done since the last report, what to show)
 
 POLL_SECONDS = 0.2
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 LARGEST_BLOCK = 2**31 - 1  # bytes
 LOG_SECONDS = 30  # between two lines of a log
-BAR = "{desc} |{bar:8}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
-LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {remaining} left{postfix}"
+BAR = "{desc} |{bar:8}| {percentage:.0f}%, {remaining} left{postfix}"
+LINE = "{desc}: {percentage:.0f}%, {remaining} left{postfix}"
 
 
-def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports: int, title: str, unit: str) -> None:
-    """Call task(item, report) for every item, as many at once as there are cores.
+def run_parallel(
+    task: Callable[[Item, Report], Result], items: Sequence[Item], total_work: float, title: str
+) -> list[Result]:
+    """task(item, report) for every item, as many at once as there are cores. Returns the results in the items' order.
 
-    Tasks call report(text), `reports` times all together; every call moves the bar by one `unit`. A log gets a line now and
-    then in place of the bar. Which process does what never touches a result: tasks share nothing. The first error of a task
-    stops the others and is raised.
+    A task calls report(work, text) as it goes on; `total_work` is the sum over all tasks, in any unit. The time left
+    follows from the rate so far. A log gets a line now and then in place of the bar. Which process runs which task never
+    changes a result: tasks share nothing. The first error of a task stops the others and is raised.
     Raises StageError if a process is killed.
     """
     # A forked worker has torch imported already; macOS does not survive a fork of it.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    queue: SimpleQueue[str] = context.SimpleQueue()
+    queue: SimpleQueue[tuple[float, str]] = context.SimpleQueue()
     workers = min(len(items), cores())
     with (
-        ProcessPoolExecutor(workers, context, initializer=_share, initargs=(queue, os.getpid())) as pool,
-        tqdm(total=reports, desc=title, unit=unit, **_display()) as bar,
+        ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(queue, os.getpid())) as pool,
+        tqdm(total=total_work, desc=title, **_display()) as bar,
     ):
-        pending = {pool.submit(_call, task, item) for item in items}
+        futures = [pool.submit(_call, task, item) for item in items]
+        pending = set(futures)
         try:
             while pending:
                 done, pending = wait(pending, timeout=POLL_SECONDS)
-                _show(queue, bar)
+                _show_reports(queue, bar)
                 for future in done:
                     future.result()
         except BrokenProcessPool:
@@ -55,11 +59,11 @@ def spread(task: Callable[[Item, Report], None], items: Sequence[Item], reports:
                 "Run `dvc repro` again; MAX_WORKERS=1 in the environment runs one at a time and needs the least memory"
             ) from None
         except BaseException:
-            for (
-                worker
-            ) in multiprocessing.active_children():  # what is queued for one cannot be cancelled, and would be begun
+            # A queued task cannot be cancelled once a worker has fetched it: end the workers themselves.
+            for worker in multiprocessing.active_children():
                 worker.terminate()
             raise
+    return [future.result() for future in futures]
 
 
 def cores() -> int:
@@ -74,10 +78,10 @@ def cores() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let this process reuse what it frees, where the C library is glibc.
+    """Let this process reuse the memory that it frees, where the C library is glibc.
 
-    As it is, glibc hands a large block back to the system when it is freed, and the system fills it with zeros, page by page,
-    when it is asked for again: once a layer in every step, a fifth of the time of a training step.
+    By default glibc returns a large block to the system when it is freed, and the system fills it with zeros, page by
+    page, when it is asked for again: once a layer in every step, a fifth of the time of a training step.
     """
     if sys.platform != "linux":
         return
@@ -87,22 +91,22 @@ def keep_freed_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, LARGEST_BLOCK)
 
 
-_queue: "SimpleQueue[str]"
+_queue: "SimpleQueue[tuple[float, str]]"
 
 
-def _share(queue: "SimpleQueue[str]", parent: int) -> None:
+def _start_worker(queue: "SimpleQueue[tuple[float, str]]", parent: int) -> None:
     global _queue
     die_with_parent()
-    if os.getppid() != parent:  # it ended before it could be followed, and would be waited for without end
+    if os.getppid() != parent:  # the parent ended before the line above; this worker would wait for tasks for ever
         os._exit(1)
     keep_freed_memory()
-    for ending in (signal.SIGINT, signal.SIGTERM):  # a worker ends at once; the stage speaks for it
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a worker ends at once; the stage prints the message
         signal.signal(ending, signal.SIG_DFL)
     _queue = queue
 
 
-def _call(task: Callable[[Item, Report], None], item: Item) -> None:
-    task(item, lambda text: _queue.put(text))
+def _call(task: Callable[[Item, Report], Result], item: Item) -> Result:
+    return task(item, lambda work, text: _queue.put((work, text)))
 
 
 class _Log:
@@ -117,14 +121,15 @@ class _Log:
 
 
 def _display() -> dict[str, Any]:
-    """tqdm's options. The time left is by the mean rate: tasks that end together would make a rate of late jump."""
+    """tqdm's options. The time left is by the mean rate so far: tasks that end together would make a recent rate jump."""
     if sys.stderr.isatty():
         return {"bar_format": BAR, "dynamic_ncols": True, "smoothing": 0}
     every = {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
     return {"bar_format": LINE, "file": _Log(), "smoothing": 0, **every}
 
 
-def _show(queue: "SimpleQueue[str]", bar: "tqdm[None]") -> None:
+def _show_reports(queue: "SimpleQueue[tuple[float, str]]", bar: "tqdm[None]") -> None:
     while not queue.empty():
-        bar.set_postfix_str(queue.get(), refresh=False)
-        bar.update()
+        work, text = queue.get()
+        bar.set_postfix_str(text, refresh=False)
+        bar.update(work)

@@ -1,96 +1,250 @@
-"""Finished seeds of a stage, kept until the whole stage is: one that was interrupted goes on there, and can be worked ahead of DVC.
+"""Finished runs: what each one was made from, where finished ones are kept, and which are still to be made.
 
-A folder `<variant>-<digest>` has one whole folder a seed. The digest is of all that the seeds depend on, so what is there
-under its name is right, whoever left it.
+A run is a folder of files with a record.json: the digest of everything that determines the run, and the digest of each
+of its files. Nothing in a record depends on the clock or on the machine's load. A run is looked for in its place under
+data/, then in the store of finished runs; only what is in neither is made. Training and probing both work this way.
 """
 
+import ast
 import hashlib
 import os
 import shutil
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from stages.shared import paths
+from stages.shared.stage_command import StageError
 
-Task = tuple[str, int]  # variant, seed
+RECORD = "record.json"
+CODE = Path(__file__).parents[2]  # the folder that holds the package `stages`
 
-RECORD = "kept.json"  # in a kept seed's folder: its files' names and digests, and the seconds that it took
-
-
-def code(*patterns: str) -> list[Path]:
-    """The files of ours that match, beneath stages/."""
-    return sorted(file for pattern in patterns for file in Path(__file__).parent.glob(pattern))
-
-
-def folder(under: Path, variant: str, settings: str, files: Iterable[Path]) -> Path:
-    """Where the variant's seeds are kept that these settings and files make."""
-    total = hashlib.sha256(settings.encode())
-    for file in files:
-        stat = file.stat()
-        total.update(_of_file(file, stat.st_mtime_ns, stat.st_size))
-    return under / f"{variant}-{total.hexdigest()[:16]}"
+# Modules that a run imports and that do not decide its bits. An edit of them makes no run again.
+EXEMPT = {
+    "stages.shared.params": "the values that it reads are in the digest themselves",
+    "stages.shared.paths": "names files",
+    "stages.shared.stage_command": "starts a stage and words its errors",
+    "stages.shared.provenance": "describes the machine",
+    "stages.shared.run_records": "decides whether to make a run, not what it is",
+}
 
 
-@contextmanager
-def making(seed_folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that is kept as `seed_folder` when the block ends, and is worth nothing when it fails."""
-    start = time.monotonic()
-    partial = seed_folder.with_name(f".{seed_folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    paths.write_json(partial / RECORD, {"files": _digests(partial), "seconds": round(time.monotonic() - start, 2)})
-    shutil.rmtree(seed_folder, ignore_errors=True)
-    os.replace(partial, seed_folder)
+@dataclass(frozen=True)
+class PlannedRun:
+    """One variant under one seed. spec: the settings that determine it. digest: of the spec, the data and the code."""
+
+    variant: str
+    seed: int
+    digest: str
+    spec: Any = field(compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """Its place below data/runs or data/probes."""
+        return Path(self.variant) / f"seed_{self.seed}"
 
 
-def unfinished(verb: str, seeds: dict[str, tuple[int, ...]], folders: dict[str, Path]) -> tuple[str, list[Task]]:
-    """A title for what is to be done with each variant's seeds, and those of them that are not kept whole. Says how many are."""
-    wanted = [(variant, seed) for variant, own in seeds.items() for seed in own]
-    missing = [(variant, seed) for variant, seed in wanted if not is_whole(folders[variant] / f"seed_{seed}")]
-    title = (
-        f"{verb} {', '.join(seeds)}"
-        if len(seeds) == 1
-        else f"{verb} {len(missing)} seeds of {len({variant for variant, _ in missing})} variants"
-    )
-    if len(missing) < len(wanted):
-        print(
-            f"{title}: {len(wanted) - len(missing)} of {len(wanted)} seeds were finished before, and kept", flush=True
-        )
-    return title, missing
+def run_digest(settings: str, files: dict[str, str]) -> str:
+    """The digest of a run. settings: as JSON. files: name → SHA-256, of the data and the code that the run reads."""
+    lines = [settings, *(f"{name} {digest}" for name, digest in sorted(files.items()))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def is_whole(seed_folder: Path) -> bool:
-    """Whether a finished seed is there whole: a folder that was carried elsewhere and back may have come in part."""
-    try:
-        return bool(paths.read_json(seed_folder / RECORD)["files"] == _digests(seed_folder))
-    except (FileNotFoundError, ValueError):  # ValueError: the record itself is cut short
-        return False
+def file_digests(module: str, prepared: Path) -> dict[str, str]:
+    """Name → SHA-256 of what a run reads: the code that `module` imports, the prepared data, and the version of torch.
 
-
-def seconds(seed_folder: Path) -> float:
-    """What a kept seed took to make."""
-    took: float = paths.read_json(seed_folder / RECORD)["seconds"]
-    return took
-
-
-def forget(under: Path, variant: str) -> None:
-    """Remove what is kept of the variant, also under other settings, data or code."""
-    for found in under.glob(f"{variant}-*"):
-        shutil.rmtree(found)
-
-
-def _digests(seed_folder: Path) -> dict[str, str]:
-    return {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(seed_folder.iterdir())
-        if file.name != RECORD
-    }
+    A build of torch for CUDA and one without compute the same on a CPU, so the build's name is left out.
+    """
+    files = {file.relative_to(CODE).as_posix(): file_digest(file) for file in imported_files(module)}
+    files |= {f"prepared/{file.name}": file_digest(file) for file in sorted(prepared.iterdir())}
+    return files | {"torch": version("torch").split("+")[0]}
 
 
 @cache
-def _of_file(file: Path, _modified: int, _size: int) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
+def imported_files(module: str, exempt: Collection[str] = tuple(EXEMPT)) -> list[Path]:
+    """The module's file and those of every module of `stages` that it imports, directly or not, but the exempt ones."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _module_file(name)
+        is_exempt = any(name == room or name.startswith(f"{room}.") for room in exempt)
+        if name in found or is_exempt or path is None:
+            continue
+        found[name] = path
+        waiting += _imports(path)
+    return sorted(found.values())
+
+
+def _module_file(name: str) -> Path | None:
+    """The module's file; None for a package, whose __init__ holds no code that a run needs, and for names in a module."""
+    path = CODE.joinpath(*name.split(".")).with_suffix(".py")
+    return path if path.exists() else None
+
+
+def _imports(path: Path) -> list[str]:
+    """Dotted names of what a file imports from `stages`; of `from a import b` both a and a.b."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.startswith("stages.")]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_digests(folder: Path) -> dict[str, str]:
+    """Name → SHA-256 of the files of a folder, but a record."""
+    return {file.name: file_digest(file) for file in sorted(folder.iterdir()) if file.name != RECORD}
+
+
+def write_record(folder: Path, digest: str) -> None:
+    """Declare the run in `folder` finished: write its digest and those of its files."""
+    paths.write_json(folder / RECORD, {"digest": digest, "files": folder_digests(folder)})
+
+
+def is_finished(folder: Path, digest: str) -> bool:
+    """Whether the folder holds the finished run of this digest, and every file as it was written."""
+    try:
+        record = paths.read_json(folder / RECORD)
+        return bool(record["digest"] == digest and record["files"] == folder_digests(folder))
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):  # no record, or no whole one
+        return False
+
+
+class Store:
+    """Finished runs by digest, shared by every clone and experiment that shares DVC's cache.
+
+    It finds a run again when a value is put back, and when `dvc checkout` or `git switch` has taken away what an
+    interrupted stage had finished. Files are hard links where the file system allows, so that a run takes its space once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(self, run: Path) -> None:
+        """Keep the finished run in the folder `run`."""
+        entry = self._entry(paths.read_json(run / RECORD)["digest"])
+        if entry.exists():
+            return
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".", dir=entry.parent))
+        _link_files(run, partial)
+        try:
+            partial.rename(entry)
+        except OSError:  # another process has just kept the same run
+            shutil.rmtree(partial)
+
+    def take(self, digest: str, target: Path) -> bool:
+        """Put the run of this digest into the folder `target`. Returns whether it was there whole."""
+        entry = self._entry(digest)
+        if not is_finished(entry, digest):
+            shutil.rmtree(entry, ignore_errors=True)
+            return False
+        paths.PARTIAL.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix="take-", dir=paths.PARTIAL))
+        try:
+            _link_files(entry, partial)
+            os.utime(entry)  # last used now, so that it is pruned late
+            replace_folder(partial, target)
+        except FileNotFoundError:  # pruned by another process meanwhile
+            return False
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return True
+
+    def prune(self, limit_bytes: float) -> tuple[int, int]:
+        """Remove the runs that were used longest ago until `limit_bytes` hold the rest. Returns runs and bytes removed."""
+        entries = sorted(self.entries(), key=lambda entry: entry.stat().st_mtime)
+        sizes = [sum(file.stat().st_size for file in entry.iterdir()) for entry in entries]
+        total, removed, freed = sum(sizes), 0, 0
+        for entry, size in zip(entries, sizes, strict=True):
+            if total - freed <= limit_bytes:
+                break
+            shutil.rmtree(entry, ignore_errors=True)
+            removed, freed = removed + 1, freed + size
+        return removed, freed
+
+    def entries(self) -> list[Path]:
+        return [entry for entry in self.folder.glob("*/*") if not entry.name.startswith(".")]
+
+    def _entry(self, digest: str) -> Path:
+        return self.folder / digest[:2] / digest[2:]
+
+
+def default_store() -> Store:
+    """The store inside DVC's cache folder, which DVC leaves alone. Imports DVC, so ask only when a run is missing."""
+    if "RUN_STORE" in os.environ:
+        return Store(Path(os.environ["RUN_STORE"]))
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        return Store(Path(Repo(paths.ROOT).cache.local_cache_dir) / "finished_runs")
+    except NotDvcRepoError:
+        return Store(paths.PARTIAL / "finished_runs")
+
+
+def missing_runs(
+    planned: Sequence[PlannedRun], root: Path, store: Callable[[], Store] = default_store
+) -> list[PlannedRun]:
+    """Of the planned runs those that are to be made. What the store holds is put into its place below `root` first."""
+    missing = [run for run in planned if not is_finished(root / run.folder, run.digest)]
+    if not missing:
+        return []
+    finished_runs = store()
+    return [run for run in missing if not finished_runs.take(run.digest, root / run.folder)]
+
+
+def place(run: PlannedRun, made: Path, root: Path, store: Store) -> None:
+    """Move the finished run in the folder `made` to its place below `root`, and keep it in the store.
+
+    Raises StageError if it is not the run that was asked for, or not whole.
+    """
+    if not is_finished(made, run.digest):
+        raise StageError(f"variant {run.variant!r}, seed {run.seed}: what came back is not the run that was asked for")
+    replace_folder(made, root / run.folder)
+    store.keep(root / run.folder)
+
+
+def remove_others(planned: Iterable[PlannedRun], root: Path) -> None:
+    """Remove every run below `root` that is not planned; the store still has it."""
+    wanted = {run.folder for run in planned}
+    for folder in root.glob("*/*"):
+        if folder.relative_to(root) not in wanted:
+            _remove(folder)
+    for variant in root.glob("*"):
+        if not variant.is_dir() or not any(variant.iterdir()):
+            _remove(variant)
+
+
+def replace_folder(made: Path, target: Path) -> None:
+    """Move a folder to `target`; what was there goes. Linked files that DVC protects are replaced, never written to."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove(target)
+    os.replace(made, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _link_files(source: Path, target: Path) -> None:
+    for file in source.iterdir():
+        try:
+            os.link(file.resolve(), target / file.name)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(file, target / file.name)

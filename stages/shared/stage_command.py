@@ -1,4 +1,4 @@
-"""Where a result came from: commit, packages, CPU, data, and how long each stage took."""
+"""How a stage starts, fails and is timed."""
 
 import ctypes
 import errno
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.shared import params, paths, provenance
+from stages.shared import instruction_set, params, paths, provenance
 
 DISK_FAULTS = {
     errno.ENOSPC: "make room on that disk (`dvc gc --workspace` removes what other settings left in DVC's cache)",
@@ -25,11 +25,22 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class StageError(Exception):
-    """What the user can mend; its text is the whole message."""
+    """An error that the user can mend; its text is the whole message."""
+
+
+def run_stage(main: Callable[[params.Params], None]) -> None:
+    """Run a stage: check params.yaml, choose the CPU instructions that it names, and call main(settings)."""
+
+    def start() -> None:
+        settings = params.load()
+        instruction_set.use(settings.machine.instruction_set)
+        main(settings)
+
+    run(start)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage. A mistake that the user can mend ends in one message and exit code 1, without a traceback."""
+    """Run a command. An error that the user can mend ends it with one message and exit code 1, without a traceback."""
     if "DVC_STAGE" in os.environ:
         die_with_parent()
         if _orphaned():
@@ -41,16 +52,16 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit("interrupted; what was finished is kept, and `dvc repro` goes on from there")
     except Exception as error:
-        said = disk_fault(error)
-        if not said:
+        message = disk_fault(error)
+        if not message:
             raise
-        sys.exit(f"{said}; what was finished is kept, and `dvc repro` goes on from there")
+        sys.exit(f"{message}; what was finished is kept, and `dvc repro` goes on from there")
 
 
 def disk_fault(error: Exception) -> str:
-    """What the user can do about a disk that takes no more; empty for any other error.
+    """What the user can do about a disk that cannot be written; empty for any other error.
 
-    safetensors has no error of its own for it, but the system's number in its text.
+    safetensors has no error class for it, but writes the system's error number into its text.
     """
     named = re.search(r"\(os error (\d+)\)", f"{error}")
     code = error.errno if isinstance(error, OSError) else int(named[1]) if named else 0
@@ -61,14 +72,14 @@ def disk_fault(error: Exception) -> str:
 def die_with_parent() -> None:
     """Ask the kernel to end this process when the one that started it ends, however it ends. Does nothing outside Linux.
 
-    A stage whose `dvc repro` was killed would else go on, and write over what the next one makes.
+    Without this, a stage whose `dvc repro` was killed would go on, and write over what the next one makes.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _orphaned() -> bool:
-    """Whether DVC has ended before it could be followed: its stages are in its own session, and whoever adopts them is not."""
+    """Whether DVC ended before `die_with_parent`: its stages are in its session, and the process that adopts them is not."""
     try:
         return sys.platform == "linux" and os.getsid(os.getppid()) != os.getsid(0)
     except ProcessLookupError:
@@ -76,17 +87,17 @@ def _orphaned() -> bool:
 
 
 def need(path: Path, stage: str) -> None:
-    """Raises StageError if what an earlier stage writes is not there."""
+    """Raises StageError if the output of an earlier stage is missing."""
     if not path.exists():
         raise StageError(f"{path.relative_to(paths.ROOT)} is missing; `dvc repro {stage}` makes it")
 
 
 @contextmanager
 def timed(stage: str, **record: Any) -> Iterator[dict[str, Any]]:
-    """Record a stage's wall seconds, and what the block adds to the yielded dict, in data/timings/<stage>.json.
+    """Write a stage's wall seconds, and what the block adds to the yielded dict, to data/timings/<stage>.json.
 
-    The folder belongs to no stage's outputs, so that a time never makes two equal results differ.
-    A stage that fails records nothing.
+    The folder is no output of any stage, so that a time never makes two equal results differ.
+    A stage that fails writes nothing.
     """
     start = time.monotonic()
     yield record
@@ -94,19 +105,3 @@ def timed(stage: str, **record: Any) -> Iterator[dict[str, Any]]:
     paths.write_json(
         paths.TIMINGS / f"{stage}.json", {"stage": stage, "seconds": seconds, **provenance.machine(), **record}
     )
-
-
-def print_times() -> None:
-    """Print what each stage took when it last ran on this machine, the longest first."""
-    records = sorted(
-        (paths.read_json(file) for file in paths.TIMINGS.glob("*.json")), key=lambda record: -record["seconds"]
-    )
-    for record in records:
-        print(
-            f"{record['seconds']:9.1f} s  {record['stage']}{', on SageMaker' if record.get('backend') == 'sagemaker' else ''}"
-        )
-    print(f"{sum(record['seconds'] for record in records):9.1f} s  in {len(records)} stages, each when it last ran")
-
-
-if __name__ == "__main__":
-    print_times()

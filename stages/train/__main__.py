@@ -1,26 +1,84 @@
-"""Train every seed of one variant: `python -m stages.train cnn`."""
+"""Train every run that the protocol asks for and that is not finished: `python -m stages.train`."""
 
 import argparse
+from collections import defaultdict
+from functools import partial
 
-from stages.shared import params, paths, stage_command
-from stages.train.backend import train_seeds
-from stages.train.variant import gather, summary
+import numpy as np
+
+from stages.cloud import settings as compute_settings
+from stages.shared import paths, provenance, run_records, stage_command
+from stages.shared.params import Params
+from stages.shared.run_records import PlannedRun
+from stages.train import local
+from stages.train.runs import planned_runs
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.train", description="Train every seed of one variant of params.yaml."
-    )
-    parser.add_argument("variant", help="one of the protocol's `variants` in params.yaml")
-    key = parser.parse_args().variant
-    plan = params.train_plan(key)
+def main(settings: Params) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
+    parser.add_argument("variant", nargs="*", help="train only these variants of the protocol (default: all of them)")
+    chosen = settings.chosen_variants(parser.parse_args().variant)
     stage_command.need(paths.PREPARED, "prepare")
-    with stage_command.timed(f"train-{key}") as record, paths.whole_folder(paths.RUNS / key) as out:
-        with paths.scratch_folder(f"train-{key}") as seeds:
-            record |= train_seeds(key, plan, paths.PREPARED, seeds)
-            metrics = gather(key, plan.run, plan.seeds, paths.PREPARED, seeds, out)
-        print(summary(metrics))
+    with stage_command.timed("train") as record:
+        planned = planned_runs(settings, chosen)
+        if chosen == list(settings.active_variants):
+            run_records.remove_others(planned, paths.RUNS)
+        missing = run_records.missing_runs(planned, paths.RUNS)
+        print(f"train: {len(planned) - len(missing)} of {len(planned)} runs are finished", flush=True)
+        record |= train_missing(missing)
+        print_summary(missing)
+
+
+def train_missing(missing: list[PlannedRun]) -> dict:
+    """Train these runs on the backend of compute.yaml. Returns where and how long, for data/timings."""
+    if not missing:
+        return {"backend": "none", "runs": {}}
+    compute, store = compute_settings.load(), run_records.default_store()
+    finished = partial(_place, store)
+    if compute_settings.backend() == "sagemaker":
+        from stages.cloud import training  # imports what a local user need not have
+
+        record = training.train(missing, paths.PREPARED, finished)
+    else:
+        seconds = local.train(missing, paths.PREPARED, finished)
+        record = {"backend": "local", "packages": provenance.packages(), "runs": mean_seconds(missing, seconds)}
+    store.prune(compute.finished_runs_gb * 1e9)
+    return record
+
+
+def _place(store: run_records.Store, run: PlannedRun, folder) -> None:
+    run_records.place(run, folder, paths.RUNS, store)
+
+
+def mean_seconds(runs: list[PlannedRun], seconds: list[float]) -> dict[str, float]:
+    """Variant → mean seconds of its runs, on one core."""
+    by_variant = defaultdict(list)
+    for run, duration in zip(runs, seconds, strict=True):
+        by_variant[run.variant].append(duration)
+    return {variant: round(float(np.mean(durations)), 2) for variant, durations in by_variant.items()}
+
+
+def print_summary(trained: list[PlannedRun]) -> None:
+    """A line for each variant that was trained now: its test accuracies, and the runs that diverged."""
+    by_variant = defaultdict(list)
+    for run in trained:
+        by_variant[run.variant].append(paths.read_json(paths.RUNS / run.folder / "metrics.json"))
+    for variant, results in by_variant.items():
+        accuracies = [result["test_accuracy"] for result in results if "diverged" not in result]
+        diverged = [
+            f"seed {result['seed']} in epoch {result['diverged']}" for result in results if "diverged" in result
+        ]
+        parts = []
+        if accuracies:
+            spread = f"from {min(accuracies):.4f} to {max(accuracies):.4f}"
+            parts.append(f"test accuracy {np.mean(accuracies):.4f}, {spread} over {len(accuracies)} runs")
+        if diverged:
+            parts.append(
+                f"diverged, so that there is no accuracy: {', '.join(diverged)}; "
+                "lower recipe.lr in params.yaml, or in that variant's run"
+            )
+        print(f"train {variant}: {'; '.join(parts)}")
 
 
 if __name__ == "__main__":
-    stage_command.run(main)
+    stage_command.run_stage(main)

@@ -1,63 +1,68 @@
-"""Train on this machine: seeds spread over the cores, one process and one thread each.
+"""Train on this machine: runs spread over the cores, one process and one thread each."""
 
-torch is imported only where a seed is to be trained: a stage that finds all of its seeds kept does without.
-"""
-
-import shutil
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
-from stages.cloud.code import code_of_stage
-from stages.shared import paths, run_records
-from stages.shared.params import TrainPlan
+from stages.shared import paths
+from stages.shared.architectures.closed_form import closed_form
 from stages.shared.prepared_data import load_constants, train_size
-from stages.shared.process_pool import Report, spread
+from stages.shared.process_pool import Report, run_parallel
+from stages.shared.run_records import PlannedRun, write_record
+
+STEP_OVERHEAD = 20e6  # multiply-accumulates that take as long as what a training step does beside its products
+BACKWARD = 2  # times the multiply-accumulates of the forward pass
+
+Finished = Callable[[PlannedRun, Path], None]
 
 
-def train_seeds(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> float:
-    """Train every seed into out/seed_<seed>/, but for those that are kept. Returns the seconds of one core that all took.
+def train(runs: Sequence[PlannedRun], prepared: Path, finished: Finished) -> list[float]:
+    """Train these runs and call finished(run, folder) with each one's whole folder, in the process that trained it.
 
+    Returns the seconds that each took on one core. The longest runs begin first, so that all cores end together.
     Raises StageError if a process is killed.
     """
-    folder = train_ahead({variant: plan}, prepared)[variant]
-    for seed in plan.seeds:
-        shutil.copytree(
-            folder / f"seed_{seed}", out / f"seed_{seed}", ignore=shutil.ignore_patterns(run_records.RECORD)
-        )
-    return sum(run_records.seconds(folder / f"seed_{seed}") for seed in plan.seeds)
+    from stages.train.run import train_run  # noqa: F401  (torch: imported once, before the processes part)
+
+    work = {run: estimated_work(run, load_constants(prepared)) for run in runs}
+    ordered = sorted(runs, key=lambda run: -work[run])
+    n_variants = len({run.variant for run in runs})
+    title = f"train {len(runs)} runs of {n_variants} {'variant' if n_variants == 1 else 'variants'}"
+    with paths.scratch_folder("train") as scratch:
+        task = partial(_train_one, work, prepared, scratch, finished)
+        seconds = dict(zip(ordered, run_parallel(task, ordered, sum(work.values()), title), strict=True))
+    return [seconds[run] for run in runs]
 
 
-def train_ahead(plans: dict[str, TrainPlan], prepared: Path) -> dict[str, Path]:
-    """Train what of all these variants' seeds is not kept. Returns the folder in which each variant's are kept now."""
-    folders = {variant: kept_folder(variant, plan, prepared) for variant, plan in plans.items()}
-    title, missing = run_records.unfinished("train", {variant: plan.seeds for variant, plan in plans.items()}, folders)
-    if missing:
-        from stages.train import run  # noqa: F401  (imported once, before the processes part)
-        from stages.train.recipe import epochs_begun
+def estimated_work(run: PlannedRun, constants: dict) -> float:
+    """Roughly the multiply-accumulates of a run; only progress and the order of work depend on it."""
+    from stages.train.recipe import training_epochs, training_steps
 
-        constants = load_constants(prepared)
-        epochs = {
-            variant: epochs_begun(plan.run.recipe, plan.epochs, train_size(plan.run.sample, constants))
-            for variant, plan in plans.items()
-        }
-        task = partial(_train_seed, plans, prepared, folders)
-        spread(task, missing, reports=sum(epochs[variant] for variant, _ in missing), title=title, unit="epoch")
-    return folders
+    spec, counts = run.spec, constants["class_counts"]
+    images = train_size(spec.sample, constants)
+    steps, epochs = training_steps(spec.recipe, images), training_epochs(spec.recipe, images)
+    macs = closed_form(spec.architecture, tuple(constants["shape"]), len(constants["classes"])).macs
+    scored = epochs * sum(counts["val"]) + images + sum(counts["val"]) + sum(counts["test"])
+    return steps * (STEP_OVERHEAD + (1 + BACKWARD) * macs * spec.recipe.batch_size) + macs * scored
 
 
-def kept_folder(variant: str, plan: TrainPlan, prepared: Path) -> Path:
-    settings = f"{plan.model_dump_json(exclude={'seeds'})} {version('torch')}"
-    return run_records.folder(paths.FINISHED_SEEDS, variant, settings, [*sorted(prepared.iterdir()), *code_of_stage()])
-
-
-def _train_seed(
-    plans: dict[str, TrainPlan], prepared: Path, folders: dict[str, Path], task: run_records.Task, report: Report
-) -> None:
+def _train_one(
+    work: dict[PlannedRun, float], prepared: Path, scratch: Path, finished: Finished, run: PlannedRun, report: Report
+) -> float:
+    from stages.train.recipe import training_epochs
     from stages.train.run import train_run
 
-    variant, seed = task
-    plan = plans[variant]
-    told = report if len(plans) == 1 else lambda text: report(f"{variant}, {text}")
-    with run_records.making(folders[variant] / f"seed_{seed}") as folder:
-        train_run(plan.run, plan.epochs, seed, prepared, folder, told, plan.machine.device)
+    start = time.monotonic()
+    epochs = training_epochs(run.spec.recipe, train_size(run.spec.sample, load_constants(prepared)))
+    folder = scratch / run.digest
+    folder.mkdir()
+    train_run(
+        run.spec,
+        prepared,
+        folder,
+        lambda text: report(work[run] / epochs, f"{run.variant}, seed {run.seed}, {text}"),
+    )
+    write_record(folder, run.digest)
+    finished(run, folder)
+    return time.monotonic() - start

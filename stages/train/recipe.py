@@ -16,20 +16,22 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
     return lambda step: recipe.lr * shape(recipe, step, steps)
 
 
-def length(recipe: Recipe, protocol_epochs: int, images: int) -> int:
-    """Steps of a whole training."""
-    epochs = protocol_epochs if recipe.epochs == "protocol" else recipe.epochs
-    return recipe.steps or epochs * _steps_an_epoch(recipe, images)
+def training_steps(recipe: Recipe, images: int) -> int:
+    """Optimiser steps of a whole training. recipe: with its length resolved (epochs is a number, or steps is)."""
+    if recipe.steps is not None:
+        return recipe.steps
+    assert recipe.epochs != "protocol", "RunSpec puts the protocol's epochs into the recipe"
+    return recipe.epochs * _steps_an_epoch(recipe, images)
 
 
-def epochs_begun(recipe: Recipe, protocol_epochs: int, images: int) -> int:
-    """Epochs of a whole training, of which the last may end before the images do."""
-    return -(-length(recipe, protocol_epochs, images) // _steps_an_epoch(recipe, images))
+def training_epochs(recipe: Recipe, images: int) -> int:
+    """Epochs that a whole training begins; the last may end before all images were seen."""
+    return math.ceil(training_steps(recipe, images) / _steps_an_epoch(recipe, images))
 
 
 def _steps_an_epoch(recipe: Recipe, images: int) -> int:
     """The last batch of an epoch may be short."""
-    return -(-images // recipe.batch_size)
+    return math.ceil(images / recipe.batch_size)
 
 
 def _reshuffled(order: np.random.Generator, images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:

@@ -1,7 +1,7 @@
 """The blocks of params.yaml as frozen, strictly checked objects."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from stages.shared.params.messages import ParamsError, mistake, must_be_one_of
+from stages.shared.params.messages import ParamsError, guess, mistake, must_be_one_of
 
 # The upper limits lie beyond anything that could be run; they keep a slip of the finger from asking for terabytes, or years.
 Positive = Annotated[int, Field(ge=1, le=10**9)]
@@ -296,6 +296,19 @@ class Params(Block):
         if key not in self.variants:
             raise ParamsError(f"variant {key!r} is not in params.yaml (have: {', '.join(self.variants)})")
         return self.variants[key]
+
+    def chosen_variants(self, names: Sequence[str]) -> list[str]:
+        """These variants of the chosen protocol, all of them if none is named, in the order of params.yaml.
+
+        Raises ParamsError for a variant that the protocol does not run.
+        """
+        for name in names:
+            if name not in self.active_variants:
+                raise ParamsError(
+                    f"variant {name!r} is not one of protocol {self.protocol!r} in params.yaml"
+                    f"{guess(name, self.active_variants)} (have: {', '.join(self.active_variants)})"
+                )
+        return [key for key in self.active_variants if not names or key in names]
 
     def seeds(self, key: str) -> tuple[int, ...]:
         """The protocol's seeds that the variant runs under."""
