@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stages.shared import paths
-from stages.shared.architectures.geometry import map_sizes, patch_side, patches_fit
+from stages.shared.architectures import geometry
 from stages.shared.params.blocks import (
     UNREAD,
     Architecture,
@@ -109,8 +109,8 @@ def _patches_that_do_not_fit(params: Params) -> list[str]:
         return []
     mistakes = []
     for key, variant in params.active_variants.items():
-        side = patch_side(variant.run.sample.layout)
-        if side is not None and not patches_fit(side, *shape[1:]):
+        side = geometry.patch_side(variant.run.sample.layout)
+        if side is not None and not geometry.patches_fit(side, *shape[1:]):
             where = f"variants.{key}.run.sample.layout = {variant.run.sample.layout!r}"
             mistakes.append(
                 f"{where}: patches of {side} do not tile {shape[1]}×{shape[2]} images; choose another side, or leave the variant out of the protocol"
@@ -126,7 +126,7 @@ def _vanishing_layers(params: Params) -> list[str]:
         if shape is None or architecture.connectivity not in ("conv", "locally_connected"):
             continue
         try:
-            map_sizes(architecture, *shape[1:])
+            geometry.map_sizes(architecture, *shape[1:])
         except ValueError as error:
             mistakes.append(f"variants.{key}: {error}; lessen kernel, stride, pooling or depth")
     return mistakes

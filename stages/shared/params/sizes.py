@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.shared import paths
-from stages.shared.architectures.geometry import canvas
+from stages.shared.architectures import geometry
 from stages.shared.params.blocks import Params
 
 
@@ -37,7 +37,7 @@ def raw_shape(settings: Params) -> tuple[int, int, int] | None:
 def image_shape(settings: Params) -> tuple[int, int, int] | None:
     """(channels, height, width) of the canvas: the image and its margin; None while the user's file is absent."""
     shape = raw_shape(settings)
-    return None if shape is None else (shape[0], *canvas(*shape[1:], settings.chosen_protocol.margin))
+    return None if shape is None else (shape[0], *geometry.canvas(*shape[1:], settings.chosen_protocol.margin))
 
 
 def _npz_shape(path: Path) -> tuple[int, int, int] | None:
