@@ -1,11 +1,12 @@
 """How long, in which order and at which learning rates to train, each chosen by its name in params.yaml."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import SGD, Adadelta, Adam, AdamW
 
 from stages.shared.params import Recipe
 
@@ -14,6 +15,22 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
     """Step (from 0) → learning rate."""
     shape = SCHEDULES[recipe.schedule]
     return lambda step: recipe.lr * shape(recipe, step, steps)
+
+
+def build_optimiser(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """torch's optimiser of the recipe's name. Its learning rate is set before each step, from `schedule`."""
+    return OPTIMISERS[recipe.optimizer](recipe, list(parameters))
+
+
+# Fused where torch offers it: one pass over the parameters in place of many.
+OPTIMISERS: dict[str, Callable[[Recipe, list[nn.Parameter]], torch.optim.Optimizer]] = {
+    "adamw": lambda recipe, parameters: AdamW(parameters, weight_decay=recipe.weight_decay, fused=True),
+    "adam": lambda recipe, parameters: Adam(parameters, weight_decay=recipe.weight_decay, fused=True),
+    "sgd": lambda recipe, parameters: SGD(
+        parameters, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    ),
+    "adadelta": lambda recipe, parameters: Adadelta(parameters, weight_decay=recipe.weight_decay),
+}
 
 
 def training_steps(recipe: Recipe, images: int) -> int:
