@@ -9,7 +9,6 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from stages.probe.layers import activations
-from stages.shared.architectures.fourier import FourierConv2d
 from stages.shared.architectures.layers import LocallyConnected2d
 
 Picture = Float[np.ndarray, "..."]
@@ -57,7 +56,6 @@ def _linear(layer: Any, shape: tuple[int, int, int], channels: int, _: int) -> T
 
 FILTERS: dict[type[nn.Module], Callable[[Any, tuple[int, int, int], int, int], Tensor]] = {
     nn.Conv2d: _convolution,
-    FourierConv2d: _convolution,
     LocallyConnected2d: _local,
     nn.Linear: _linear,
 }

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from stages.shared.architectures.closed_form import BLUR_TAPS
-from stages.shared.architectures.fourier import FourierConv2d
 from stages.shared.architectures.geometry import pair
 from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d
 
@@ -85,7 +84,6 @@ STEPS: dict[type[nn.Module], Callable[[Any, int], list[Step]]] = {
     nn.ReflectionPad2d: _padding,
     nn.CircularPad2d: _padding,
     nn.Conv2d: _convolution,
-    FourierConv2d: _convolution,
     LocallyConnected2d: _local,
     nn.MaxPool2d: _pooling,
     nn.AvgPool2d: _pooling,

@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.shared.architectures.fourier import FourierConv2d, pays
 from stages.shared.architectures.geometry import map_sizes, pair
 from stages.shared.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise
 from stages.shared.params import Architecture
@@ -114,9 +113,6 @@ def _connection(
     kernel, dilation = pair(architecture.kernel), pair(architecture.dilation)
     stride = pair(architecture.stride) if reduces else (1, 1)
     if architecture.connectivity == "conv":
-        keeps_size = zeros == (kernel[0] // 2, kernel[1] // 2) and stride == dilation == (1, 1)
-        if keeps_size and pays(fan, units, kernel, in_size):
-            return FourierConv2d(fan, units, kernel, in_size)
         return nn.Conv2d(fan, units, kernel, stride=stride, padding=zeros, dilation=dilation)
     return LocallyConnected2d(fan, units, kernel, in_size, stride=stride, dilation=dilation)
 

@@ -30,7 +30,6 @@ CODE = (
     "__init__.py",
     "architectures/__init__.py",
     "architectures/build.py",
-    "architectures/fourier.py",
     "architectures/layers.py",
     "deploy/__init__.py",
     "deploy/handler.py",
