@@ -198,12 +198,18 @@ def default_store() -> Store:
 def missing_runs(
     planned: Sequence[PlannedRun], root: Path, store: Callable[[], Store] = default_store
 ) -> list[PlannedRun]:
-    """Of the planned runs those that are to be made. What the store holds is put into its place below `root` first."""
-    missing = [run for run in planned if not is_finished(root / run.folder, run.digest)]
-    if not missing:
+    """Of the planned runs those that are to be made. What the store holds is put into its place below `root` first.
+
+    A folder that holds another run than the planned one, or not all of it, goes.
+    """
+    unfinished = [run for run in planned if not is_finished(root / run.folder, run.digest)]
+    if not unfinished:
         return []
     finished_runs = store()
-    return [run for run in missing if not finished_runs.take(run.digest, root / run.folder)]
+    missing = [run for run in unfinished if not finished_runs.take(run.digest, root / run.folder)]
+    for run in missing:
+        _remove(root / run.folder)
+    return missing
 
 
 def place(run: PlannedRun, made: Path, root: Path, store: Store) -> None:

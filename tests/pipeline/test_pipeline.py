@@ -307,7 +307,7 @@ def test_nothing_goes_on_training_when_dvc_alone_is_killed(workspace):
     [
         ("variants.kernel_1.run.architecture", {"kernal": 1}, "unknown key (did you mean 'kernel'?)"),
         ("protocols.tiny.seeds", [], "protocols.tiny.seeds = []: should not be empty"),
-        ("protocol", "tyni", "protocol: 'tyni' is not one of tiny, quick (did you mean 'tiny'?)"),
+        ("protocol", "quik", "protocol: 'quik' is not one of tiny, quick (did you mean 'quick'?)"),
         ("protocols.tiny.baseline", "cnm", "'cnm' is not one of cnn, kernel_1, fully_connected (did you mean 'cnn'?)"),
         ("recipe.lr", -0.01, "recipe.lr = -0.01: should be greater than 0"),
     ],
