@@ -3,7 +3,7 @@
 from stages.download import digits, npz
 from stages.download.catalogue import CATALOGUE
 from stages.download.obtain import obtain
-from stages.download.raw import Raw
+from stages.download.raw import RawDataset
 from stages.download.sources import sources
 from stages.download.verify import digest
 from stages.shared import paths
@@ -11,7 +11,7 @@ from stages.shared.params import Data
 from stages.shared.stage_command import StageError
 
 
-def load(data: Data) -> tuple[Raw, str]:
+def load(data: Data) -> tuple[RawDataset, str]:
     """The dataset, and the name of the source that served it. Raises StageError with what the user can do."""
     if data.dataset == "digits":
         return digits.load()
@@ -20,7 +20,7 @@ def load(data: Data) -> tuple[Raw, str]:
     return _published(data.dataset)
 
 
-def _published(name: str) -> tuple[Raw, str]:
+def _published(name: str) -> tuple[RawDataset, str]:
     dataset = CATALOGUE[name]
     try:
         found, source = obtain(dataset.title, dataset.files, paths.DOWNLOADS / name, sources(dataset))
@@ -30,4 +30,4 @@ def _published(name: str) -> tuple[Raw, str]:
     arrays, classes = dataset.read(found)
     # Of what the .gz hold: sources pack the same content differently.
     sha256 = {name.removesuffix(".gz"): digest(path, "sha256", unpack=True) for name, path in found.items()}
-    return Raw(dataset.title, classes, arrays, sha256), source
+    return RawDataset(dataset.title, classes, arrays, sha256), source

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.download.raw import Raw
+from stages.download.raw import RawDataset
 from stages.shared.stage_command import StageError
 
 NEEDED = ("images", "labels")
@@ -17,7 +17,7 @@ MAX_CHANNELS = 4
 SHOWN = 10  # labels named in a message
 
 
-def load(path: Path) -> tuple[Raw, str]:
+def load(path: Path) -> tuple[RawDataset, str]:
     """The dataset, and the source's name. Raises StageError that names the file, the array and the fault."""
     try:
         with path.open("rb") as stream:
@@ -38,7 +38,7 @@ def load(path: Path) -> tuple[Raw, str]:
         ) from None
     except StageError as error:
         raise StageError(f"data/user/{path.name}: {error}") from None
-    return Raw(path.stem, classes, checked, {path.name: sha256}), f"data/user/{path.name}"
+    return RawDataset(path.stem, classes, checked, {path.name: sha256}), f"data/user/{path.name}"
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

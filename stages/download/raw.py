@@ -1,4 +1,4 @@
-"""What every dataset becomes, and the folder it is written as."""
+"""The form that every dataset is brought into, and the folder data/raw/ that it is written to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,11 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Raw:
-    """A dataset as its publisher split it.
+class RawDataset:
+    """A dataset with its publisher's split into train and test.
 
-    arrays: train_images uint8 (N, H, W, C) and train_labels int64 (N,); where there is a test set, test_images, test_labels.
-    sha256: digest of each file that it was read from, as unpacked, so that it does not depend on the source.
+    arrays: train_images uint8 (N, H, W, C), train_labels int64 (N,), and test_images, test_labels if there is a test set.
+    sha256: the digest of each source file, unpacked, so that the digests do not depend on the source.
     """
 
     title: str
@@ -25,17 +25,18 @@ class Raw:
     sha256: dict[str, str]
 
 
-def write_raw(folder: Path, name: str, raw: Raw) -> None:
+def write_raw(folder: Path, name: str, dataset: RawDataset) -> None:
     """Write images.safetensors and dataset.json. name: the dataset's key in params.yaml."""
-    save_file({key: np.ascontiguousarray(array) for key, array in raw.arrays.items()}, folder / "images.safetensors")
-    _, height, width, channels = raw.arrays["train_images"].shape
+    arrays = {key: np.ascontiguousarray(array) for key, array in dataset.arrays.items()}
+    save_file(arrays, folder / "images.safetensors")
+    _, height, width, channels = dataset.arrays["train_images"].shape
     description = {
         "name": name,
-        "title": raw.title,
-        "classes": raw.classes,
+        "title": dataset.title,
+        "classes": dataset.classes,
         "height": height,
         "width": width,
         "channels": channels,
-        "sha256": raw.sha256,
+        "sha256": dataset.sha256,
     }
     paths.write_json(folder / "dataset.json", description)

@@ -1,1 +1,1 @@
-"""Splits, canvas and constants: from a dataset as published to what the nets are given."""
+"""The dataset as the nets are given it: split, with a margin around each image, and with its constants."""

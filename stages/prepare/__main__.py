@@ -1,4 +1,4 @@
-"""Split the dataset, lay it out and compute its constants, into data/prepared/: `python -m stages.prepare`."""
+"""Split the dataset, add margins and compute constants, into data/prepared/: `python -m stages.prepare`."""
 
 import argparse
 
@@ -7,8 +7,8 @@ from stages.shared import params, paths, stage_command
 
 
 def main() -> None:
-    about = "Split data/raw/ as params.yaml says, and write data/prepared/."
-    argparse.ArgumentParser(prog="python -m stages.prepare", description=about).parse_args()
+    description = "Split data/raw/ as params.yaml says, and write data/prepared/."
+    argparse.ArgumentParser(prog="python -m stages.prepare", description=description).parse_args()
     settings = params.load()
     stage_command.need(paths.RAW, "download")
     with stage_command.timed("prepare"), paths.whole_folder(paths.PREPARED) as out:

@@ -1,62 +1,98 @@
-"""The prepared folder: three splits on their canvas, the constants, and which image is where."""
+"""Write the prepared folder: the three splits with their margins, the constants, and where each image comes from."""
 
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from stages.prepare.canvas import on_canvas
-from stages.prepare.check import check_classes, check_samples, check_variants
-from stages.prepare.constants import mean_and_std
+from stages.prepare.checks import check_classes, check_samples, check_variants
 from stages.prepare.splits import split
 from stages.shared import paths
 from stages.shared.architectures import geometry
 from stages.shared.params import Params
+from stages.shared.stage_command import StageError
+
+WHITE = 255
+BLOCK = 4096  # images counted at once
 
 
 def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
-    """Write everything that data/prepared/ holds; returns the number of images of each split.
+    """Write all files of data/prepared/; returns the number of images in each split.
 
-    Beside the images, rows.safetensors says which row of the published train set (for test: of the test set, where
-    there is one) each image was. Raises StageError if the settings do not fit the images.
+    rows.safetensors holds the row that each image has in the published train set (or, for the test split, in the
+    published test set where there is one). Raises StageError if the settings do not fit the images.
     """
-    data, margin = settings.data, settings.chosen_protocol.margin
+    margin = settings.chosen_protocol.margin
     description = paths.read_json(raw / "dataset.json")
-    classes = description["classes"]
-    shape = geometry.canvas(description["height"], description["width"], margin)
-    check_variants(settings, description["height"], description["width"], *shape)
+    classes, height, width = description["classes"], description["height"], description["width"]
+    check_variants(settings, height, width)
     print(f"prepare: splitting {description['title']}", flush=True)
     arrays = load_file(raw / "images.safetensors")
-    labels = arrays["train_labels"]
-    splits = split(labels, arrays.get("test_labels"), settings.chosen_protocol, data.test_fraction, data.seed)
+    train_labels = arrays["train_labels"]
+    splits = split(train_labels, arrays.get("test_labels"), settings)
     check_samples(settings, len(splits.train))
-    check_classes(np.bincount(labels[splits.train], minlength=len(classes)), classes, settings.protocol)
+    check_classes(np.bincount(train_labels[splits.train], minlength=len(classes)), classes, settings.protocol)
 
     rows = {"train": splits.train, "val": splits.val, "test": splits.test}
     save_file(rows, out / "rows.safetensors")
-    counts: dict[str, list[int]] = {}
-    for name, chosen in rows.items():
+    class_counts: dict[str, list[int]] = {}
+    for name, rows_of_split in rows.items():
         published = "test" if name == "test" and splits.has_test_set else "train"
-        print(f"prepare: {len(chosen)} {name} images", flush=True)
-        images = on_canvas(arrays[f"{published}_images"][chosen], margin)
-        labels = arrays[f"{published}_labels"][chosen]
+        print(f"prepare: {len(rows_of_split)} {name} images", flush=True)
+        images = on_canvas(arrays[f"{published}_images"][rows_of_split], margin)
+        labels = arrays[f"{published}_labels"][rows_of_split]
         save_file({"images": images, "labels": labels}, out / f"{name}.safetensors")
-        counts[name] = np.bincount(labels, minlength=len(classes)).tolist()
+        class_counts[name] = np.bincount(labels, minlength=len(classes)).tolist()
         if name == "train":
             mean, std = mean_and_std(images)
 
+    canvas_height, canvas_width = geometry.canvas(height, width, margin)
     constants = {
         "title": description["title"],
         "classes": classes,
-        "shape": [description["channels"], *shape],
-        "margin": [
-            (after - before) // 2
-            for after, before in zip(shape, (description["height"], description["width"]), strict=True)
-        ],
+        "shape": [description["channels"], canvas_height, canvas_width],
+        "margin": [(canvas_height - height) // 2, (canvas_width - width) // 2],
         "mean": mean,
         "std": std,
-        "class_counts": counts,
-        "layout_seed": data.seed,
+        "class_counts": class_counts,
+        "layout_seed": settings.data.seed,
     }
     paths.write_json(out / "constants.json", constants)
-    return {name: len(chosen) for name, chosen in rows.items()}
+    return {name: len(rows_of_split) for name, rows_of_split in rows.items()}
+
+
+def on_canvas(images: np.ndarray, margin: int) -> np.ndarray:
+    """Images uint8 (N, H, W, C) as (N, C, H', W'), with `margin` zero pixels on each side.
+
+    An axis of one pixel (a signal) gets no margin.
+    """
+    n, height, width, channels = images.shape
+    canvas_height, canvas_width = geometry.canvas(height, width, margin)
+    top, left = (canvas_height - height) // 2, (canvas_width - width) // 2
+    canvas = np.zeros((n, channels, canvas_height, canvas_width), dtype=np.uint8)
+    canvas[:, :, top : top + height, left : left + width] = images.transpose(0, 3, 1, 2)
+    return canvas
+
+
+def mean_and_std(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of pixels / 255 of each channel, over all images and positions.
+
+    images: uint8 (N, C, H, W). Computed from exact counts of the 256 values, so that no order of summation matters.
+    Raises StageError for a channel in which all pixels are equal: it cannot be standardised.
+    """
+    means, stds = [], []
+    values = np.arange(WHITE + 1)
+    for channel in range(images.shape[1]):
+        counts = sum(
+            np.bincount(images[start : start + BLOCK, channel].ravel(), minlength=WHITE + 1)
+            for start in range(0, len(images), BLOCK)
+        )
+        n, total, squares = (int(np.sum(counts * values**power)) for power in (0, 1, 2))
+        if n * squares == total**2:
+            raise StageError(
+                f"channel {channel + 1} of {images.shape[1]} has the same value in every pixel of the train images, "
+                "so it cannot be normalised; leave it out"
+            )
+        means.append(total / (n * WHITE))
+        stds.append((n * squares - total**2) ** 0.5 / (n * WHITE))
+    return means, stds

@@ -1,4 +1,4 @@
-"""The order of the pixels: as they are, or with patches of them, down to single pixels, shuffled alike in every image."""
+"""The order of the pixels in an image: the original one, or with patches shuffled alike in every image."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,23 +8,25 @@ from stages.shared.random_streams import stream
 
 
 def permutation(layout: str, height: int, width: int, margin: tuple[int, int], seed: int) -> npt.NDArray[np.int64]:
-    """(H·W,): pixel i of a canvas, in the order of rows, is pixel permutation[i] of the original.
+    """The order of a canvas's pixels in this layout, (H·W,): pixel i of the result is pixel permutation[i] of the canvas.
 
-    height, width: of the image, around which the canvas has `margin` (rows above and below, columns beside), which
-    stays where it is. The patches of one layout are moved as wholes, so that what lies within one keeps its neighbours.
+    Pixels are counted row by row. height, width: of the image without its margin. margin: rows above and below,
+    columns left and right; the margin stays in place. A patch moves as a whole: the order inside it does not change.
     """
     rows, columns = height + 2 * margin[0], width + 2 * margin[1]
     canvas = np.arange(rows * columns).reshape(rows, columns)
     side = patch_side(layout)
     if side is not None:
-        inner = canvas[margin[0] : margin[0] + height, margin[1] : margin[1] + width]
-        tall, wide = min(side, height), min(side, width)
-        patches = inner.reshape(height // tall, tall, width // wide, wide).swapaxes(1, 2).reshape(-1, tall, wide)
+        image = canvas[margin[0] : margin[0] + height, margin[1] : margin[1] + width]
+        patch_height, patch_width = min(side, height), min(side, width)
+        grid = (height // patch_height, width // patch_width)
+        by_patch = image.reshape(grid[0], patch_height, grid[1], patch_width).swapaxes(1, 2)
+        patches = by_patch.reshape(-1, patch_height, patch_width)
         shuffled = patches[stream(layout, seed).permutation(len(patches))]
-        inner[:] = shuffled.reshape(height // tall, width // wide, tall, wide).swapaxes(1, 2).reshape(height, width)
+        image[:] = shuffled.reshape(*grid, patch_height, patch_width).swapaxes(1, 2).reshape(height, width)
     return canvas.ravel()
 
 
 def rearranged(images: npt.NDArray[np.uint8], order: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """(N, C, H, W) with the pixels of every channel in the given order of positions, (H·W,)."""
+    """Images (N, C, H, W) with the pixels of every channel in `order`, (H·W,), as `permutation` returns it."""
     return np.take(images.reshape(*images.shape[:2], -1), order, axis=2).reshape(images.shape)

@@ -1,4 +1,4 @@
-"""Named random streams: one seed gives independent generators for each purpose."""
+"""Named random streams: one seed gives an independent generator for each purpose."""
 
 import zlib
 
@@ -6,8 +6,8 @@ import numpy as np
 
 
 def stream(name: str, seed: int) -> np.random.Generator:
-    """The generator of the purpose `name` ("subset", "order", "init", …) under `seed`.
+    """The random generator for the purpose `name` ("subset", "order", "init", …) under `seed`.
 
-    Two names never share numbers, so drawing more from one does not move the other.
+    Streams of different names are independent: a longer use of one does not change the numbers of another.
     """
     return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))

@@ -1,0 +1,59 @@
+"""Checks of params.yaml that need the images: whether the protocol's nets and samples are possible with them."""
+
+import numpy as np
+
+from stages.shared.architectures import geometry
+from stages.shared.params import Params
+from stages.shared.stage_command import StageError
+
+
+def check_variants(settings: Params, height: int, width: int) -> None:
+    """Raises StageError, naming the variants, if a net has no pixels left or patches do not tile the image.
+
+    height, width: of the images without the margin.
+    """
+    canvas_height, canvas_width = geometry.canvas(height, width, settings.chosen_protocol.margin)
+    mistakes = []
+    for key, variant in settings.active_variants.items():
+        side = geometry.patch_side(variant.run.sample.layout)
+        if side is not None and not geometry.patches_fit(side, height, width):
+            mistakes.append(
+                f"variants.{key}: patches of {side} do not tile images of {height}×{width}; "
+                "choose another sample.layout"
+            )
+        if variant.run.architecture.connectivity not in ("conv", "locally_connected"):
+            continue
+        try:
+            geometry.map_sizes(variant.run.architecture, canvas_height, canvas_width)
+        except ValueError as error:
+            mistakes.append(
+                f"variants.{key}: {error}; lessen kernel, stride, pooling or depth, or give them as [height, width]"
+            )
+    _refuse(f"these images are {canvas_height}×{canvas_width} with their margin; that does not do for", mistakes)
+
+
+def check_samples(settings: Params, train_size: int) -> None:
+    """Raises StageError, naming the variants, if a sample has more train images than the protocol prepares."""
+    sizes = {key: variant.run.sample.train_size for key, variant in settings.active_variants.items()}
+    mistakes = [
+        f"variants.{key}.run.sample.train_size = {size}"
+        for key, size in sizes.items()
+        if isinstance(size, int) and size > train_size
+    ]
+    _refuse(f"protocol {settings.protocol!r} prepares {train_size} train images; too few for", mistakes)
+
+
+def check_classes(train_counts: np.ndarray, classes: list[str], protocol: str) -> None:
+    """Raises StageError, naming the classes, if a class has no train image. train_counts: (K,)."""
+    absent = [name for name, count in zip(classes, train_counts, strict=True) if count == 0]
+    if absent:
+        raise StageError(
+            f"the train split of {train_counts.sum()} images has none of class {', '.join(absent)}; "
+            f"raise protocols.{protocol}.train_size in params.yaml"
+        )
+
+
+def _refuse(reason: str, mistakes: list[str]) -> None:
+    """Raises StageError with the reason and the mistakes, if there are any."""
+    if mistakes:
+        raise StageError("\n  ".join([f"params.yaml: {reason}", *mistakes]))
