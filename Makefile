@@ -8,13 +8,13 @@ SAGEMAKER := $(VENV)/ready-sagemaker
 BENCH := .venv-bench
 # The address of an index of CPU builds of torch; empty: the usual build, with CUDA on Linux.
 TORCH_INDEX ?=
-# One process a core. Consecutive tests, which may share what is costly to make, go to the same process; an idle one takes some.
+# One process a core. Consecutive tests share what is costly to make, so they go to the same process; an idle one takes some.
 PYTEST := python -m pytest -n logical --dist worksteal
 TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv sagemaker repro quick compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
+.PHONY: help venv sagemaker repro quick runs jobs prune compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,22 +38,31 @@ $(SAGEMAKER): $(READY) requirements-sagemaker.lock
 	$(BIN)/python -m pip install --quiet --progress-bar off --disable-pip-version-check -r requirements-sagemaker.lock
 	@touch $@
 
-repro: $(READY) check-params ## Make everything that is not up to date, to the report in data/report/
-	@python -m stages.cloud.submit
-	@python -m stages.ahead
+repro: $(READY) ## Make everything that is not up to date, to the report in data/report/
 	dvc repro
-	@python -m stages.shared.stage_command
+	@python -m stages.tools.times
 	@echo "The report: data/report/index.html and data/report/report.pdf"
 
-quick: $(READY) ## The same with the quick protocol: a smoke run; sets `protocol` in params.yaml
-	sed -i.old -E 's/^protocol: \*[a-z_]+/protocol: *quick/' params.yaml && rm params.yaml.old
-	@$(MAKE) --no-print-directory repro
+quick: $(READY) ## A smoke run with the quick protocol, beside your results; its report in data/quick/
+	dvc exp run --temp --force --name quick --set-param protocol=quick
+	@rm -rf data/quick
+	@dvc get --quiet . data/report --rev quick --out data/quick
+	@echo "The report: data/quick/index.html and data/quick/report.pdf"
+
+runs: $(READY) ## Say which runs are finished and what they reached: make runs V="cnn kernel_5" for single variants
+	@python -m stages.tools.run_list $(V)
+
+jobs: $(SAGEMAKER) ## SageMaker's jobs: make jobs ARGS="--dry-run", --stop, --cost or --retry-failed
+	@python -m stages.cloud $(ARGS)
+
+prune: $(READY) ## Remove finished runs that no longer match from the store: make prune GB=2 (default: what compute.yaml says)
+	@python -m stages.tools.prune $(GB)
 
 compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace)
 	@python -m stages.tools.compare $(A) $(B) $(C)
 
 test: $(SAGEMAKER) ## Run every test, on all cores
-	$(PYTEST)
+	$(PYTEST) --durations=20
 
 test-fast: $(READY) ## Run the tests that take seconds
 	$(PYTEST) -m "not slow"
@@ -66,10 +75,10 @@ check: $(SAGEMAKER) ## Lint, formats, types, dead links, then every test
 	$(PYTEST)
 
 check-params: $(READY) ## Say what is wrong with params.yaml or hypotheses.yaml, or nothing
-	@python -m stages.check --check
+	@python -m stages.check
 
 times: $(READY) ## What each stage took when it last ran here
-	@python -m stages.shared.stage_command
+	@python -m stages.tools.times
 
 bench: $(BENCH)/ready ## Images trained a second, beside PyTorch's loop, Lightning and Keras: make bench ARGS="--rounds 3"
 	@dvc repro --quiet download
