@@ -71,7 +71,7 @@ def main() -> None:
     arrays()
     torchvision_root()
     settings = params.load()
-    settings = settings.model_copy(update={"protocol": settings.protocols["replication"]})
+    settings = settings.model_copy(update={"protocol": "replication"})
     with paths.whole_folder(OUT / "prepared") as prepared:
         prepare(settings, paths.RAW, prepared)
     results = [_lab(arguments.lab_seeds, arguments.lab_epochs)]
