@@ -47,9 +47,10 @@ def split(labels: np.ndarray, test_labels: np.ndarray | None, settings: Params) 
 def stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random order of the rows whose beginnings are all stratified.
 
-    The first m rows hold m · share images of each class, to less than one image, for every m. The j-th image (from 1) of a class with `share` of all images may stand at the places between (j − 1) / share and
-    j / share + 1, both excluded. Each place goes to the allowed image whose last allowed place comes first: this meets
-    every such limit (Baruah et al. 1996, "Proportionate progress", for one processor). Ties are broken at random.
+    The first m rows hold m · share images of each class, to less than one image, for every m. To this end the j-th
+    image (from 1) of a class with `share` of all images may stand at the places between (j − 1) / share and
+    j / share + 1, both excluded, and each place goes to the allowed image whose last allowed place comes first (Baruah
+    et al. 1996, "Proportionate progress", for one processor). Ties are broken at random.
     """
     n = len(labels)
     shuffled = rng.permutation(n)

@@ -8,7 +8,7 @@ from stages.shared.random_streams import stream
 
 
 def permutation(layout: str, height: int, width: int, margin: tuple[int, int], seed: int) -> npt.NDArray[np.int64]:
-    """The order of a canvas's pixels in this layout, (H·W,): pixel i of the result is pixel permutation[i] of the canvas.
+    """The order of a canvas's pixels in this layout, (H·W,): pixel i is taken from position permutation[i].
 
     Pixels are counted row by row. height, width: of the image without its margin. margin: rows above and below,
     columns left and right; the margin stays in place. A patch moves as a whole: the order inside it does not change.
