@@ -122,13 +122,18 @@ class Workspace:
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
         fixed = {"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
         command = ["git", *who, *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=os.environ | fixed, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=self.folder, env=os.environ | fixed, check=True, capture_output=True, text=True
+        )
         return done.stdout
 
     def runs(self, root="runs"):
         """Run → the digests in its record, for every finished run in data/runs (or data/probes)."""
         records = sorted((self.folder / "data" / root).glob("*/seed_*/record.json"))
-        return {record.parent.relative_to(record.parents[2]).as_posix(): json.loads(record.read_text()) for record in records}
+        return {
+            record.parent.relative_to(record.parents[2]).as_posix(): json.loads(record.read_text())
+            for record in records
+        }
 
     def forget(self, *variants):
         """Remove these variants' runs from the workspace and from the store; DVC's cache alone still has them."""
@@ -164,7 +169,9 @@ def stages_in(output):
 
 def trained_in(output):
     """Variant → number of its runs that were trained and did not diverge."""
-    return {name: int(runs) for name, runs in re.findall(r"^train (\w+): test accuracy .* over (\d+) runs", output, re.M)}
+    return {
+        name: int(runs) for name, runs in re.findall(r"^train (\w+): test accuracy .* over (\d+) runs", output, re.M)
+    }
 
 
 def with_changes(base, change):

@@ -61,11 +61,10 @@ def planned_probes(settings: Params, variants: Sequence[str]) -> list[PlannedRun
 
 def _weights_digest(variant: str, seed: int) -> str | None:
     """SHA-256 of a trained run's weights, by its record; None if it diverged and has none."""
-    record = paths.RUNS / variant / f"seed_{seed}" / run_records.RECORD
-    try:
-        files: dict[str, str] = paths.read_json(record)["files"]
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        raise StageError(f"variant {variant!r}, seed {seed} is not trained ({error}); run `dvc repro train`") from None
+    folder = paths.RUNS / variant / f"seed_{seed}"
+    if not run_records.is_whole(folder):
+        raise StageError(f"{folder.relative_to(paths.ROOT)} is not whole; `dvc repro train` makes it again")
+    files: dict[str, str] = paths.read_json(folder / run_records.RECORD)["files"]
     return files.get("weights.safetensors")
 
 

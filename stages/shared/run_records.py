@@ -115,9 +115,13 @@ def write_record(folder: Path, digest: str) -> None:
 
 def is_finished(folder: Path, digest: str) -> bool:
     """Whether the folder holds the finished run of this digest, and every file as it was written."""
+    return is_whole(folder) and paths.read_json(folder / RECORD)["digest"] == digest
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the folder holds a finished run, and every file as it was written."""
     try:
-        record = paths.read_json(folder / RECORD)
-        return bool(record["digest"] == digest and record["files"] == folder_digests(folder))
+        return bool(paths.read_json(folder / RECORD)["files"] == folder_digests(folder))
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):  # no record, or no whole one
         return False
 

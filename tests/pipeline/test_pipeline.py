@@ -1,4 +1,4 @@
-"""Real DVC runs of the whole pipeline on a small protocol: what runs when, what is trained again, and that it repeats."""
+"""Real DVC runs of the whole pipeline on a small protocol: what runs, what is trained again, and that it repeats."""
 
 import json
 import os

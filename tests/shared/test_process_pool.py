@@ -1,48 +1,77 @@
-"""What a stage shows while its tasks run."""
+"""What a stage shows while its tasks run, and what it returns."""
 
+import os
+
+import pytest
 from tqdm import tqdm
 
 from stages.shared import process_pool
+from stages.shared.stage_command import StageError
 
 
-def twice(item, report):
+def two_epochs(item, report):
     for epoch in (1, 2):
-        report(f"seed {item}, epoch {epoch} of 2")
+        report(item / 2, f"seed {item}, epoch {epoch} of 2")
+    return 10 * item
 
 
-def spread(monkeypatch, **environment):
-    for name, value in ({"MAX_WORKERS": "1"} | environment).items():
-        monkeypatch.setenv(name, value)
-    process_pool.spread(twice, (3, 4), reports=4, title="train cnn", unit="epoch")
+@pytest.fixture
+def run_two(monkeypatch):
+    """Run two tasks, one of three units of work and one of five, one after the other."""
+    monkeypatch.setenv("MAX_WORKERS", "1")
+    return lambda: process_pool.run_parallel(two_epochs, (3, 5), total_work=8, title="train 2 runs")
 
 
-def test_a_log_gets_whole_lines_that_end_with_the_last_seed(monkeypatch, capsys):
+def test_results_come_in_the_order_of_the_items(run_two):
+    assert run_two() == [30, 50]
+
+
+def test_a_log_gets_whole_lines_that_end_with_the_last_task(run_two, monkeypatch, capsys):
     monkeypatch.setattr(process_pool, "LOG_SECONDS", 0)
-    spread(monkeypatch)
-    said = capsys.readouterr().err
-    assert "\r" not in said
-    lines = said.splitlines()
-    assert lines[0] == "train cnn: 0 of 4 epochs, ? left"
-    assert lines[-1] == "train cnn: 4 of 4 epochs, 00:00 left, seed 4, epoch 2 of 2"
+    run_two()
+    printed = capsys.readouterr().err
+    assert "\r" not in printed
+    lines = printed.splitlines()
+    assert lines[0] == "train 2 runs: 0%, ? left"
+    assert lines[-1] == "train 2 runs: 100%, 00:00 left, seed 5, epoch 2 of 2"
 
 
-def test_a_stage_that_is_quicker_than_the_first_line_leaves_no_line_in_a_log(monkeypatch, capsys):
-    spread(monkeypatch)
+def test_a_stage_that_is_quicker_than_the_first_line_leaves_no_line_in_a_log(run_two, capsys):
+    run_two()
     assert capsys.readouterr().err == ""
 
 
-def test_what_is_left_is_what_is_to_do_by_the_mean_rate_so_far(monkeypatch):
-    """Five of twenty epochs in a minute: three minutes for the other fifteen."""
-    shown = {
-        "n": 5,
-        "total": 20,
-        "elapsed": 60,
-        "prefix": "train cnn",
-        "unit": "epoch",
-        "postfix": "seed 0",
-        "ncols": 79,
-    }
-    assert tqdm.format_meter(**shown, bar_format=process_pool.LINE) == "train cnn: 5 of 20 epochs, 03:00 left, seed 0"
-    assert tqdm.format_meter(**shown, bar_format=process_pool.BAR) == "train cnn |██      | 5/20, 03:00 left, seed 0"
+def test_the_time_left_is_that_of_the_work_left_at_the_mean_rate_so_far(monkeypatch):
+    """A quarter of the work in a minute: three minutes for the rest."""
+    state = {"n": 5, "total": 20, "elapsed": 60, "prefix": "train", "unit": "", "postfix": "seed 0", "ncols": 79}
+    assert tqdm.format_meter(**state, bar_format=process_pool.LINE) == "train: 25%, 03:00 left, seed 0"
+    assert tqdm.format_meter(**state, bar_format=process_pool.BAR) == "train |██      | 25%, 03:00 left, seed 0"
     monkeypatch.setattr(process_pool.sys.stderr, "isatty", lambda: True)
     assert process_pool._display()["smoothing"] == 0  # tqdm's mean over all that was done
+
+
+def fail(item, _):
+    if item == 1:
+        raise ValueError("broken")
+    return item
+
+
+def test_the_first_error_of_a_task_is_raised():
+    with pytest.raises(ValueError, match="broken"):
+        process_pool.run_parallel(fail, (0, 1, 2), total_work=3, title="train")
+
+
+def end_the_process(item, report):
+    os._exit(1)
+
+
+def test_a_killed_worker_is_one_message_that_says_what_to_do():
+    with pytest.raises(StageError, match=r"train: a worker process was killed .* MAX_WORKERS=1"):
+        process_pool.run_parallel(end_the_process, (0,), total_work=1, title="train")
+
+
+@pytest.mark.parametrize("value", ["0", "two", "-1", ""])
+def test_max_workers_that_is_no_number_from_1_up_is_refused_with_its_value(value, monkeypatch):
+    monkeypatch.setenv("MAX_WORKERS", value)
+    with pytest.raises(StageError, match=f"MAX_WORKERS is {value!r}; it must be a whole number from 1 up"):
+        process_pool.cores()

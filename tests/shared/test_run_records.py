@@ -1,151 +1,157 @@
-"""What was finished of an interrupted stage, or ahead of it, is used again; what changed since is not."""
+"""A finished run is found again wherever it lies whole; what determines it decides, and nothing else."""
 
-import subprocess
-import sys
+import json
+import os
+import shutil
 
 import pytest
-from small_data import write_prepared
 
-from stages.shared import params, paths, run_records
-from stages.shared.params import TrainPlan
-from stages.train import local
-from stages.train import run as training
+from stages.shared import paths, run_records
+from stages.shared.run_records import PlannedRun, Store, imported_files, is_finished, missing_runs, place, run_digest
 
-SETTINGS = params.load()
-RUN = SETTINGS.variants["cnn"].run.model_copy(
-    update={"architecture": SETTINGS.architecture.model_copy(update={"channels": (2, 4)})}
-)
-
-
-def plan(run=RUN, epochs=2, seeds=(0, 1), **changed):
-    return TrainPlan(run=run, epochs=epochs, seeds=seeds, **changed)
+DIGEST = "ab" + 62 * "0"
 
 
 @pytest.fixture
-def prepared(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "FINISHED_SEEDS", tmp_path / "seeds")
-    monkeypatch.setenv("MAX_WORKERS", "1")
-    write_prepared(tmp_path / "prepared")
-    return tmp_path / "prepared"
+def root(tmp_path, monkeypatch):
+    """A folder of runs; the scratch folder lies beside it."""
+    monkeypatch.setattr(paths, "PARTIAL", tmp_path / "partial")
+    return tmp_path / "runs"
 
 
 @pytest.fixture
-def trained(monkeypatch):
-    """The seeds that were really trained, in their order; one that is in `broken` breaks off."""
-    real, seen = training.train_run, Trained()
-
-    def train_run(run, epochs, seed, *rest):
-        if seed in seen.broken:
-            raise RuntimeError("broken off")
-        seen.append(seed)
-        real(run, epochs, seed, *rest)
-
-    monkeypatch.setattr(training, "train_run", train_run)
-    monkeypatch.setattr(
-        local, "spread", lambda task, items, **_: [task(item, lambda text: None) for item in items]
-    )  # in this process
-    return seen
+def store(tmp_path):
+    return Store(tmp_path / "store")
 
 
-class Trained(list):
-    broken = ()
+def make_run(folder, digest=DIGEST, size=5):
+    folder.mkdir(parents=True)
+    for name in ("weights", "curves"):
+        (folder / name).write_bytes(b"x" * size)
+    run_records.write_record(folder, digest)
+    return folder
 
 
-def train(prepared, out, seeds, run=RUN, epochs=2):
-    out.mkdir()
-    local.train_seeds("cnn", plan(run, epochs, seeds), prepared, out)
-    return {file.relative_to(out).as_posix(): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
+def planned(variant="cnn", seed=0, digest=DIGEST):
+    return PlannedRun(variant, seed, digest, spec=None)
 
 
-def test_finished_seeds_are_not_trained_again_and_the_files_are_those_of_an_undisturbed_training(
-    prepared, tmp_path, trained
-):
-    trained.broken = (1,)
-    with pytest.raises(RuntimeError, match="broken off"):
-        train(prepared, tmp_path / "first", (0, 1))
-    trained.broken = ()
-    second = train(prepared, tmp_path / "second", (0, 1))
-    assert trained == [0, 1]
-    run_records.forget(paths.FINISHED_SEEDS, "cnn")
-    assert train(prepared, tmp_path / "whole", (0, 1)) == second
-    assert trained == [0, 1, 0, 1]
-    assert not any(name.endswith(run_records.RECORD) for name in second)
-
-
-def test_what_was_trained_ahead_is_what_the_stage_takes(prepared, tmp_path, trained):
-    other = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"lr": 0.5})})
-    local.train_ahead({"cnn": plan(), "cnn_again": plan(other, seeds=(0,))}, prepared)
-    assert trained == [0, 1, 0]
-    train(prepared, tmp_path / "cnn", (0, 1))
-    assert trained == [0, 1, 0]
-    assert len(list(paths.FINISHED_SEEDS.glob("cnn_again-*"))) == 1
-
-
-def test_the_seeds_of_one_variant_are_forgotten_and_no_others(tmp_path):
-    for name in ("cnn-1", "cnn-2", "cnn_again-1"):
-        (tmp_path / name / "seed_0").mkdir(parents=True)
-    run_records.forget(tmp_path, "cnn")
-    assert [folder.name for folder in tmp_path.iterdir()] == ["cnn_again-1"]
-
-
-def test_another_recipe_other_data_or_other_code_have_a_folder_of_their_own(prepared, monkeypatch):
-    def of(**changed):
-        return local.kept_folder("cnn", plan(**changed), prepared)
-
-    first = of()
-    assert of() == first == of(seeds=(7,))
-    other = RUN.model_copy(update={"recipe": RUN.recipe.model_copy(update={"lr": 0.5})})
-    assert len({first, of(run=other), of(epochs=3), of(machine=params.Machine(instruction_set="avx2"))}) == 4
-    write_prepared(prepared, seed=1)
-    assert of() != first
-    write_prepared(prepared)
-    assert of() == first
-    code = local.code_of_stage()
-    assert {"run.py", "build.py", "layouts.py", "seeds.py"} <= {file.name for file in code}
-    monkeypatch.setattr(local, "code_of_stage", lambda: code[1:])
-    assert of() != first
-
-
-def keep(seed_folder):
-    with run_records.making(seed_folder) as folder:
-        for name in ("weights", "curves"):
-            (folder / name).write_text("whole")
-
-
-def test_a_seed_that_broke_off_while_it_was_made_counts_for_nothing(tmp_path):
-    seed_folder = tmp_path / "cnn-1" / "seed_0"
-
-    def broken():
-        with run_records.making(seed_folder) as folder:
-            (folder / "weights").write_text("half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        broken()
-    assert not run_records.is_whole(seed_folder)
-    keep(seed_folder)
-    assert run_records.is_whole(seed_folder)
+def test_a_record_holds_the_digest_and_those_of_the_files_and_nothing_of_the_clock(tmp_path):
+    first, second = make_run(tmp_path / "first"), make_run(tmp_path / "second")
+    record = (first / "record.json").read_bytes()
+    assert record == (second / "record.json").read_bytes()
+    assert set(json.loads(record)) == {"digest", "files"}
+    assert set(json.loads(record)["files"]) == {"weights", "curves"}
 
 
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda folder: (folder / "curves").unlink(),
-        lambda folder: (folder / "curves").write_text("who"),
-        lambda folder: (folder / "kept.json").unlink(),
-        lambda folder: (folder / "kept.json").write_text('{"fil'),
+        lambda folder: (folder / "curves").write_text("yyyyy"),
+        lambda folder: (folder / "another").write_text("x"),
+        lambda folder: (folder / "record.json").unlink(),
+        lambda folder: (folder / "record.json").write_text('{"dig'),
+        lambda folder: (folder / "record.json").write_text("[]"),
+        lambda folder: shutil.rmtree(folder),
     ],
-    ids=["lost", "cut short", "without record", "with half a record"],
+    ids=["lost", "changed", "one more", "no record", "half a record", "another record", "no folder"],
 )
-def test_a_kept_seed_of_which_a_file_is_lost_or_broken_is_made_again(spoil, tmp_path):
-    seed_folder = tmp_path / "cnn-1" / "seed_0"
-    keep(seed_folder)
-    spoil(seed_folder)
-    assert not run_records.is_whole(seed_folder)
-    keep(seed_folder)
-    assert run_records.is_whole(seed_folder)
+def test_a_run_of_which_a_file_is_lost_or_changed_is_to_be_made_again(spoil, root, store):
+    make_run(root / "cnn" / "seed_0")
+    assert missing_runs([planned()], root, lambda: store) == []
+    spoil(root / "cnn" / "seed_0")
+    assert missing_runs([planned()], root, lambda: store) == [planned()]
 
 
-def test_a_stage_that_finds_all_of_its_seeds_kept_imports_no_torch():
-    code = "import sys, stages.train.__main__, stages.probe.__main__, stages.ahead; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT).returncode == 0
+def test_a_run_with_another_digest_is_to_be_made_again_and_its_folder_goes(root, store):
+    make_run(root / "cnn" / "seed_0", digest="cd" + DIGEST[2:])
+    assert missing_runs([planned()], root, lambda: store) == [planned()]
+    assert not (root / "cnn" / "seed_0").exists()
+
+
+def test_the_store_is_not_opened_where_nothing_is_missing(root):
+    make_run(root / "cnn" / "seed_0")
+    assert missing_runs([planned()], root, store=None) == []
+
+
+def test_a_finished_run_is_put_in_its_place_and_found_in_the_store_under_any_name(root, store, tmp_path):
+    place(planned(), make_run(tmp_path / "made"), root, store)
+    assert is_finished(root / "cnn" / "seed_0", DIGEST)
+    shutil.rmtree(root)
+    assert missing_runs([planned("renamed", 7)], root, lambda: store) == []
+    assert is_finished(root / "renamed" / "seed_7", DIGEST)
+    assert (root / "renamed" / "seed_7" / "weights").stat().st_nlink == 2  # the store takes no second space
+
+
+def test_what_came_back_as_another_run_or_in_part_is_refused(root, store, tmp_path):
+    made = make_run(tmp_path / "made")
+    (made / "weights").unlink()
+    for run in (planned(digest="cd" + DIGEST[2:]), planned()):
+        with pytest.raises(run_records.StageError, match="variant 'cnn', seed 0: what came back is not the run"):
+            place(run, made, root, store)
+    assert not root.exists()
+
+
+def test_a_run_in_the_store_that_was_changed_through_a_link_is_made_again(root, store, tmp_path):
+    place(planned(), make_run(tmp_path / "made"), root, store)
+    (root / "cnn" / "seed_0" / "weights").write_text("changed in place")
+    assert missing_runs([planned()], root, lambda: store) == [planned()]
+    place(planned(), make_run(tmp_path / "made"), root, store)
+    shutil.rmtree(root)
+    assert missing_runs([planned()], root, lambda: store) == []
+
+
+def test_two_processes_may_keep_the_same_run(store, tmp_path):
+    store.keep(make_run(tmp_path / "one"))
+    store.keep(make_run(tmp_path / "two"))
+    assert len(store.entries()) == 1
+
+
+def test_a_store_on_another_file_system_holds_copies(store, tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", no_links)
+    store.keep(make_run(tmp_path / "made"))
+    assert is_finished(store.entries()[0], DIGEST)
+
+
+def test_the_runs_that_were_used_longest_ago_leave_the_store_until_it_is_small_enough(store, tmp_path):
+    digests = [f"{number:02d}{DIGEST[2:]}" for number in range(4)]
+    for age, digest in enumerate(digests):
+        store.keep(make_run(tmp_path / digest, digest, size=1000))
+        os.utime(store.folder / digest[:2] / digest[2:], (age, age))
+    size = sum(file.stat().st_size for file in store.entries()[0].iterdir())
+    assert store.prune(2.5 * size) == (2, 2 * size)
+    assert {entry.parent.name for entry in store.entries()} == {"02", "03"}
+    assert store.prune(2.5 * size) == (0, 0)
+
+
+def test_runs_that_nobody_asks_for_leave_and_a_stray_file_too(root):
+    for name in ("cnn/seed_0", "cnn/seed_1", "gone/seed_0"):
+        make_run(root / name)
+    (root / "stray.txt").write_text("x")
+    run_records.remove_others([planned()], root)
+    assert [path.relative_to(root).as_posix() for path in sorted(root.glob("**/seed_*"))] == ["cnn/seed_0"]
+    assert [path.name for path in root.iterdir()] == ["cnn"]
+
+
+def test_the_digest_depends_on_settings_data_and_code_and_not_on_their_order():
+    files = {"stages/train/run.py": "1", "prepared/train.safetensors": "2", "torch": "2.14.1"}
+    digest = run_digest("{}", files)
+    assert digest == run_digest("{}", dict(reversed(files.items())))
+    others = {run_digest('{"lr": 1}', files), *(run_digest("{}", files | {name: "x"}) for name in files)}
+    assert digest not in others
+    assert len(others) == 4
+
+
+@pytest.mark.parametrize("module", ["stages.train.run", "stages.probe.run"])
+def test_the_code_of_a_run_is_what_it_imports_geometry_included_and_no_exempt_module(module):
+    names = {file.relative_to(run_records.CODE).as_posix() for file in imported_files(module)}
+    needed = {"architectures/build.py", "architectures/geometry.py", "pixel_order.py", "random_streams.py"}
+    assert {f"stages/shared/{name}" for name in needed} <= names
+    assert module.replace(".", "/") + ".py" in names
+    exempt = [room.replace(".", "/") for room in run_records.EXEMPT]
+    assert not [name for name in names if name.removesuffix(".py").startswith(tuple(exempt))]
+    assert all(run_records.EXEMPT.values()), "each exemption says why"
