@@ -1,4 +1,4 @@
-"""Real faults: processes killed at random, a full disk, one that cannot be written, files that rot, runs that diverge."""
+"""Real faults: processes killed, a full disk, one that cannot be written, files that rot, runs that diverge."""
 
 import contextlib
 import errno
@@ -62,7 +62,7 @@ def workers(process):
 
 
 def kill(process, victim, seconds):
-    """Kill a worker, DVC alone, or all, after so many seconds unless it has ended. Returns whether it failed, and its output."""
+    """Kill a worker, DVC alone, or all, after so many seconds. Returns whether the command failed, and its output."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         time.sleep(0.02)
