@@ -1,1 +1,1 @@
-"""Gets a dataset from whichever source has it, verifies it, and writes it as plain arrays."""
+"""Gets a dataset from the first source that has it, verifies it, and writes it as plain arrays."""

@@ -6,7 +6,7 @@ from stages.download.datasets import load
 from stages.download.raw import write_raw
 from stages.shared import params, paths, stage_command
 
-ABOUT = """
+DESCRIPTION = """
 Get the dataset that data.dataset in params.yaml names, verify its digests, and write data/raw/.
 
 The sources are tried in order: torchvision's mirrors; for Fashion-MNIST, Debian's package (apt-get download, no root);
@@ -16,20 +16,20 @@ What has been fetched is kept in data/downloads/: whole files are used again, an
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        prog="python -m stages.download", description=ABOUT, formatter_class=argparse.RawTextHelpFormatter
-    ).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m stages.download", description=DESCRIPTION)
+    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser.parse_args()
     data = params.load().data
     with stage_command.timed("download", dataset=data.dataset) as record:
-        raw, record["source"] = load(data)
+        dataset, record["source"] = load(data)
         with paths.whole_folder(paths.RAW) as out:
-            write_raw(out, data.dataset, raw)
-    counts = {
-        split: len(raw.arrays[f"{split}_labels"]) for split in ("train", "test") if f"{split}_labels" in raw.arrays
-    }
-    print(
-        f"download: {raw.title} from {record['source']}: {', '.join(f'{count} {split} images' for split, count in counts.items())}"
-    )
+            write_raw(out, data.dataset, dataset)
+    counts = [
+        f"{len(dataset.arrays[f'{split}_labels'])} {split} images"
+        for split in ("train", "test")
+        if f"{split}_labels" in dataset.arrays
+    ]
+    print(f"download: {dataset.title} from {record['source']}: {', '.join(counts)}")
 
 
 if __name__ == "__main__":

@@ -1,76 +1,77 @@
-"""Files out of a Debian package, without root: `apt-get download`, then read from the archive."""
+"""Files from a Debian package, without root: `apt-get download`, then `dpkg-deb --extract`."""
 
-import lzma
+import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import time
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.download.verify import PublishedFile, SourceFailed, verify
+from stages.download.published import PublishedFile, SourceFailed, verify
 from stages.shared import paths
 
 LIMIT_SECONDS = 900
 OPTIONS = {
-    "APT::Sandbox::User": "root",  # else apt, when root runs it, cannot write to a private folder
+    "APT::Sandbox::User": "root",  # without it apt, when root runs it, cannot write to a private folder
     "Acquire::Retries": "1",
     "Acquire::http::Timeout": "10",
     "Acquire::https::Timeout": "10",
     "Acquire::Languages": "none",
 }
-AR_MAGIC = b"!<arch>\n"
-AR_HEADER_BYTES = 60
 
 
 def fetch(package: str, files: Sequence[PublishedFile], folder: Path) -> None:
     """Put `files` from the package into `folder`, each verified. Raises SourceFailed with apt's own reason."""
-    if shutil.which("apt-get") is None:
-        raise SourceFailed("there is no apt-get on this machine")
+    for program in ("apt-get", "dpkg-deb"):
+        if shutil.which(program) is None:
+            raise SourceFailed(f"there is no {program} on this machine")
     with tempfile.TemporaryDirectory(prefix="debian-") as scratch:
         take(_download(package, Path(scratch)), files, folder)
 
 
 def take(deb: Path, files: Sequence[PublishedFile], folder: Path) -> None:
-    """Read `files` from the package by their bare names; no path in it is followed, and nothing else leaves it."""
-    try:
-        with tarfile.open(_tar_of(deb)) as archive:
-            members = {Path(member.name).name: member for member in archive if member.isreg()}
-            for file in files:
-                name = next((name for name in file.names if name in members), None)
-                stream = archive.extractfile(members[name]) if name else None
-                if name is None or stream is None:
-                    raise SourceFailed(f"{deb.name} has no {file.name}")
-                with stream, paths.whole_file(folder / name) as partial:
-                    with partial.open("wb") as out:
-                        shutil.copyfileobj(stream, out)
-                    verify(file, partial)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise SourceFailed(f"{deb.name} cannot be unpacked ({error})") from None
+    """Take `files` by their names, wherever they are in the package; nothing else reaches `folder`.
+
+    dpkg-deb and tar unpack into a temporary folder, and refuse a package whose files would leave it. Links are not
+    followed. Raises SourceFailed if the package is damaged or lacks a file, WrongFile if a file has other content.
+    """
+    with tempfile.TemporaryDirectory(prefix="package-") as scratch:
+        command = ["dpkg-deb", "--extract", str(deb), scratch]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if result.returncode:
+            reason = " ".join(result.stderr.decode(errors="replace").split())
+            raise SourceFailed(f"{deb.name} cannot be unpacked ({reason})")
+        unpacked = {name: Path(parent, name) for parent, _, names in os.walk(scratch) for name in names}
+        for file in files:
+            name = next((name for name in file.names if name in unpacked), None)
+            if name is None or unpacked[name].is_symlink() or not unpacked[name].is_file():
+                raise SourceFailed(f"{deb.name} has no {file.name}")
+            with paths.whole_file(folder / name) as copy:
+                shutil.copyfile(unpacked[name], copy)
+                verify(file, copy)
 
 
 def _download(package: str, scratch: Path) -> Path:
-    """The .deb. Where apt's own lists are missing or stale, fresh ones are fetched into `scratch`."""
-    first = _apt(["download", package], scratch, {}, f"{package} (apt-get download)")
-    if first is not None:
-        print(f"download: apt-get: {first}; trying with fresh package lists in a temporary folder", flush=True)
+    """Download the .deb into `scratch`, with fresh package lists there if apt's own are missing or stale."""
+    error = _apt(["download", package], scratch, {}, f"{package} (apt-get download)")
+    if error is not None:
+        print(f"download: apt-get: {error}; trying with fresh package lists in a temporary folder", flush=True)
         private = _private_state(scratch)
-        update = _apt(["update"], scratch, private, "package lists (apt-get update)")
-        second = _apt(["download", package], scratch, private, f"{package} (apt-get download)")
-        if second is not None:
-            raise SourceFailed(f"apt-get: {second}" + (f"; apt-get update: {update}" if update else ""))
-    found = sorted(scratch.glob("*.deb"))
-    if not found:
+        update_error = _apt(["update"], scratch, private, "package lists (apt-get update)")
+        error = _apt(["download", package], scratch, private, f"{package} (apt-get download)")
+        if error is not None:
+            raise SourceFailed(f"apt-get: {error}" + (f"; apt-get update: {update_error}" if update_error else ""))
+    packages = sorted(scratch.glob("*.deb"))
+    if not packages:
         raise SourceFailed("apt-get reported success, but left no package")
-    return found[0]
+    return packages[0]
 
 
 def _private_state(scratch: Path) -> dict[str, str]:
-    """Settings under which apt keeps lists and cache in `scratch`, so that it needs no root."""
+    """Settings under which apt keeps its lists and its cache in `scratch`, so that it needs no root."""
     lists, cache = scratch / "lists", scratch / "cache"
     for folder in (lists / "partial", cache / "archives" / "partial"):
         folder.mkdir(parents=True)
@@ -78,27 +79,24 @@ def _private_state(scratch: Path) -> dict[str, str]:
 
 
 def _apt(arguments: list[str], scratch: Path, settings: dict[str, str], title: str) -> str | None:
-    """Run apt-get in `scratch`, showing how many bytes have come. Returns None, or why it failed."""
+    """Run apt-get in `scratch` and show how many bytes have come. Returns None, or why it failed."""
     options = [word for key, value in (OPTIONS | settings).items() for word in ("-o", f"{key}={value}")]
     command = ["env", "LC_ALL=C", "apt-get", "-q", *options, *arguments]
     log = scratch / "apt.log"
     stop = time.monotonic() + LIMIT_SECONDS
-    with log.open("wb") as out:
+    with log.open("wb") as out, tqdm(desc=title, unit="B", unit_scale=True) as bar:
         process = subprocess.Popen(command, cwd=scratch, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         try:
-            with tqdm(desc=title, unit="B", unit_scale=True) as bar:
-                while process.poll() is None and time.monotonic() < stop:
-                    bar.update(max(0, _bytes_in(scratch) - bar.n))
-                    time.sleep(0.1)
+            while process.poll() is None and time.monotonic() < stop:
+                time.sleep(0.1)
                 bar.update(max(0, _bytes_in(scratch) - bar.n))
         finally:
             process.kill()
             process.wait()
     if process.returncode == 0:
         return None
-    errors = [
-        line.removeprefix("E: ") for line in log.read_text(errors="replace").splitlines() if line.startswith("E: ")
-    ]
+    lines = log.read_text(errors="replace").splitlines()
+    errors = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
     return "; ".join(dict.fromkeys(errors))[:400] or f"exit code {process.returncode}"
 
 
@@ -110,36 +108,3 @@ def _bytes_in(folder: Path) -> int:
         except FileNotFoundError:  # apt has just renamed it
             continue
     return total
-
-
-def _tar_of(deb: Path) -> Path:
-    """The package's files as a tar archive beside it: by dpkg-deb, or where there is none by reading the ar archive."""
-    tar = deb.with_suffix(".tar")
-    if shutil.which("dpkg-deb"):
-        with tar.open("wb") as out:
-            result = subprocess.run(
-                ["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=out, stderr=subprocess.PIPE, check=False
-            )
-        if result.returncode:
-            raise SourceFailed(
-                f"{deb.name} cannot be unpacked ({' '.join(result.stderr.decode(errors='replace').split())})"
-            )
-        return tar
-    tar.write_bytes(_ar_member(deb, "data.tar"))
-    return tar
-
-
-def _ar_member(path: Path, start: str) -> bytes:
-    """The first member of an ar archive whose name starts so. Raises SourceFailed if there is none, or it breaks off."""
-    with path.open("rb") as stream:
-        if stream.read(len(AR_MAGIC)) != AR_MAGIC:
-            raise SourceFailed(f"{path.name} is not a Debian package")
-        while len(header := stream.read(AR_HEADER_BYTES)) == AR_HEADER_BYTES:
-            length = header[48:58].strip()
-            if not length.isdigit():
-                break
-            size = int(length)
-            content = stream.read(size + size % 2)[:size]
-            if header[:16].decode(errors="replace").startswith(start) and len(content) == size:
-                return content
-    raise SourceFailed(f"{path.name} is damaged or breaks off before its {start}")

@@ -15,7 +15,7 @@ Arrays = dict[str, np.ndarray]
 class RawDataset:
     """A dataset with its publisher's split into train and test.
 
-    arrays: train_images uint8 (N, H, W, C), train_labels int64 (N,), and test_images, test_labels if there is a test set.
+    arrays: train_images uint8 (N, H, W, C), train_labels int64 (N,); with a test set, test_images and test_labels too.
     sha256: the digest of each source file, unpacked, so that the digests do not depend on the source.
     """
 

@@ -1,4 +1,4 @@
-"""The plan stage: mistakes end it, missed costs are named with the widths that would not miss, and it is quick."""
+"""The check stage: mistakes end it, missed costs are named with the widths that would not miss, and it is quick."""
 
 import json
 import os
@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from stages.check.matches import misses
-from stages.download.catalogue import CATALOGUE
+from stages.check.costs import missed_costs
+from stages.download.datasets import PUBLISHED
 from stages.shared import params, paths
 
 TEXT, HYPOTHESES = paths.PARAMS.read_text(), paths.HYPOTHESES.read_text()
@@ -25,7 +25,7 @@ def edited(*edits):
 
 def warnings(folder, *edits):
     (folder / "params.yaml").write_text(edited(*edits))
-    return misses(params.load(folder / "params.yaml"))
+    return missed_costs(params.load(folder / "params.yaml"))
 
 
 def run_stage(root, text, hypotheses=HYPOTHESES):
@@ -41,7 +41,7 @@ def run_stage(root, text, hypotheses=HYPOTHESES):
 
 @pytest.mark.parametrize("protocol", params.load().protocols)
 def test_the_repositorys_own_settings_miss_nothing(protocol, tmp_path):
-    assert warnings(tmp_path, ("protocol: *default", f"protocol: *{protocol}")) == []
+    assert warnings(tmp_path, ("protocol: default", f"protocol: {protocol}")) == []
 
 
 def test_a_missed_cost_is_named_with_the_channels_that_would_not_miss(tmp_path):
@@ -92,7 +92,7 @@ def test_the_tolerance_is_the_settings_own(tmp_path):
 
 
 def test_only_what_the_protocol_runs_is_warned_of(tmp_path):
-    assert warnings(tmp_path, ("protocol: *default", "protocol: *quick"), WIDE_KERNEL_5) == []
+    assert warnings(tmp_path, ("protocol: default", "protocol: quick"), WIDE_KERNEL_5) == []
 
 
 def test_other_images_and_classes_move_the_costs(tmp_path):
@@ -117,7 +117,7 @@ def test_nothing_is_said_of_a_users_own_images(tmp_path):
 
 
 def test_the_known_numbers_of_classes_are_those_of_the_readers():
-    assert {key: params.DATASETS[key].classes for key in CATALOGUE} == {
+    assert {key: params.DATASETS[key].classes for key in PUBLISHED} == {
         "fashion_mnist": 10,
         "mnist": 10,
         "kmnist": 10,
