@@ -127,8 +127,8 @@ def test_the_known_numbers_of_classes_are_those_of_the_readers():
 
 
 def test_the_stage_warns_passes_and_never_loads_torch_or_numpy(tmp_path):
-    code, said, modules = run_stage(tmp_path, edited(WIDE_KERNEL_5))
-    assert (code, said) == (
+    code, message, modules = run_stage(tmp_path, edited(WIDE_KERNEL_5))
+    assert (code, message) == (
         0,
         "variants.kernel_5_matched: 33.4 % more parameters than cnn; channels [13, 26] would match",
     )
@@ -138,16 +138,18 @@ def test_the_stage_warns_passes_and_never_loads_torch_or_numpy(tmp_path):
 
 
 def test_the_stage_ends_with_one_message_and_no_traceback_and_writes_nothing(tmp_path):
-    code, said, _ = run_stage(tmp_path, edited(("lr: 0.01", "lr: -1")))
+    code, message, _ = run_stage(tmp_path, edited(("lr: 0.01", "lr: -1")))
     assert code == 1
-    assert "recipe.lr = -1: should be greater than 0" in said
-    assert "Traceback" not in said
+    assert "recipe.lr = -1: should be greater than 0" in message
+    assert "Traceback" not in message
     assert not (tmp_path / "data").exists()
 
 
 def test_a_mistake_in_the_hypotheses_ends_it_too(tmp_path):
-    code, said, _ = run_stage(tmp_path, TEXT, HYPOTHESES.replace("variant: locally_connected,", "variant: nobody,", 1))
+    code, message, _ = run_stage(
+        tmp_path, TEXT, HYPOTHESES.replace("variant: locally_connected,", "variant: nobody,", 1)
+    )
     assert code == 1
-    assert "hypotheses.yaml: 1 mistake" in said
-    assert "locality.contrast: variant 'nobody' is not in params.yaml" in said
+    assert "hypotheses.yaml: 1 mistake" in message
+    assert "locality.contrast: variant 'nobody' is not in params.yaml" in message
     assert not (tmp_path / "data").exists()

@@ -35,9 +35,8 @@ def edited(old, new):
 
 def test_the_repositorys_own_params_are_valid_under_every_protocol(tmp_path):
     for protocol in raw()["protocols"]:
-        loaded = load(edited("protocol: *default", f"protocol: *{protocol}"), tmp_path)
-        assert loaded.protocol == loaded.protocols[protocol]
-        assert loaded.protocol == protocol
+        loaded = load(edited("protocol: default", f"protocol: {protocol}"), tmp_path)
+        assert loaded.chosen_protocol == loaded.protocols[protocol]
         assert loaded.baseline in loaded.active_variants
 
 
@@ -83,8 +82,8 @@ MISTAKES = {
     "negative lr": (("lr: 0.01", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
     "lr that is not finite": (("lr: 0.01", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
     "unknown choice": (("pooling: max", "pooling: median"), ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"]),
-    "unknown protocol": (("protocol: *default", "protocol: *fast"), ["not valid YAML", "undefined alias 'fast'"]),
-    "protocol by its name": (("protocol: *default", "protocol: quick"), ["protocol = 'quick': should be an alias, with a star and without quotes: *quick"]),
+    "unknown protocol": (("protocol: default", "protocol: defualt"), ["protocol: 'defualt' is not one of quick, default,", "did you mean 'default'?"]),
+    "undefined alias": (("protocol: default", "protocol: *fast"), ["not valid YAML", "undefined alias 'fast'"]),
     "unknown variant": (
         ("kernel_5, depth_1, stride_2", "kernel_6, depth_1, stride_2"),
         ["protocols.quick.variants: 'kernel_6' is not one of cnn,", "did you mean"],
@@ -99,7 +98,7 @@ MISTAKES = {
     ),
     "unknown baseline": (("baseline: cnn", "baseline: cmn"), ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"]),
     "baseline that is left out": (
-        ("name: default\n    baseline: cnn", "name: default\n    baseline: resnet18"),
+        ("  default:\n    baseline: cnn", "  default:\n    baseline: resnet18"),
         ["protocols.default.baseline: protocol 'default' leaves 'resnet18' out"],
     ),
     "unknown family": (("{kernel: 1×1}", "{kernels: 1×1}"), ["variants.kernel_1.families: 'kernels' is not one of connectivity"]),
