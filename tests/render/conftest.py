@@ -1,0 +1,192 @@
+"""One report that is rendered once, and a page of three lines to write mistakes into."""
+
+import shutil
+import subprocess
+import sys
+
+import fake_results
+import pypdf
+import pytest
+import small_data
+
+from stages.render import document, project, renderers
+from stages.shared import paths
+
+REPOSITORY = paths.ROOT
+
+
+def run_stage(root, module, *arguments, **environment):
+    """A stage in a process of its own under `root`: exit code, stdout, stderr."""
+    default = {"PATH": "/usr/bin:/bin", "HOME": str(root), "PIPELINE_ROOT": str(root), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=REPOSITORY,
+        env=default | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def succeed(root, module, *arguments, **environment):
+    code, output, error = run_stage(root, module, *arguments, **environment)
+    assert code == 0, output + error
+    return output
+
+
+@pytest.fixture(scope="session")
+def eda(tmp_path_factory):
+    """data/eda as the real stage writes it, of small images."""
+    root = tmp_path_factory.mktemp("eda")
+
+    def small(raw):
+        raw["eda"] |= {"images": 60, "samples_per_class": 2, "max_distance": 4}
+
+    fake_results.write_params(root, fake_results.settings(small))
+    small_data.write_prepared(root / "data/prepared")
+    succeed(root, "stages.eda")
+    return root / "data/eda"
+
+
+@pytest.fixture(scope="session")
+def dataset_digests():
+    return {"train-images": "0123456789abcdef" * 4, "train-labels": "fedcba9876543210" * 4}
+
+
+@pytest.fixture(scope="session")
+def write_root(eda, dataset_digests):
+    """Write everything that the stage reads. data/eda is of other images; the report only passes it on."""
+
+    def write(root, change, **choices):
+        fake_results.make_root(root, fake_results.settings(change), n_test=200, **choices)
+        dataset = paths.read_json(root / "data/raw/dataset.json")
+        paths.write_json(root / "data/raw/dataset.json", dataset | {"sha256": dataset_digests})
+        for stage in ("stages.collect", "stages.figures"):
+            succeed(root, stage)
+        shutil.copytree(eda, root / "data/eda")
+        shutil.copytree(REPOSITORY / "report", root / "report")
+        shutil.copy(REPOSITORY / "requirements.lock", root)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory, write_root):
+    """Four variants in two families over three seeds, rendered. Copy it, do not change it."""
+    root = tmp_path_factory.mktemp("root")
+
+    def few(raw):
+        fake_results.only(raw, "cnn", "kernel_1", "fully_connected", "global_average")
+        fake_results.seeds(3)(raw)
+
+    write_root(root, few)
+    succeed(root, "stages.render", REPORT_RENDERER="embedded")
+    return root
+
+
+@pytest.fixture
+def render():
+    """Run the stage in a process of its own: exit code, stdout, stderr."""
+    return lambda folder, *arguments, **environment: run_stage(folder, "stages.render", *arguments, **environment)
+
+
+@pytest.fixture
+def copied_root(root, tmp_path):
+    """A root that a test may change."""
+    to = tmp_path / "copied root" / "deeper"
+    return shutil.copytree(root, to, ignore=shutil.ignore_patterns("runs", "probes", "timings", "prepared"))
+
+
+@pytest.fixture(scope="session")
+def page(root):
+    return (root / "data/report/index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def printed(root):
+    return pypdf.PdfReader(root / "data/report/report.pdf")
+
+
+@pytest.fixture(scope="session")
+def assembled(root, tmp_path_factory):
+    """The Quarto project of the report. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("assembled") / "project"
+    output = succeed(root, "stages.render", "--project", str(folder))
+    assert f"quarto preview {folder}" in output
+    return folder
+
+
+@pytest.fixture(scope="session")
+def report(assembled):
+    """The sources as both renderers take them."""
+    return document.read(assembled)
+
+
+@pytest.fixture(scope="session")
+def typst_source(assembled, page, tmp_path_factory):
+    """What the PDF is set from."""
+    folder = shutil.copytree(assembled, tmp_path_factory.mktemp("typst") / "project")
+    out = tmp_path_factory.mktemp("out")
+    renderers.render_embedded(folder, out)
+    assert (out / "index.html").read_text(encoding="utf-8") == page
+    return (folder / "report.typ").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A project of one page; `small.add(text)` appends to it from line 9 on."""
+    folder = tmp_path / "small"
+    shutil.copytree(REPOSITORY / "report/theme", folder / "theme")
+    for name, text in {
+        "index.qmd": "---\ntitle: T\n---\n\n## First {#sec-first}\n\nWords {{< var facts.x >}}, @known1900.\n\n",
+        "_variables.yml": '{"facts": {"x": "a *value* of 5"}}',
+        "references.bib": "@misc{known1900, author = {Known, A.}, title = {Title}, year = {1900}}\n",
+        "part.md": "A part.\n",
+        "picture.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"/>',
+        project.CSV_LINKS: "",
+    }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return SmallProject(folder)
+
+
+class SmallProject:
+    def __init__(self, folder):
+        self.folder = folder
+        self.out = folder.parent / "out"
+        self.out.mkdir()
+
+    def add(self, text):
+        with (self.folder / "index.qmd").open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
+
+FAKE_QUARTO = """#!/bin/sh
+set -e
+cd "$2"
+mkdir -p _output
+PAGE=_output/index.html
+write_both() {
+    echo "<h1>by quarto</h1><script>/?@x/</script>" > $PAGE
+    echo "%PDF-q" > _output/index.pdf
+    echo "Output created" >&2
+}
+"""
+
+
+@pytest.fixture
+def fake_quarto(tmp_path):
+    """Install a `quarto` that runs this shell script in the project; returns the PATH on which it is found.
+
+    `write_both` writes the page and the PDF; PAGE is the page's file.
+    """
+
+    def install(script):
+        program = tmp_path / "bin" / "quarto"
+        program.parent.mkdir()
+        program.write_text(FAKE_QUARTO + script)
+        program.chmod(0o755)
+        return f"{program.parent}:/usr/bin:/bin"
+
+    return install
