@@ -1,7 +1,8 @@
-"""How long, in which order and at which learning rates to train, each chosen by its name in params.yaml."""
+"""How to train: optimiser, precision, learning rates, length and order of the images, each by its name in params.yaml."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -9,12 +10,6 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adadelta, Adam, AdamW
 
 from stages.shared.params import Recipe
-
-
-def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """Step (from 0) → learning rate."""
-    shape = SCHEDULES[recipe.schedule]
-    return lambda step: recipe.lr * shape(recipe, step, steps)
 
 
 def build_optimiser(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -32,56 +27,69 @@ OPTIMISERS: dict[str, Callable[[Recipe, list[nn.Parameter]], torch.optim.Optimiz
     "adadelta": lambda recipe, parameters: Adadelta(parameters, weight_decay=recipe.weight_decay),
 }
 
+# Device type → the context of the forward pass. An autocast that is switched off would still take time in every step.
+PRECISIONS: dict[str, Callable[[str], AbstractContextManager[None]]] = {
+    "float32": lambda _: nullcontext(),
+    "bfloat16": lambda device_type: torch.autocast(device_type, torch.bfloat16),
+}
 
-def training_steps(recipe: Recipe, images: int) -> int:
+
+def schedule(recipe: Recipe, n_steps: int) -> Callable[[int], float]:
+    """Step (from 0) → learning rate, in a training of n_steps."""
+    shape = SCHEDULES[recipe.schedule]
+    return lambda step: recipe.lr * shape(recipe, step, n_steps)
+
+
+def _one_cycle(recipe: Recipe, step: int, n_steps: int) -> float:
+    """Cosine from near 0 up to 1 in the first `warm_up` of the steps, then down to 0. Source: Smith and Topin 2018."""
+    done, peak = (step + 1) / n_steps, recipe.warm_up
+    return _half_cosine(1 - done / peak) if done < peak else _half_cosine((done - peak) / (1 - peak))
+
+
+def _half_cosine(share: float) -> float:
+    """Falls from 1 at share 0 to 0 at share 1."""
+    return (1 + math.cos(math.pi * share)) / 2
+
+
+# (recipe, step, number of steps) → share of the recipe's learning rate. torch's OneCycleLR does not end at 0.
+SCHEDULES: dict[str, Callable[[Recipe, int, int], float]] = {
+    "one_cycle": _one_cycle,
+    "cosine": lambda _, step, n_steps: _half_cosine(step / n_steps),
+    "constant": lambda _, __, ___: 1.0,
+}
+
+
+def training_steps(recipe: Recipe, n_images: int) -> int:
     """Optimiser steps of a whole training. recipe: with its length resolved (epochs is a number, or steps is)."""
     if recipe.steps is not None:
         return recipe.steps
     assert recipe.epochs != "protocol", "RunSpec puts the protocol's epochs into the recipe"
-    return recipe.epochs * _steps_an_epoch(recipe, images)
+    return recipe.epochs * _steps_an_epoch(recipe, n_images)
 
 
-def training_epochs(recipe: Recipe, images: int) -> int:
+def training_epochs(recipe: Recipe, n_images: int) -> int:
     """Epochs that a whole training begins; the last may end before all images were seen."""
-    return math.ceil(training_steps(recipe, images) / _steps_an_epoch(recipe, images))
+    return math.ceil(training_steps(recipe, n_images) / _steps_an_epoch(recipe, n_images))
 
 
-def _steps_an_epoch(recipe: Recipe, images: int) -> int:
+def _steps_an_epoch(recipe: Recipe, n_images: int) -> int:
     """The last batch of an epoch may be short."""
-    return math.ceil(images / recipe.batch_size)
+    return math.ceil(n_images / recipe.batch_size)
 
 
-def _reshuffled(order: np.random.Generator, images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
+def _reshuffled(order: np.random.Generator, n_images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
     while True:
-        yield torch.from_numpy(order.permutation(images)).split(batch_size)
+        yield torch.from_numpy(order.permutation(n_images)).split(batch_size)
 
 
-def _fixed(order: np.random.Generator, images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
-    once = torch.from_numpy(order.permutation(images)).split(batch_size)
+def _fixed(order: np.random.Generator, n_images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
+    batches = torch.from_numpy(order.permutation(n_images)).split(batch_size)
     while True:
-        yield once
+        yield batches
 
 
-# Of each epoch, the batches of row numbers.
+# (generator, number of images, batch size) → epoch after epoch, its batches of row numbers.
 ORDERS: dict[str, Callable[[np.random.Generator, int, int], Iterator[tuple[Tensor, ...]]]] = {
     "reshuffled": _reshuffled,
     "fixed": _fixed,
-}
-
-
-def _one_cycle(recipe: Recipe, step: int, steps: int) -> float:
-    """Cosine from near 0 up to 1 in the first `warm_up` of the steps, then down to 0. Source: Smith and Topin 2018."""
-    done, peak = (step + 1) / steps, recipe.warm_up
-    return _fall(1 - done / peak) if done < peak else _fall((done - peak) / (1 - peak))
-
-
-def _fall(share: float) -> float:
-    """Half a cosine from 1 at share 0 to 0 at share 1."""
-    return (1 + math.cos(math.pi * share)) / 2
-
-
-SCHEDULES: dict[str, Callable[[Recipe, int, int], float]] = {
-    "one_cycle": _one_cycle,
-    "cosine": lambda _, step, steps: _fall(step / steps),
-    "constant": lambda _, __, ___: 1.0,
 }
