@@ -7,23 +7,22 @@ from torch import Tensor, nn
 from stages.shared.architectures.build import logits_of
 from stages.train.data import Split
 
-EVALUATION_BATCH = 100  # fits the cache of one core; the result does not depend on it but in the last bits
+EVALUATION_BATCH = 100  # fits the cache of one core; only the last bits of the loss depend on it
 
 
 def evaluate(model: nn.Module, split: Split) -> tuple[float, Tensor]:
     """Mean cross-entropy over all N images, and the predicted class of each, (N,) int64."""
     was_training = model.training
     model.eval()
-    loss, predicted = 0.0, []
+    batches = zip(split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True)
+    loss_sum, predicted = 0.0, []
     with torch.inference_mode():
-        for images, labels in zip(
-            split.images.split(EVALUATION_BATCH), split.labels.split(EVALUATION_BATCH), strict=True
-        ):
+        for images, labels in batches:
             logits = logits_of(model, images)
-            loss += F.cross_entropy(logits, labels, reduction="sum").item()
+            loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()
             predicted.append(logits.argmax(1))
     model.train(was_training)
-    return loss / len(split.labels), torch.cat(predicted)
+    return loss_sum / len(split.labels), torch.cat(predicted)
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> float:

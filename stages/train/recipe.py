@@ -1,4 +1,4 @@
-"""How to train: optimiser, precision, learning rates, length and order of the images, each by its name in params.yaml."""
+"""How to train: optimiser, precision, learning rates, length, order of images, each by its name in params.yaml."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
