@@ -22,17 +22,18 @@ def refuse_too_large(settings: Params) -> None:
         count = closed_form(variant.run.architecture, shape, classes or UNKNOWN_CLASSES).parameters
         if count > MOST_PARAMETERS:
             lines.append(
-                f"  variants.{key}: {count:,} parameters, more than {MOST_PARAMETERS:,}; lessen channels, hidden or kernel"
+                f"  variants.{key}: {count:,} parameters, more than {MOST_PARAMETERS:,}; "
+                "lessen channels, hidden or kernel"
             )
     if lines:
         raise ParamsError("\n".join(["params.yaml: not every net can be trained; nothing was run", *lines]))
 
 
 def missed_costs(settings: Params) -> list[str]:
-    """One line for each variant of the protocol and each quantity that it misses by more than inference.match_tolerance.
+    """One line for each quantity that a variant of the protocol misses by more than inference.match_tolerance.
 
-    These are warnings: the widths of params.yaml were chosen for one dataset and serve for others too. None for a user's
-    own images, whose size and classes are not known before they are read.
+    These are warnings: the widths of params.yaml were chosen for one dataset and serve for others too. A user's own
+    images get none: their size and classes are not known before they are read.
     """
     shape, classes = _image(settings)
     if shape is None or classes is None:
@@ -52,9 +53,7 @@ def _image(settings: Params) -> tuple[tuple[int, int, int] | None, int | None]:
     return params.image_shape(settings), known.classes if known else None
 
 
-def _miss(
-    settings: Params, quantity: Quantity, key: str, other: str, shape: tuple[int, int, int], classes: int
-) -> str:
+def _miss(settings: Params, quantity: Quantity, key: str, other: str, shape: tuple[int, int, int], classes: int) -> str:
     """Empty where the quantity agrees. A receptive field has to agree exactly: no width moves it."""
     architecture, target_architecture = (settings.variant(name).run.architecture for name in (key, other))
     costs, target = closed_form(architecture, shape, classes), closed_form(target_architecture, shape, classes)

@@ -59,7 +59,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(name: str) -> Iterator[Path]:
-    """Yield an empty folder that vanishes when the block ends; what a killed process left there goes when the next begins."""
+    """Yield an empty folder that vanishes when the block ends. What a killed process left in it goes at the start."""
     folder = PARTIAL / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -33,8 +33,8 @@ def run_parallel(
     """task(item, report) for every item, as many at once as there are cores. Returns the results in the items' order.
 
     A task calls report(work, text) as it goes on; `total_work` is the sum over all tasks, in any unit. The time left
-    follows from the rate so far. A log gets a line now and then in place of the bar. Which process runs which task never
-    changes a result: tasks share nothing. The first error of a task stops the others and is raised.
+    follows from the rate so far. A log gets a line now and then in place of the bar. Tasks share nothing, so that no
+    result depends on which process runs which task. The first error of a task stops the others and is raised.
     Raises StageError if a process is killed.
     """
     # A forked worker has torch imported already; macOS does not survive a fork of it.
@@ -121,7 +121,7 @@ class _Log:
 
 
 def _display() -> dict[str, Any]:
-    """tqdm's options. The time left is by the mean rate so far: tasks that end together would make a recent rate jump."""
+    """tqdm's options. The time left follows from the mean rate: a recent rate jumps when tasks end together."""
     if sys.stderr.isatty():
         return {"bar_format": BAR, "dynamic_ncols": True, "smoothing": 0}
     every = {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}

@@ -81,7 +81,7 @@ def imported_files(module: str, exempt: Collection[str] = tuple(EXEMPT)) -> list
 
 
 def _module_file(name: str) -> Path | None:
-    """The module's file; None for a package, whose __init__ holds no code that a run needs, and for names in a module."""
+    """The module's file; None for a package, whose __init__ holds a docstring alone, and for names in a module."""
     path = CODE.joinpath(*name.split(".")).with_suffix(".py")
     return path if path.exists() else None
 
@@ -130,7 +130,7 @@ class Store:
     """Finished runs by digest, shared by every clone and experiment that shares DVC's cache.
 
     It finds a run again when a value is put back, and when `dvc checkout` or `git switch` has taken away what an
-    interrupted stage had finished. Files are hard links where the file system allows, so that a run takes its space once.
+    interrupted stage had finished. Files are hard links where the file system allows: a run takes its space once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -168,7 +168,7 @@ class Store:
         return True
 
     def prune(self, limit_bytes: float) -> tuple[int, int]:
-        """Remove the runs that were used longest ago until `limit_bytes` hold the rest. Returns runs and bytes removed."""
+        """Remove the runs used longest ago until `limit_bytes` hold the rest. Returns runs and bytes removed."""
         entries = sorted(self.entries(), key=lambda entry: entry.stat().st_mtime)
         sizes = [sum(file.stat().st_size for file in entry.iterdir()) for entry in entries]
         total, removed, freed = sum(sizes), 0, 0

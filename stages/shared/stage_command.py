@@ -70,7 +70,7 @@ def disk_fault(error: Exception) -> str:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process when the one that started it ends, however it ends. Does nothing outside Linux.
+    """Ask the kernel to end this process when its parent ends, however it ends. Does nothing outside Linux.
 
     Without this, a stage whose `dvc repro` was killed would go on, and write over what the next one makes.
     """
@@ -79,7 +79,7 @@ def die_with_parent() -> None:
 
 
 def _orphaned() -> bool:
-    """Whether DVC ended before `die_with_parent`: its stages are in its session, and the process that adopts them is not."""
+    """Whether DVC ended before `die_with_parent`: its stages share its session; their adopter does not."""
     try:
         return sys.platform == "linux" and os.getsid(os.getppid()) != os.getsid(0)
     except ProcessLookupError:

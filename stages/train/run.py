@@ -33,11 +33,11 @@ Report = Callable[[str], None]
 def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
     """Train one run and write its files into the folder `out`.
 
-    Writes weights.safetensors, curves.csv (a row an epoch), predictions.safetensors (`predicted`, the class of each test
-    image, int16, and `correct`, uint8, both (N_test,)) and metrics.json. A run whose loss is no longer finite, on any
-    split, ends there and has no results: it writes metrics.json alone, which names the epoch.
-    report: called after each epoch with how far the run is. On one kind of CPU the bits depend on `spec` and the prepared
-    data alone: one thread, and random streams of the run's own.
+    Writes weights.safetensors, curves.csv (a row for each epoch), predictions.safetensors (`predicted`, the class of
+    each test image, int16, and `correct`, uint8, both (N_test,)) and metrics.json. A run whose loss is no longer finite,
+    on any split, ends there and has no results: it writes metrics.json alone, which names the epoch.
+    report: called after each epoch with how far the run is. On one kind of CPU the bits depend on `spec` and the
+    prepared data alone: a run has one thread and its own random streams.
     """
     device = _device(spec)
     set_up(device)
@@ -83,11 +83,12 @@ def set_up(device: torch.device = CPU) -> None:
     torch.set_num_threads(1)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which cuBLAS is not deterministic
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads what it has not written
+    # Nothing here reads memory that it has not written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def costs(architecture: Architecture, shape: tuple[int, int, int], n_classes: int) -> dict[str, Any]:
-    """What the net costs and sees, in closed form: of the run's own architecture, so that tables need no other source."""
+    """The net's costs and receptive field in closed form, so that tables need no other source."""
     form = closed_form(architecture, shape, n_classes)
     return {
         "connectivity": architecture.connectivity,
@@ -142,9 +143,9 @@ def _step(
 
 
 def _score(model: nn.Module, splits: dict[str, Split]) -> tuple[dict[str, float], Tensor]:
-    """Loss and accuracy on every split with the final weights, and the predicted classes of the last split, the test set.
+    """Loss and accuracy on every split with the final weights, and the predicted classes of the test set.
 
-    The test set is used here for the first time.
+    splits: the test set stands last. It is used here for the first time.
     """
     scores: dict[str, float] = {}
     for name, split in splits.items():

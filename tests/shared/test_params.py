@@ -76,13 +76,22 @@ MISTAKES = {
         ["variants.kernel_5.run.architecture.kernal = 5", "did you mean 'kernel'?", "allowed here: connectivity"],
     ),
     "typo in a block": (("recipe:\n", "recipes:\n"), ["recipe: missing", "did you mean 'recipe'?"]),
-    "kernel of zero": (("{kernel: 5}", "{kernel: 0}"), ["kernel_5.run.architecture.kernel = 0", "a whole number from 1 up to 1000, or [height, width]"]),
+    "kernel of zero": (
+        ("{kernel: 5}", "{kernel: 0}"),
+        ["kernel_5.run.architecture.kernel = 0", "a whole number from 1 up to 1000, or [height, width]"],
+    ),
     "kernel of three": (("{kernel: 5}", "{kernel: [1, 2, 3]}"), ["kernel = [1, 2, 3]", "[height, width]"]),
     "number in quotes": (("lr: 0.01", "lr: '1e-3'"), ["recipe.lr = '1e-3'", "without quotes"]),
     "negative lr": (("lr: 0.01", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
     "lr that is not finite": (("lr: 0.01", "lr: .nan"), ["recipe.lr = nan: should be a finite number"]),
-    "unknown choice": (("pooling: max", "pooling: median"), ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"]),
-    "unknown protocol": (("protocol: default", "protocol: defualt"), ["protocol: 'defualt' is not one of quick, default,", "did you mean 'default'?"]),
+    "unknown choice": (
+        ("pooling: max", "pooling: median"),
+        ["architecture.pooling = 'median'", "'max', 'average', 'blur' or 'none'"],
+    ),
+    "unknown protocol": (
+        ("protocol: default", "protocol: defualt"),
+        ["protocol: 'defualt' is not one of quick, default,", "did you mean 'default'?"],
+    ),
     "undefined alias": (("protocol: default", "protocol: *fast"), ["not valid YAML", "undefined alias 'fast'"]),
     "unknown variant": (
         ("kernel_5, depth_1, stride_2", "kernel_6, depth_1, stride_2"),
@@ -96,24 +105,45 @@ MISTAKES = {
         ("[lab_cnn_3, lab_cnn_5, lab_cnn_7, lab_mlp]", "[]"),
         ["protocols.replication.variants = []: should not be empty"],
     ),
-    "unknown baseline": (("baseline: cnn", "baseline: cmn"), ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"]),
+    "unknown baseline": (
+        ("baseline: cnn", "baseline: cmn"),
+        ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"],
+    ),
     "baseline that is left out": (
         ("  default:\n    baseline: cnn", "  default:\n    baseline: resnet18"),
         ["protocols.default.baseline: protocol 'default' leaves 'resnet18' out"],
     ),
-    "unknown family": (("{kernel: 1×1}", "{kernels: 1×1}"), ["variants.kernel_1.families: 'kernels' is not one of connectivity"]),
-    "reference of another family": (("reference: cnn", "reference: kernel_5"), ["families.connectivity.reference is 'kernel_5'"]),
+    "unknown family": (
+        ("{kernel: 1×1}", "{kernels: 1×1}"),
+        ["variants.kernel_1.families: 'kernels' is not one of connectivity"],
+    ),
+    "reference of another family": (
+        ("reference: cnn", "reference: kernel_5"),
+        ["families.connectivity.reference is 'kernel_5'"],
+    ),
     "empty seeds": (("seeds: [0, 1, 2]\n", "seeds: []\n"), ["protocols.quick.seeds = []: should not be empty"]),
-    "duplicate seed": (("seeds: [0, 1, 2]\n", "seeds: [0, 1, 2, 2]\n"), ["protocols.quick: seeds [0, 1, 2, 2] name [2] more than once"]),
-    "duplicate among few seeds": (("few_seeds: [0, 1, 2]\n", "few_seeds: [1, 1]\n"), ["protocols.quick: few_seeds [1, 1] name [1] more than once"]),
+    "duplicate seed": (
+        ("seeds: [0, 1, 2]\n", "seeds: [0, 1, 2, 2]\n"),
+        ["protocols.quick: seeds [0, 1, 2, 2] name [2] more than once"],
+    ),
+    "duplicate among few seeds": (
+        ("few_seeds: [0, 1, 2]\n", "few_seeds: [1, 1]\n"),
+        ["protocols.quick: few_seeds [1, 1] name [1] more than once"],
+    ),
     "few seeds that are not among the seeds": (
         ("few_seeds: [0, 1, 2]\n", "few_seeds: [0, 3]\n"),
         ["protocols.quick: few_seeds [0, 3] have [3], which seeds [0, 1, 2] lack; comparisons are paired by seed"],
     ),
-    "both lengths in the base": (("steps: null", "steps: 100"), ["variants.cnn_300.run.recipe: steps 100 and epochs 20 both say how long to train; set one"]),
+    "both lengths in the base": (
+        ("steps: null", "steps: 100"),
+        ["variants.cnn_300.run.recipe: steps 100 and epochs 20 both say how long to train; set one"],
+    ),
     "both lengths in a variant": (
         ("train_size: 300}, recipe: {epochs: 20}", "train_size: 300}, recipe: {epochs: 20, steps: 7}"),
-        ["variants.cnn_300.run.recipe: steps 7 and epochs 20 both say how long to train; set one (steps: null, or epochs: protocol)"],
+        [
+            "variants.cnn_300.run.recipe: steps 7 and epochs 20 both say how long to train; "
+            "set one (steps: null, or epochs: protocol)"
+        ],
     ),
     "steps of zero": (("steps: null", "steps: 0"), ["recipe.steps = 0: should be greater than or equal to 1"]),
     "sample larger than the protocol's": (
@@ -122,13 +152,19 @@ MISTAKES = {
     ),
     "layout that is not one": (
         ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches4}"),
-        ["variants.cnn_permuted.run.sample.layout = 'patches4': should be original, permuted, or patches_ and the side of a patch, such as patches_4"],
+        [
+            "variants.cnn_permuted.run.sample.layout = 'patches4': should be original, permuted, or patches_ and the side "
+            "of a patch, such as patches_4"
+        ],
     ),
     "patches that do not tile": (
         ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches_5}"),
         ["variants.cnn_permuted.run.sample.layout = 'patches_5': patches of 5 do not tile 28×28 images"],
     ),
-    "typo in a sample": (("{train_size: 1000}", "{train_sise: 1000}"), ["variants.cnn_1000.run.sample.train_sise = 1000", "did you mean 'train_size'?"]),
+    "typo in a sample": (
+        ("{train_size: 1000}", "{train_sise: 1000}"),
+        ["variants.cnn_1000.run.sample.train_sise = 1000", "did you mean 'train_size'?"],
+    ),
     "matched quantity that is not one": (
         ("matched: {macs: cnn, rec", "matched: {mac: cnn, rec"),
         ["variants.locally_connected.matched.mac = 'mac'", "'parameters', 'macs' or 'receptive_field'"],
@@ -137,7 +173,10 @@ MISTAKES = {
         ("matched: {macs: cnn, rec", "matched: {macs: cmn, rec"),
         ["variants.locally_connected.matched.macs: 'cmn' is not one of cnn,", "did you mean 'cnn'?"],
     ),
-    "matched with itself": (("matched: {macs: cnn, rec", "matched: {macs: locally_connected, rec"), ["connected.matched.macs names the variant itself"]),
+    "matched with itself": (
+        ("matched: {macs: cnn, rec", "matched: {macs: locally_connected, rec"),
+        ["connected.matched.macs names the variant itself"],
+    ),
     "a convolutional net without a layer": (
         ("channels: [32], reduce_at: [1], pool_size: 4", "channels: [], reduce_at: []"),
         ["variants.depth_1.run.architecture: channels is empty, but a net with connectivity conv needs a layer"],
@@ -153,8 +192,14 @@ MISTAKES = {
     ),
     "badly named variant": (("  kernel_1:", "  Kernel 1:"), ["should be lower-case words joined by _"]),
     "key that is a number": (("  kernel_1:", "  3:"), ["the key 3 must be text"]),
-    "change that has no effect": (("channels: [256, 128]", "channels: [256], kernel: 3"), ["kernel: has no effect where connectivity is fully_connected"]),
-    "pooling at a layer that is not there": (("channels: [16, 32, 32]}", "channels: [16, 32, 32], reduce_at: [1, 4]}"), ["names layer 4, but channels has 3"]),
+    "change that has no effect": (
+        ("channels: [256, 128]", "channels: [256], kernel: 3"),
+        ["kernel: has no effect where connectivity is fully_connected"],
+    ),
+    "pooling at a layer that is not there": (
+        ("channels: [16, 32, 32]}", "channels: [16, 32, 32], reduce_at: [1, 4]}"),
+        ["names layer 4, but channels has 3"],
+    ),
     "a feature map that vanishes": (
         ("channels: [16, 32, 32, 32]", "channels: [8, 8, 8, 8, 8, 8], reduce_at: [1, 2, 3, 4, 5, 6]"),
         ["variants.depth_4: layer 6: the feature map vanishes (1×1 → 0×0)"],
@@ -166,12 +211,15 @@ MISTAKES = {
     "file without npz": (("file: null", "file: mine.npz"), ["'mine.npz' is only for dataset npz"]),
     "npz without file": (("dataset: fashion_mnist", "dataset: npz"), ["dataset npz needs `file`"]),
     "path out of the folder": (
-        ("dataset: fashion_mnist # mnist, kmnist, cifar10, cifar100, digits (offline), npz (your own)\n  file: null", "dataset: npz\n  file: ../x.npz"),
+        (
+            "dataset: fashion_mnist # mnist, kmnist, cifar10, cifar100, digits (offline), npz (your own)\n  file: null",
+            "dataset: npz\n  file: ../x.npz",
+        ),
         ["must be the name of an .npz file"],
     ),
     "key written twice": (("data:\n", "data:\n  dataset: mnist\n"), ["duplicate key", f"line {DATA_LINE + 2}"]),
     "not yaml": (("data:\n", "data: [\n"), ["not valid YAML"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -28,9 +28,14 @@ def test_a_folder_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_pa
     monkeypatch.setattr(paths, "PARTIAL", tmp_path / "partial")
     (tmp_path / "eda").mkdir()
     (tmp_path / "eda" / "old").touch()
-    with pytest.raises(RuntimeError), paths.whole_folder(tmp_path / "eda") as folder:
-        (folder / "new").touch()
-        raise RuntimeError
+
+    def fail_half_way():
+        with paths.whole_folder(tmp_path / "eda") as folder:
+            (folder / "new").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert [file.name for file in (tmp_path / "eda").iterdir()] == ["old"]
     assert not list((tmp_path / "partial").iterdir())
 

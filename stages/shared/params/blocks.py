@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from stages.shared.params.messages import ParamsError, guess, mistake, must_be_one_of
 
-# The upper limits lie beyond anything that could be run; they keep a slip of the finger from asking for terabytes, or years.
+# The upper limits lie beyond anything that could be run. They catch a slip of the finger that asks for terabytes.
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 Natural = Annotated[int, Field(ge=0)]
 Few = Annotated[int, Field(ge=1, le=1000)]
@@ -27,7 +27,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _or_else(allowed: str) -> WrapValidator:
-    """One sentence in place of an error for each branch of a union."""
+    """One sentence about a union, in place of pydantic's error for each of its branches."""
 
     def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -38,7 +38,7 @@ def _or_else(allowed: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-# Strict(False): what a WrapValidator hands on is Python's list, which a strict tuple refuses.
+# Strict(False): a WrapValidator passes Python's list on, which a strict tuple refuses.
 Pair = Annotated[
     Few | Annotated[tuple[Few, Few], Strict(False)],
     _or_else("a whole number from 1 up to 1000, or [height, width] of two such"),
@@ -80,7 +80,8 @@ class Protocol(Block):
         others = sorted(set(self.few_seeds) - set(self.seeds))
         if others:
             raise mistake(
-                f"few_seeds {list(self.few_seeds)} have {others}, which seeds {list(self.seeds)} lack; comparisons are paired by seed"
+                f"few_seeds {list(self.few_seeds)} have {others}, which seeds {list(self.seeds)} lack; "
+                "comparisons are paired by seed"
             )
         return self
 
@@ -150,7 +151,7 @@ class Architecture(Block):
         return self
 
 
-# What these connectivities do not read; a variant that sets it would change nothing.
+# Connectivity → the fields that it does not read; a variant that sets one would change nothing.
 UNREAD = {
     "conv": set(),
     "locally_connected": set(),
@@ -185,13 +186,14 @@ class Recipe(Block):
     def _one_length(self) -> Self:
         if self.steps is not None and self.epochs != "protocol":
             raise mistake(
-                f"steps {self.steps} and epochs {self.epochs} both say how long to train; set one (steps: null, or epochs: protocol)"
+                f"steps {self.steps} and epochs {self.epochs} both say how long to train; "
+                "set one (steps: null, or epochs: protocol)"
             )
         return self
 
 
 class Run(Block):
-    """What one variant trains: the base with the variant's own changes merged in."""
+    """What a variant trains: the base settings with the variant's changes merged in."""
 
     sample: Sample
     architecture: Architecture
@@ -199,7 +201,7 @@ class Run(Block):
 
 
 class Published(Block):
-    """What somebody else says of the same net: accuracy as a fraction, and a summary in words."""
+    """A published result of the same net: accuracy as a fraction, and the summary in words."""
 
     accuracy: Fraction
     parameters: Positive
@@ -207,7 +209,7 @@ class Published(Block):
 
 
 class Variant(Block):
-    """matched: the quantity that this variant is meant to share with another one; it is checked and trains nothing."""
+    """matched: quantity → the variant that should have as much of it. It is checked, and changes no training."""
 
     families: dict[Name, Text]
     matched: dict[Quantity, str] = {}
@@ -344,5 +346,6 @@ class Params(Block):
         must_be_one_of(where, variant, self.variants)
         if variant not in self.active_variants:
             raise mistake(
-                f"{where}: protocol {self.protocol!r} leaves {variant!r} out; its `variants` are {', '.join(self.active_variants)}"
+                f"{where}: protocol {self.protocol!r} leaves {variant!r} out; "
+                f"its `variants` are {', '.join(self.active_variants)}"
             )

@@ -8,7 +8,7 @@ from pydantic import Field, RootModel, ValidationError, model_validator
 from stages.shared import paths
 from stages.shared.params.blocks import Block, Name, Params, Text
 from stages.shared.params.messages import ParamsError, guess, message, mistake, sentence
-from stages.shared.params.yaml import read_yaml
+from stages.shared.params.yaml_files import read_yaml
 
 Metric = Literal["accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last"]
 
@@ -64,7 +64,8 @@ def load_hypotheses(settings: Params, path: Path = paths.HYPOTHESES) -> dict[str
         if name not in settings.variants
     ]
     unknown += [
-        f"{key}.family: {hypothesis.family!r} is not one of {', '.join(settings.families)}{guess(hypothesis.family, settings.families)}"
+        f"{key}.family: {hypothesis.family!r} is not one of {', '.join(settings.families)}"
+        f"{guess(hypothesis.family, settings.families)}"
         for key, hypothesis in found.items()
         if hypothesis.family not in settings.families
     ]

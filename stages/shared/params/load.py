@@ -1,4 +1,4 @@
-"""Read params.yaml, give each variant its whole run, and check what no single block can tell."""
+"""Read params.yaml, give each variant its whole run, and check what concerns several blocks."""
 
 import json
 from pathlib import Path
@@ -26,8 +26,8 @@ from stages.shared.params.blocks import (
     Variant,
 )
 from stages.shared.params.messages import ParamsError, message, sentence
-from stages.shared.params.sizes import image_shape, raw_shape
-from stages.shared.params.yaml import read_yaml
+from stages.shared.params.image_sizes import image_shape, raw_shape
+from stages.shared.params.yaml_files import read_yaml
 
 MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
 
@@ -35,27 +35,26 @@ MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant s
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check params.yaml. Raises ParamsError with one message that lists every mistake."""
     raw = read_yaml(path)
-    own = raw.get("variants", {})
     try:
-        params = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
+        settings = Params.model_validate_json(json.dumps(_with_changes_merged(raw), default=str))
     except ValidationError as error:
-        mistakes = [sentence(detail, _fields_at) for detail in error.errors() if not _is_inherited(detail, own)]
+        mistakes = [sentence(detail, _fields_at) for detail in error.errors() if not _is_inherited(detail, raw)]
         raise ParamsError(message(path, mistakes)) from None
     mistakes = [
-        *_changes_without_effect(own, params),
-        *_samples_too_large(params),
-        *_patches_that_do_not_fit(params),
-        *_vanishing_layers(params),
+        *_changes_without_effect(raw, settings),
+        *_samples_too_large(settings),
+        *_patches_that_do_not_fit(settings),
+        *_vanishing_layers(settings),
     ]
     if mistakes:
         raise ParamsError(message(path, mistakes))
-    return params
+    return settings
 
 
 def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
-    """Give every variant its whole sample, architecture and recipe: the base, then its own changes.
+    """Give every variant its whole sample, architecture and recipe: the base, then the variant's changes.
 
-    What has the wrong type is left as it is, for the validation to name.
+    A value of the wrong type is left as it is, for the validation to name.
     """
     if not isinstance(raw.get("variants"), dict):
         return raw
@@ -65,78 +64,99 @@ def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
             run = dict(variant["run"])
             for block in MERGED:
                 base, change = raw.get(block), run.get(block, {})
-                run[block] = {**base, **change} if isinstance(base, dict) and isinstance(change, dict) else change
+                both = isinstance(base, dict) and isinstance(change, dict)
+                run[block] = {**base, **change} if both else change
             variant = {**variant, "run": run}
         variants[key] = variant
     return {**raw, "variants": variants}
 
 
-def _is_inherited(detail: ErrorDetails, own_blocks: dict[str, Any]) -> bool:
+def _is_inherited(error: ErrorDetails, raw: dict[str, Any]) -> bool:
     """Whether a variant only repeats a mistake of the base block, which is reported there."""
-    location = detail["loc"]
-    if len(location) < 4 or location[0] != "variants" or location[2] != "run" or location[3] not in MERGED:
+    match error["loc"]:
+        case ("variants", str(key), "run", str(block), *rest) if block in MERGED:
+            change = raw["variants"][key]["run"].get(block, {})
+        case _:
+            return False
+    if not isinstance(change, dict):
         return False
-    own = own_blocks[str(location[1])]["run"].get(location[3], {})
-    return isinstance(own, dict) and (location[4] not in own if len(location) > 4 else not own)
+    return rest[0] not in change if rest else not change
 
 
-def _changes_without_effect(own_blocks: dict[str, Any], params: Params) -> list[str]:
+def _changes_without_effect(raw: dict[str, Any], settings: Params) -> list[str]:
     mistakes = []
-    for key, variant in params.variants.items():
+    for key, variant in settings.variants.items():
         connectivity = variant.run.architecture.connectivity
-        own = own_blocks[key]["run"].get("architecture", {})
-        for name in sorted(set(own) & UNREAD[connectivity]):
+        change = raw["variants"][key]["run"].get("architecture", {})
+        for name in sorted(set(change) & UNREAD[connectivity]):
             mistakes.append(
-                f"variants.{key}.run.architecture.{name}: has no effect where connectivity is {connectivity}; leave it out"
+                f"variants.{key}.run.architecture.{name}: has no effect where connectivity is {connectivity}; "
+                "leave it out"
             )
     return mistakes
 
 
-def _samples_too_large(params: Params) -> list[str]:
-    largest = params.chosen_protocol.train_size
-    sizes = {key: variant.run.sample.train_size for key, variant in params.active_variants.items()}
-    return [
-        f"variants.{key}.run.sample.train_size = {size}: protocol {params.protocol!r} prepares {largest} train images; "
-        "lessen it, or leave the variant out of the protocol"
-        for key, size in sizes.items()
-        if isinstance(size, int) and isinstance(largest, int) and size > largest
-    ]
+def _samples_too_large(settings: Params) -> list[str]:
+    largest = settings.chosen_protocol.train_size
+    mistakes = []
+    for key, variant in settings.active_variants.items():
+        size = variant.run.sample.train_size
+        if isinstance(size, int) and isinstance(largest, int) and size > largest:
+            mistakes.append(
+                f"variants.{key}.run.sample.train_size = {size}: protocol {settings.protocol!r} prepares {largest} "
+                "train images; lessen it, or leave the variant out of the protocol"
+            )
+    return mistakes
 
 
-def _patches_that_do_not_fit(params: Params) -> list[str]:
-    shape = raw_shape(params)
+def _patches_that_do_not_fit(settings: Params) -> list[str]:
+    shape = raw_shape(settings)
     if shape is None:
         return []
+    _, height, width = shape
     mistakes = []
-    for key, variant in params.active_variants.items():
-        side = geometry.patch_side(variant.run.sample.layout)
-        if side is not None and not geometry.patches_fit(side, *shape[1:]):
-            where = f"variants.{key}.run.sample.layout = {variant.run.sample.layout!r}"
+    for key, variant in settings.active_variants.items():
+        layout = variant.run.sample.layout
+        side = geometry.patch_side(layout)
+        if side is not None and not geometry.patches_fit(side, height, width):
             mistakes.append(
-                f"{where}: patches of {side} do not tile {shape[1]}×{shape[2]} images; choose another side, or leave the variant out of the protocol"
+                f"variants.{key}.run.sample.layout = {layout!r}: patches of {side} do not tile {height}×{width} images; "
+                "choose another side, or leave the variant out of the protocol"
             )
     return mistakes
 
 
-def _vanishing_layers(params: Params) -> list[str]:
-    shape = image_shape(params)
+def _vanishing_layers(settings: Params) -> list[str]:
+    shape = image_shape(settings)
+    if shape is None:
+        return []
+    _, height, width = shape
     mistakes = []
-    for key, variant in params.variants.items():
-        architecture = variant.run.architecture
-        if shape is None or architecture.connectivity not in ("conv", "locally_connected"):
-            continue
-        try:
-            geometry.map_sizes(architecture, *shape[1:])
-        except ValueError as error:
-            mistakes.append(f"variants.{key}: {error}; lessen kernel, stride, pooling or depth")
+    for key, variant in settings.variants.items():
+        if variant.run.architecture.connectivity in ("conv", "locally_connected"):
+            try:
+                geometry.map_sizes(variant.run.architecture, height, width)
+            except ValueError as error:
+                mistakes.append(f"variants.{key}: {error}; lessen kernel, stride, pooling or depth")
     return mistakes
+
+
+BLOCKS: dict[str, type[Block]] = {
+    "protocols": Protocol,
+    "data": Data,
+    "eda": Eda,
+    "probe": Probe,
+    "sample": Sample,
+    "architecture": Architecture,
+    "recipe": Recipe,
+    "run": Run,
+    "variants": Variant,
+    "families": Family,
+    "inference": Inference,
+}
 
 
 def _fields_at(location: list[str]) -> list[str]:
-    """The keys allowed at a location such as ["variants", "k5", "run"]."""
-    named: dict[str, type[Block]] = {
-        "protocols": Protocol, "protocol": Protocol, "data": Data, "eda": Eda, "probe": Probe, "sample": Sample, "architecture": Architecture, "recipe": Recipe,
-        "run": Run, "variants": Variant, "families": Family, "inference": Inference,
-    }  # fmt: skip
-    block = next((named[part] for part in reversed(location) if part in named), Params)
+    """The keys allowed at a location such as ["variants", "kernel_5", "run"]."""
+    block = next((BLOCKS[part] for part in reversed(location) if part in BLOCKS), Params)
     return list(block.model_fields)
