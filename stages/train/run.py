@@ -34,8 +34,8 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
     """Train one run and write its files into the folder `out`.
 
     Writes weights.safetensors, curves.csv (a row for each epoch), predictions.safetensors (`predicted`, the class of
-    each test image, int16, and `correct`, uint8, both (N_test,)) and metrics.json. A run whose loss is no longer finite,
-    on any split, ends there and has no results: it writes metrics.json alone, which names the epoch.
+    each test image, int16, and `correct`, uint8, both (N_test,)) and metrics.json. A run whose loss is no longer
+    finite, on any split, ends there and has no results: it writes metrics.json alone, with the epoch.
     report: called after each epoch with how far the run is. On one kind of CPU the bits depend on `spec` and the
     prepared data alone: a run has one thread and its own random streams.
     """

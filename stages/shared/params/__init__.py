@@ -26,9 +26,9 @@ from stages.shared.params.blocks import (
     Variant,
 )
 from stages.shared.params.hypotheses import Contrast, Hypothesis, load_hypotheses
+from stages.shared.params.image_sizes import DATASETS, image_shape, raw_shape
 from stages.shared.params.load import load
 from stages.shared.params.messages import ParamsError
-from stages.shared.params.image_sizes import DATASETS, image_shape, raw_shape
 
 __all__ = [
     "DATASETS",

@@ -25,8 +25,8 @@ from stages.shared.params.blocks import (
     Sample,
     Variant,
 )
-from stages.shared.params.messages import ParamsError, message, sentence
 from stages.shared.params.image_sizes import image_shape, raw_shape
+from stages.shared.params.messages import ParamsError, message, sentence
 from stages.shared.params.yaml_files import read_yaml
 
 MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
@@ -120,8 +120,8 @@ def _patches_that_do_not_fit(settings: Params) -> list[str]:
         side = geometry.patch_side(layout)
         if side is not None and not geometry.patches_fit(side, height, width):
             mistakes.append(
-                f"variants.{key}.run.sample.layout = {layout!r}: patches of {side} do not tile {height}×{width} images; "
-                "choose another side, or leave the variant out of the protocol"
+                f"variants.{key}.run.sample.layout = {layout!r}: patches of {side} do not tile {height}×{width} "
+                "images; choose another side, or leave the variant out of the protocol"
             )
     return mistakes
 

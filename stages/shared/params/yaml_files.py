@@ -49,8 +49,8 @@ def _all_values(settings: dict[str, Any], path: Path) -> Iterator[tuple[str, Any
         n_values += 1
         if depth > MAX_DEPTH:
             raise ParamsError(
-                f"{path.name} refers to itself through an alias (*), or has more than {MAX_DEPTH} blocks in each other; "
-                "write the block out"
+                f"{path.name} refers to itself through an alias (*), or has more than {MAX_DEPTH} blocks in "
+                "each other; write the block out"
             )
         if n_values > MAX_VALUES:
             raise ParamsError(
