@@ -2,46 +2,49 @@
 
 from small_data import write_prepared
 
-from stages.shared import params, paths
+from stages.shared import params
 from stages.tools.deploy.choose import choose
 from stages.tools.deploy.package import package
 from stages.train.run import train_run
-from stages.train.variant import gather
+from stages.train.run_spec import RunSpec
 
-SETTINGS = params.load()
 SEEDS = (0, 1)
 # Layouts and scales of pixels that the handler must repeat.
-VARIANTS = {"cnn": {}, "cnn_permuted": {"layout": "permuted"}, "cnn_unit": {"layout": "patches_3", "pixels": "unit"}}
+SAMPLES = {"cnn": {}, "cnn_permuted": {"layout": "permuted"}, "cnn_unit": {"layout": "patches_3", "pixels": "unit"}}
 
 
-def run_spec(**sample):
-    run = SETTINGS.variants["cnn"].run
-    return run.model_copy(
+def small_settings(samples=SAMPLES, seeds=SEEDS, channels=(4, 8)):
+    """params.yaml with a protocol of these variants on a small net for three epochs. samples: name → its changes."""
+    settings = params.load()
+    variant = settings.variants["cnn"]
+    run = variant.run.model_copy(
         update={
-            "architecture": run.architecture.model_copy(update={"channels": (4, 8)}),
-            "recipe": run.recipe.model_copy(update={"batch_size": 8, "lr": 0.01}),
-            "sample": run.sample.model_copy(update=sample),
+            "architecture": variant.run.architecture.model_copy(update={"channels": channels}),
+            "recipe": variant.run.recipe.model_copy(update={"batch_size": 8, "lr": 0.01, "epochs": 3}),
         }
     )
+    variants = {}
+    for name, changes in samples.items():
+        sample = run.sample.model_copy(update={"seeds": "all", **changes})
+        variants[name] = variant.model_copy(update={"run": run.model_copy(update={"sample": sample})})
+    protocol = settings.chosen_protocol.model_copy(update={"variants": tuple(variants), "seeds": tuple(seeds)})
+    return settings.model_copy(update={"variants": variants, "protocols": {settings.protocol: protocol}})
 
 
 def write_trained(root):
-    """prepared/, plan/train/ and runs/ of three variants, two seeds each, on three classes of lines; returns `root`."""
+    """Write prepared/ and runs/ of three variants, two seeds each, on three classes of lines. Returns `root`."""
     write_prepared(root / "prepared")
-    for variant, sample in VARIANTS.items():
-        run, scratch, out = run_spec(**sample), root / "scratch" / variant, root / "runs" / variant
+    settings = small_settings()
+    for variant in settings.variants:
         for seed in SEEDS:
-            (scratch / f"seed_{seed}").mkdir(parents=True)
-            train_run(run, 3, seed, root / "prepared", scratch / f"seed_{seed}", lambda _: None)
-        out.mkdir(parents=True)
-        gather(variant, run, SEEDS, root / "prepared", scratch, out)
-        plan = params.TrainPlan(run=run, epochs=3, seeds=SEEDS)
-        paths.write_json(root / "plan" / "train" / f"{variant}.json", plan.model_dump(mode="json"))
+            out = root / "runs" / variant / f"seed_{seed}"
+            out.mkdir(parents=True)
+            train_run(RunSpec.of(settings, variant, seed, "cpu"), root / "prepared", out, lambda _: None)
     return root
 
 
 def packaged(data, out, variant="cnn", seed=1):
     """The package of one of them, in the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    package(choose(data / "plan" / "train", data / "runs", variant, seed), data / "prepared", data / "runs", out)
+    package(choose(small_settings(), data / "runs", variant, seed), data / "prepared", data / "runs", out)
     return out / "model.tar.gz"

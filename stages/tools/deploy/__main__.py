@@ -1,10 +1,13 @@
-"""Package the best model, serve it here, or make and remove its endpoint on SageMaker: `python -m stages.tools.deploy package`."""
+"""Package the best model, serve it here, or make and remove its endpoint on SageMaker.
+
+`python -m stages.tools.deploy` shows the commands.
+"""
 
 import argparse
 from pathlib import Path
 
 from stages.cloud import settings
-from stages.shared import paths, stage_command
+from stages.shared import params, paths, stage_command
 from stages.tools.deploy import endpoint, inventory
 from stages.tools.deploy.choose import choose
 from stages.tools.deploy.handler import model_fn
@@ -20,19 +23,18 @@ def main() -> None:
 
 def _package(arguments: argparse.Namespace) -> None:
     stage_command.need(paths.PREPARED, "prepare")
-    choice = choose(paths.PLAN / "train", paths.RUNS, arguments.variant, arguments.seed)
+    choice = choose(params.load(), paths.RUNS, arguments.variant, arguments.seed)
     with paths.whole_folder(paths.MODEL) as out:
         sha256 = package(choice, paths.PREPARED, paths.RUNS, out)
     print(f"package: {choice}")
-    print(
-        f"package: {(paths.MODEL / ARCHIVE).relative_to(paths.ROOT)}, sha256 {sha256}; to try it with: {EXAMPLE} beside it"
-    )
+    archive = (paths.MODEL / ARCHIVE).relative_to(paths.ROOT)
+    print(f"package: {archive}, sha256 {sha256}; {EXAMPLE} beside it is a request to try it with")
 
 
 def _serve(arguments: argparse.Namespace) -> None:
     with unpacked(arguments.package) as folder:
         classifier = model_fn(folder)
-    print(f"serve: {classifier.about}")
+    print(f"serve: {classifier.description}")
     serve(classifier, arguments.host, arguments.port)
 
 

@@ -1,4 +1,4 @@
-"""Which model is deployed: the best on the validation images, which chose nothing else of it. The test images are not looked at."""
+"""Choose the model to deploy by its accuracy on the validation images. Test images are not used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,15 +6,18 @@ from statistics import fmean
 from typing import Any
 
 from stages.shared import paths
-from stages.shared.params import Run, TrainPlan
+from stages.shared.params import Params, Run
 from stages.shared.stage_command import StageError
+
+Metrics = dict[str, Any]  # of one run, as its metrics.json has them
 
 
 @dataclass(frozen=True)
 class Choice:
-    """variant and seed, of `among` trained variants. val_accuracy: of that seed. mean_val_accuracy: over the variant's seeds.
+    """variant and seed: the run that is deployed. run: the settings of the variant. val_accuracy: of that run.
 
-    without_model: variants that are not trained yet, or of which every seed diverged.
+    mean_val_accuracy: over the variant's runs. n_variants: with a trained model.
+    without_model: variants that are not trained yet, or of which every run diverged.
     """
 
     variant: str
@@ -22,67 +25,67 @@ class Choice:
     run: Run
     val_accuracy: float
     mean_val_accuracy: float
-    among: int
+    n_variants: int
     without_model: list[str]
 
     def __str__(self) -> str:
-        missing = (
-            f"; without one, since not trained yet or diverged: {', '.join(self.without_model)}"
-            if self.without_model
-            else ""
-        )
+        others = f"{self.n_variants} variants have a trained model"
+        if self.without_model:
+            others += f"; without one, since not trained yet or diverged: {', '.join(self.without_model)}"
         return (
             f"{self.variant}, seed {self.seed}, with a val accuracy of {self.val_accuracy:.4f} "
-            f"({self.mean_val_accuracy:.4f} over the variant's seeds; {self.among} variants have a trained model{missing})"
+            f"({self.mean_val_accuracy:.4f} over the variant's seeds; {others})"
         )
 
 
-def choose(plans: Path, runs: Path, variant: str | None = None, seed: int | None = None) -> Choice:
-    """The variant with the best mean over its seeds, and its best seed; `variant` and `seed` fix one or both.
+def choose(settings: Params, runs: Path, variant: str | None = None, seed: int | None = None) -> Choice:
+    """Choose the variant of the protocol with the best mean val accuracy, and its best seed.
 
-    plans: the folder with <variant>.json of every variant of the protocol. runs: the folder of what they left.
-    Equal accuracies are parted by the loss, then by the name. A run that diverged is no choice.
+    variant, seed: choose among their runs only. runs: data/runs. Between equal accuracies the lower loss decides, then the name. A run that diverged has no model.
     Raises StageError if there is no such run.
     """
-    planned = sorted(plan.stem for plan in plans.glob("*.json"))
-    trained_ones = {
-        key: paths.read_json(runs / key / "metrics.json") for key in planned if (runs / key / "metrics.json").exists()
-    }
-    metrics = {key: found for key, found in trained_ones.items() if found["runs"]}
-    if not metrics:
-        raise StageError("no trained model is there (data/plan and data/runs); `dvc repro` trains them")
-    if variant is not None and variant not in metrics:
-        why = (
-            "every seed of it diverged"
-            if variant in trained_ones
-            else "`dvc repro` trains those of the protocol in params.yaml"
-        )
-        raise StageError(f"variant {variant!r} has no trained model (have: {', '.join(metrics)}); {why}")
-    if (
-        variant is None
-        and seed is not None
-        and not any(seed == run["seed"] for one in metrics.values() for run in one["runs"])
-    ):
-        raise StageError(f"no variant was trained with seed {seed}; leave --seed out, or name one that was")
-    best = variant or min(metrics, key=lambda key: (*_rank(metrics[key]["runs"]), key))
-    trained = metrics[best]["runs"]
-    allowed = [run for run in trained if seed in (None, run["seed"])]
-    if not allowed:
+    trained = {key: _trained_runs(settings, runs, key) for key in settings.active_variants}
+    with_model = {key: metrics for key, metrics in trained.items() if metrics}
+    if not with_model:
+        raise StageError("no trained model is in data/runs; `dvc repro train` trains them")
+    if variant is None:
+        candidates = {key: metrics for key, metrics in with_model.items() if _under(seed, metrics)}
+        if not candidates:
+            raise StageError(f"no variant was trained with seed {seed}; leave --seed out, or name one that was")
+        variant = min(candidates, key=lambda key: (*_rank(candidates[key]), key))
+    elif variant not in with_model:
         raise StageError(
-            f"variant {best!r} has no trained model of seed {seed} (have: {', '.join(str(run['seed']) for run in trained)})"
+            f"variant {variant!r} has no trained model (have: {', '.join(with_model)}); "
+            "it is not in the protocol of params.yaml, not trained yet (`dvc repro train`), or every run of it diverged"
         )
-    chosen = min(allowed, key=lambda run: (*_rank([run]), run["seed"]))
+    allowed = _under(seed, with_model[variant])
+    if not allowed:
+        seeds = ", ".join(str(run["seed"]) for run in with_model[variant])
+        raise StageError(f"variant {variant!r} has no trained model of seed {seed} (have: {seeds})")
+    best = min(allowed, key=lambda run: (*_rank([run]), run["seed"]))
     return Choice(
-        best,
-        chosen["seed"],
-        TrainPlan.model_validate_json((plans / f"{best}.json").read_text(encoding="utf-8")).run,
-        chosen["val_accuracy"],
-        fmean(run["val_accuracy"] for run in trained),
-        len(metrics),
-        [key for key in planned if key not in metrics],
+        variant=variant,
+        seed=best["seed"],
+        run=settings.variants[variant].run,
+        val_accuracy=best["val_accuracy"],
+        mean_val_accuracy=fmean(run["val_accuracy"] for run in with_model[variant]),
+        n_variants=len(with_model),
+        without_model=[key for key in trained if key not in with_model],
     )
 
 
-def _rank(runs: list[dict[str, Any]]) -> tuple[float, float]:
-    """Less is better."""
+def _trained_runs(settings: Params, runs: Path, variant: str) -> list[Metrics]:
+    """The metrics of the variant's runs that are there and did not diverge."""
+    files = [runs / variant / f"seed_{seed}" / "metrics.json" for seed in settings.seeds(variant)]
+    metrics = [paths.read_json(file) for file in files if file.exists()]
+    return [one for one in metrics if "diverged" not in one]
+
+
+def _under(seed: int | None, runs: list[Metrics]) -> list[Metrics]:
+    """The runs under this seed; all of them where it is None."""
+    return [run for run in runs if seed in (None, run["seed"])]
+
+
+def _rank(runs: list[Metrics]) -> tuple[float, float]:
+    """Sort key: the best variant or run first."""
     return -fmean(run["val_accuracy"] for run in runs), fmean(run["val_loss"] for run in runs)

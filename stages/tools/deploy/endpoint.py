@@ -26,9 +26,9 @@ UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 def create(
     archive: Path, hosting: Hosting, image: str | None, settings: SageMaker, minutes: float, dry_run: bool
 ) -> None:
-    """Make the model, its endpoint config and the endpoint, wait at most `minutes` for it, and have it classify the example.
+    """Make a model, an endpoint config and an endpoint, wait at most `minutes` for it, and send it the example.
 
-    What is there already, of the same package on the same hosting, is taken. Prints what stays and what it costs.
+    What exists already for the same package on the same hosting is used. Prints what stays and what it costs.
     Raises StageError that names what is left and how to remove it.
     """
     with unpacked(archive) as folder:
@@ -38,10 +38,12 @@ def create(
     account = preflight(settings)
     image = image or IMAGE.format(region=account.region)
     name = resource_name(
-        classifier.about["variant"], hashlib.sha256(f"{sha256} {image} {account.role} {hosting}".encode()).hexdigest()
+        classifier.description["variant"],
+        hashlib.sha256(f"{sha256} {image} {account.role} {hosting}".encode()).hexdigest(),
     )
     print(
-        f"endpoint {name}\n  model     {classifier.about}\n  image     {image}\n  hosting   {hosting}\n  price     {hosting.price}",
+        f"endpoint {name}\n  model     {classifier.description}\n  image     {image}\n"
+        f"  hosting   {hosting}\n  price     {hosting.price}",
         flush=True,
     )
     if dry_run:
@@ -77,7 +79,8 @@ def wait(name: str, poll_seconds: float, minutes: float) -> None:
             raise StageError(f"the endpoint {name} did not come up ({status}): {reason}\n{_where_the_log_is(name)}")
         if time.monotonic() > end:
             raise StageError(
-                f"the endpoint {name} is still {status} after {minutes:g} minutes; it may yet come up\n{_where_the_log_is(name)}"
+                f"the endpoint {name} is still {status} after {minutes:g} minutes; it may yet come up\n"
+                f"{_where_the_log_is(name)}"
             )
         pause(poll_seconds)
 
@@ -136,7 +139,7 @@ def _make(
 
 
 def _try(name: str, classifier: handler.Classifier, example: bytes) -> None:
-    """Have the endpoint classify the example, and print the answer. Raises StageError if this machine says otherwise."""
+    """Send the endpoint the example and print its answer. Raises StageError if this machine answers otherwise."""
     kind = "application/json"
     body = (
         client("sagemaker-runtime")
@@ -150,7 +153,8 @@ def _try(name: str, classifier: handler.Classifier, example: bytes) -> None:
     except (ValueError, TypeError, KeyError):
         raise StageError(f"the endpoint {name} is up, but answers {body[:200]!r}\n{_where_the_log_is(name)}") from None
     print(
-        f"answer to the first test image: {label} (probability {probability:.3f}; on this machine {here['label']}, {here['probabilities'][label]:.3f})"
+        f"answer to the first test image: {label} (probability {probability:.3f}; "
+        f"on this machine {here['label']}, {here['probabilities'][label]:.3f})"
     )
     if label != here["label"]:
         raise StageError(

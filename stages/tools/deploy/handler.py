@@ -1,4 +1,4 @@
-"""What answers a request, on this machine and in SageMaker's container alike: model_fn, input_fn, predict_fn, output_fn.
+"""Answer one request, here and in SageMaker's container alike: model_fn, input_fn, predict_fn, output_fn.
 
 It travels inside the package, and so imports nothing else of ours than the architectures and their settings.
 """
@@ -43,7 +43,8 @@ class Classifier:
     """A trained net and what is done to an image before it.
 
     image: (height, width, channels) as published. margin: rows of zeros above and below, columns on either side.
-    order: (H·W,), the order of the canvas's pixels, or None where they stay where they are. about: variant, seed, dataset.
+    order: (H·W,), the order of the canvas's pixels, or None where they stay where they are.
+    description: variant, seed, dataset, val_accuracy.
     """
 
     net: nn.Module
@@ -51,7 +52,7 @@ class Classifier:
     margin: tuple[int, int]
     order: npt.NDArray[np.int64] | None
     classes: list[str]
-    about: dict[str, Any]
+    description: dict[str, Any]
 
 
 class Prediction(NamedTuple):
@@ -89,7 +90,12 @@ def model_fn(folder: str | Path) -> Classifier:
     channels, rows, columns = card["canvas"]
     above, beside = card["margin"]
     return Classifier(
-        net, (rows - 2 * above, columns - 2 * beside, channels), (above, beside), order, card["classes"], card["about"]
+        net,
+        (rows - 2 * above, columns - 2 * beside, channels),
+        (above, beside),
+        order,
+        card["classes"],
+        card["description"],
     )
 
 
@@ -158,10 +164,8 @@ def _read_png(body: bytes) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(body), formats=["PNG"]) as picture:
             if picture.mode not in MODES:
-                raise Refused(
-                    400,
-                    f"the PNG has mode {picture.mode}; it must be one of {', '.join(f'{mode} ({name})' for mode, name in MODES.items())}",
-                )
+                allowed = ", ".join(f"{mode} ({name})" for mode, name in MODES.items())
+                raise Refused(400, f"the PNG has mode {picture.mode}; it must be one of {allowed}")
             if picture.size != (width, height):
                 raise Refused(400, "the PNG gives two sizes")
             return np.array(picture)

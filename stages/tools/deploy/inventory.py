@@ -18,7 +18,7 @@ NAME = re.compile(rf"{PREFIX}-.+-[0-9a-f]{{12}}")  # of all that `create` makes
 
 @dataclass
 class Deployment:
-    """What is there under one name. status: of the endpoint, "" where there is none. parts: everything else, in words."""
+    """What exists under one name. status: of the endpoint, "" where there is none. parts: all else, in words."""
 
     status: str = ""
     created: str = ""
@@ -31,9 +31,8 @@ def print_all(settings: SageMaker) -> None:
     with errors_said():
         deployments = _found(preflight(settings, with_role=False), settings)
     for name, one in deployments.items():
-        print(
-            f"{name}\n  endpoint  {f'{one.status}, since {one.created}' if one.status else 'none; the rest is not charged but for the storage'}"
-        )
+        nothing_runs = "none; the rest is not charged but for the storage"
+        print(f"{name}\n  endpoint  {f'{one.status}, since {one.created}' if one.status else nothing_runs}")
         if one.hosting is not None:
             print(f"  hosting   {one.hosting}")
         if one.status and one.hosting is not None:
@@ -65,7 +64,8 @@ def delete(names: list[str], everything: bool, settings: SageMaker, minutes: flo
                 _delete(name, account, settings, minutes)
             except KeyboardInterrupt:
                 raise StageError(
-                    f"interrupted; {name} may still be there and cost: `python -m stages.tools.deploy list` shows what is"
+                    f"interrupted; {name} may still be there and cost: "
+                    "`python -m stages.tools.deploy list` shows what is"
                 ) from None
     if everything and not there:
         print("nothing of this project is there")

@@ -1,4 +1,4 @@
-"""The package: one model, what is done to an image before it, the names of its classes, and the code that answers."""
+"""Pack one trained model into an archive: weights, preprocessing, class names, and the code that answers requests."""
 
 import gzip
 import hashlib
@@ -25,20 +25,23 @@ from stages.tools.deploy.choose import Choice
 
 ARCHIVE = "model.tar.gz"
 EXAMPLE = "example.json"
-# Of ours, what the handler imports; nothing else of the repository leaves the machine.
+# The project's files that the handler imports. Nothing else of the repository leaves this machine.
 CODE = (
     "__init__.py",
-    "architectures/__init__.py",
-    "architectures/build.py",
-    "architectures/layers.py",
-    "deploy/__init__.py",
-    "deploy/handler.py",
-    "deploy/ray_serve.py",
-    "instructions.py",
-    "params",
-    "paths.py",
+    "shared/__init__.py",
+    "shared/architectures/__init__.py",
+    "shared/architectures/build.py",
+    "shared/architectures/fourier.py",
+    "shared/architectures/geometry.py",
+    "shared/architectures/layers.py",
+    "shared/params",
+    "shared/paths.py",
+    "tools/__init__.py",
+    "tools/deploy/__init__.py",
+    "tools/deploy/handler.py",
+    "tools/deploy/ray_serve.py",
 )
-# What the handler imports and AWS's serving image lacks; torch, numpy, pillow, pydantic and safetensors are the image's own.
+# What the handler imports and AWS's serving image lacks. The image has torch, numpy, pillow, pydantic, safetensors.
 REQUIREMENTS = ("jaxtyping", "ruamel-yaml")
 # Read by the serving image: which application it is to run.
 CONFIG = """\
@@ -55,9 +58,10 @@ applications:
 
 
 def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
-    """Write model.tar.gz and, to try it with, the first test image as example.json and .png into `out`; returns the archive's SHA-256.
+    """Write model.tar.gz into `out`, and the first test image as example.json and example.png, to try the model with.
 
-    Equal inputs give equal bytes. Raises StageError if the weights are not those of the plan and the prepared data.
+    Returns the archive's SHA-256. Equal inputs give equal bytes. Raises StageError if the weights do not fit the
+    settings and the prepared data.
     """
     constants = load_constants(prepared)
     image = _first_test_image(prepared, constants)
@@ -66,8 +70,8 @@ def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
         "code/requirements.txt": _requirements(paths.LOCK).encode(),
         EXAMPLE: _json({"pixels": image.tolist()}),
         handler.MODEL: _json(_card(choice, constants)),
-        handler.WEIGHTS: (runs / choice.variant / f"seed_{choice.seed}.safetensors").read_bytes(),
-        **_code(Path(__file__).parents[1]),
+        handler.WEIGHTS: (runs / choice.variant / f"seed_{choice.seed}" / "weights.safetensors").read_bytes(),
+        **_code(Path(__file__).parents[2]),
     }
     (out / ARCHIVE).write_bytes(_archive(contents))
     with unpacked(out / ARCHIVE) as folder:
@@ -76,8 +80,8 @@ def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
         except (RuntimeError, safetensors.SafetensorError) as error:
             reason = " ".join(str(error).split())[:160]
             raise StageError(
-                f"variant {choice.variant!r}, seed {choice.seed}: its weights are not what data/plan, data/prepared and this code would train; "
-                f"run `dvc repro` ({reason})"
+                f"variant {choice.variant!r}, seed {choice.seed}: its weights are not those of params.yaml, "
+                f"data/prepared and this code; run `dvc repro train` ({reason})"
             ) from None
     (out / EXAMPLE).write_bytes(contents[EXAMPLE])
     if image.ndim == 2 or image.shape[2] == 3:  # what a PNG can hold
@@ -100,7 +104,8 @@ def unpacked(archive: Path) -> Iterator[Path]:
             ) from None
         if not (Path(folder) / handler.MODEL).exists():
             raise StageError(
-                f"{archive} holds no {handler.MODEL}, so it is no package of this project; `python -m stages.tools.deploy package` makes one"
+                f"{archive} holds no {handler.MODEL}, so it is no package of this project; "
+                "`python -m stages.tools.deploy package` makes one"
             )
         yield Path(folder)
 
@@ -118,7 +123,7 @@ def _card(choice: Choice, constants: dict[str, Any]) -> dict[str, Any]:
     mean, std = scale_of(sample, constants)
     order = permutation_of(sample, constants)
     return {
-        "about": {
+        "description": {
             "variant": choice.variant,
             "seed": choice.seed,
             "dataset": constants["title"],
