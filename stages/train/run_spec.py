@@ -1,6 +1,6 @@
 """Everything that decides one training run, beside the data and the code."""
 
-from typing import Literal, Self
+from typing import Literal
 
 from stages.shared.params import Architecture, Block, Params, Recipe, Sample
 
@@ -19,7 +19,7 @@ class RunSpec(Block):
     instruction_set: str
 
     @classmethod
-    def of(cls, settings: Params, variant: str, seed: int, device: Literal["cpu", "cuda"]) -> Self:
+    def of(cls, settings: Params, variant: str, seed: int, device: Literal["cpu", "cuda"]) -> "RunSpec":
         run = settings.variants[variant].run
         recipe = run.recipe
         if recipe.steps is None and recipe.epochs == "protocol":
