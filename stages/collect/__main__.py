@@ -1,22 +1,85 @@
-"""Read every active variant's runs and probes, and write data/results/."""
+"""Read every run and probe of the protocol, and write data/results/ and data/metrics.json: `python -m stages.collect`."""
 
+import argparse
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from stages.collect import tables, verdicts
 from stages.shared import params, paths, stage_command
+from stages.shared.params import Hypothesis, Params
+from stages.shared.run_files import VariantResults, read_test_labels, read_variant
+from stages.shared.stage_command import StageError
 
 
-def main() -> None:
-    from stages.collect import outputs, read
-
+def main(settings: Params) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.collect", description="Write the result tables.")
+    parser.parse_args()
+    hypotheses = params.load_hypotheses(settings)
     with stage_command.timed("collect"):
-        settings = params.load()
-        declared = params.load_hypotheses(settings)
-        labels = read.test_labels()
-        variants = [read.variant(key, settings.seeds(key), labels) for key in settings.active_variants]
-        made = outputs.tables_of(settings, declared, variants, labels)
-        outputs.write(made)
-        print(
-            f"collect: variants {len(variants)}, runs {len(made['runs.csv'])} → {paths.RESULTS.relative_to(paths.ROOT)}"
+        labels = read_test_labels(paths.PREPARED)
+        variants = [
+            read_variant(key, settings.seeds(key), labels, paths.RUNS, paths.PROBES) for key in settings.active_variants
+        ]
+        results = all_tables(settings, hypotheses, variants, labels)
+        write(results)
+    folder = paths.RESULTS.relative_to(paths.ROOT)
+    print(f"collect: variants {len(variants)}, runs {len(results['runs.csv'])} → {folder}")
+
+
+def all_tables(
+    settings: Params, hypotheses: Mapping[str, Hypothesis], variants: Sequence[VariantResults], labels: np.ndarray
+) -> dict[str, pd.DataFrame]:
+    """Every result table, by its file's name. labels: of the test images, (N,).
+
+    A variant of which every seed diverged is only in diverged.csv, and as a reason in hypotheses.csv.
+    Raises StageError if the baseline is one.
+    """
+    finished = [variant for variant in variants if variant.seeds]
+    lost = {variant.key for variant in variants} - {variant.key for variant in finished}
+    settings = settings.without(lost)
+    if settings.baseline not in settings.active_variants:
+        raise StageError(
+            f"every seed of the baseline {settings.baseline!r} diverged, so that there is nothing to compare the other "
+            "variants with; lower recipe.lr in params.yaml, or in that variant's run, or name another baseline in the "
+            "protocol"
         )
+    runs = tables.runs(finished)
+    return {
+        "runs.csv": runs,
+        "diverged.csv": tables.diverged(variants),
+        "variants.csv": tables.variants(settings, runs),
+        "effects.csv": tables.effects(settings, runs, verdicts.effects(settings, finished)),
+        "hypotheses.csv": verdicts.hypotheses(settings, hypotheses, variants),
+        "aa.csv": verdicts.aa(settings, finished),
+        "hard_images.csv": tables.hard_images(settings, finished, labels),
+        "curves.csv": tables.curves(finished),
+        "shifts.csv": tables.shifts(finished),
+        "confusion.csv": tables.confusion(finished, labels),
+    }
+
+
+def write(results: Mapping[str, pd.DataFrame]) -> None:
+    with paths.whole_folder(paths.RESULTS) as folder:
+        for name, table in results.items():
+            table.to_csv(folder / name, index=False, float_format=f"%.{tables.DIGITS}f", lineterminator="\n")
+    paths.write_json(paths.METRICS, dvc_metrics(results["variants.csv"], results["diverged.csv"]))
+
+
+def dvc_metrics(variants: pd.DataFrame, diverged: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """DVC's metrics: one number a variant, so that DVC's own tables can be read.
+
+    A variant with runs that diverged has their number too, or, without another run, alone.
+    """
+    means = zip(variants["variant"], variants["accuracy_mean"], strict=True)
+    metrics: dict[str, dict[str, float]] = {
+        str(key): {"accuracy": round(float(mean), tables.DIGITS)} for key, mean in means
+    }
+    for key, number in diverged["variant"].value_counts(sort=False).items():
+        metrics.setdefault(str(key), {})["diverged"] = int(number)
+    return metrics
 
 
 if __name__ == "__main__":
-    stage_command.run(main)
+    stage_command.run_stage(main)

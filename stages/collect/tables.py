@@ -5,143 +5,130 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int, Shaped
 
-from stages.collect.hard_images import hardest_images
-from stages.collect.read import CURVES, Variant
 from stages.shared.inference import intervals
+from stages.shared.metrics import METRICS
 from stages.shared.params import Params
+from stages.shared.run_files import CURVES, VariantResults
 
 COSTS = ["parameters", "macs", "receptive_field_height", "receptive_field_width"]
-RUN_COLUMNS = ["variant", "seed", "test_accuracy", "test_loss", "train_accuracy", "val_accuracy"]
-PROBES = [
-    "ece",
-    "nll",
-    "effective_field",
-    "field_height",
-    "field_width",
-    "equivariance_error_first",
-    "equivariance_error_last",
-]
-PROBES += ["position_r2", "position_r2_shuffled", "position_share"]
-RUN_COLUMNS += ["shift_consistency", "shifted_accuracy", *PROBES, *COSTS]
-MEASURES = {
-    "accuracy": "test_accuracy",
-    "shift_consistency": "shift_consistency",
-    "shifted_accuracy": "shifted_accuracy",
-}
+MEASURED = [metric.column for metric in METRICS.values()]
 DIFFERENCE = ["difference", "low", "high", "direction"]
 SHIFT_DIFFERENCE = [f"shift_{name}" for name in DIFFERENCE]
 DIGITS = 6  # of a fraction, as written
 
 
-def runs(variants: Sequence[Variant]) -> pd.DataFrame:
-    """One row for each variant and seed; rounded as written, so that all that is computed from runs.csv agrees to the last digit."""
+def runs(variants: Sequence[VariantResults]) -> pd.DataFrame:
+    """One row for each variant and seed.
+
+    Rounded as written, so that everything that is computed from runs.csv agrees to the last digit.
+    """
     rows = []
     for variant in variants:
-        height, width = variant.metrics["receptive_field"] or (None, None)
-        for run in variant.metrics["runs"]:
-            measured = {**run, **variant.probes[run["seed"]]}
-            costs = (variant.metrics["parameters"], variant.metrics["macs"], height, width)
-            rows.append({"variant": variant.key, **measured, **dict(zip(COSTS, costs, strict=True))})
-    table = pd.DataFrame(rows).reindex(columns=RUN_COLUMNS)
-    measures = [name for name in RUN_COLUMNS[2:] if name not in COSTS]
-    return table.astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(measures, float)).round(
-        dict.fromkeys(measures, DIGITS)
-    )
+        height, width = variant.costs["receptive_field"] or (None, None)
+        costs = dict(zip(COSTS, (variant.costs["parameters"], variant.costs["macs"], height, width), strict=True))
+        rows += [
+            {"variant": variant.key, **variant.metrics[seed], **variant.probes[seed], **costs} for seed in variant.seeds
+        ]
+    table = pd.DataFrame(rows).reindex(columns=["variant", "seed", *MEASURED, *COSTS])
+    types = dict.fromkeys(COSTS, "Int64") | dict.fromkeys(MEASURED, float)
+    return table.astype(types).round(dict.fromkeys(MEASURED, DIGITS))
 
 
-def diverged(variants: Sequence[Variant]) -> pd.DataFrame:
+def diverged(variants: Sequence[VariantResults]) -> pd.DataFrame:
     """One row for each run that diverged, with the epoch; they are in no other table."""
     rows = [(variant.key, seed, epoch) for variant in variants for seed, epoch in variant.diverged.items()]
     return pd.DataFrame(rows, columns=["variant", "seed", "epoch"])
 
 
 def variants(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each variant: every measure with its interval, costs, and the paired difference from the baseline."""
+    """One row for each variant: every metric with its interval, costs, and the paired difference from the baseline."""
     rows = []
-    for key, own in runs.groupby("variant", sort=False):
-        row: dict[str, Any] = {"variant": key, "n_seeds": len(own)}
-        for name, column in MEASURES.items():
-            made = intervals.estimate(own[column], settings.inference.confidence)
-            row |= {
-                f"{name}_mean": made.mean,
-                f"{name}_sd": made.sd,
-                f"{name}_low": made.low,
-                f"{name}_high": made.high,
-            }
-        against = _difference(settings, runs, str(key), settings.baseline) if key != settings.baseline else {}
-        rows.append(
-            row | {name: own[name].iloc[0] for name in COSTS} | {name: against.get(name) for name in DIFFERENCE}
-        )
-    table = pd.DataFrame(rows)
-    return table.astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(DIFFERENCE[:3], float))
+    for key, variant_runs in runs.groupby("variant", sort=False):
+        row: dict[str, Any] = {"variant": key, "n_seeds": len(variant_runs)}
+        for name, metric in METRICS.items():
+            if metric.summarised:
+                estimate = intervals.estimate(variant_runs[metric.column], settings.inference.confidence)
+                row |= {f"{name}_mean": estimate.mean, f"{name}_sd": estimate.sd}
+                row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        difference: dict[str, Any] = {}
+        if key != settings.baseline:
+            difference = _difference(settings, runs, str(key), settings.baseline)
+        row |= {name: variant_runs[name].iloc[0] for name in COSTS}
+        rows.append(row | {name: difference.get(name) for name in DIFFERENCE})
+    return pd.DataFrame(rows).astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(DIFFERENCE[:3], float))
 
 
 def effects(settings: Params, runs: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
     """The effects with their verdicts, and beside them what the interval over seeds says, for shift consistency too."""
-    said = [_difference(settings, runs, row["variant"], row["reference"]) for row in judged.to_dict("records")]
-    beside = pd.DataFrame(said, index=judged.index, columns=["direction", *SHIFT_DIFFERENCE])
-    return judged.join(beside)
+    differences = [_difference(settings, runs, row["variant"], row["reference"]) for row in judged.to_dict("records")]
+    return judged.join(pd.DataFrame(differences, index=judged.index, columns=["direction", *SHIFT_DIFFERENCE]))
 
 
-def hard_images(settings: Params, variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
-    """The test images that most runs get wrong, the hardest first, with the commonest wrong answer (the first of several)."""
-    fair = [variant for variant in variants if settings.variants[variant.key].run.sample.labels == "published"]
-    correct, predicted = (
-        np.concatenate([getattr(variant, name) for variant in fair]) for name in ("correct", "predicted")
-    )
+def hard_images(settings: Params, variants: Sequence[VariantResults], labels: np.ndarray) -> pd.DataFrame:
+    """The test images that most runs get wrong, the hardest first, with the commonest wrong answer (the first of several).
+
+    Runs that were trained on random labels do not count.
+    """
+    counted = [variant for variant in variants if settings.variants[variant.key].run.sample.labels == "published"]
+    correct = np.stack([answers for variant in counted for answers in variant.correct.values()])
+    predicted = np.stack([answers for variant in counted for answers in variant.predicted.values()])
     images, failures = hardest_images(correct, settings.probe.hard_images)
     rows = []
-    for rank, (image, failed) in enumerate(zip(images, failures, strict=True), 1):
+    for rank, (image, n_failures) in enumerate(zip(images, failures, strict=True), 1):
         wrong = predicted[:, image][predicted[:, image] != labels[image]]
         answer = int(np.bincount(wrong).argmax()) if len(wrong) else None
-        rows.append(
-            {
-                "rank": rank,
-                "image": image,
-                "label": labels[image],
-                "predicted": answer,
-                "failures": failed,
-                "runs": len(correct),
-            }
-        )
+        row = {"rank": rank, "image": image, "label": labels[image], "predicted": answer}
+        rows.append(row | {"failures": n_failures, "runs": len(correct)})
     return pd.DataFrame(rows).astype({"predicted": "Int64"})
 
 
-def curves(variants: Sequence[Variant]) -> pd.DataFrame:
+def hardest_images(
+    correct: Shaped[np.ndarray, "run image"], count: int
+) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " chosen"]]:
+    """Indices of the `count` images that the most runs get wrong, the hardest first, and how many runs each.
+
+    correct: (runs, N), bool or 0 and 1. Images with equal failures keep their order. Fewer than `count` where N is smaller.
+    """
+    failures = (~correct.astype(bool)).sum(0)
+    order = np.argsort(-failures, kind="stable")[:count]
+    return order, failures[order]
+
+
+def curves(variants: Sequence[VariantResults]) -> pd.DataFrame:
     """Loss and accuracy of every variant, seed and epoch."""
     tables = [variant.curves.assign(variant=variant.key) for variant in variants]
-    return pd.concat(tables, ignore_index=True)[["variant", *CURVES]]
+    return pd.concat(tables, ignore_index=True)[["variant", "seed", *CURVES]]
 
 
-def confusion(variants: Sequence[Variant], labels: np.ndarray) -> pd.DataFrame:
+def shifts(variants: Sequence[VariantResults]) -> pd.DataFrame:
+    """Accuracy of every variant and seed on the first test images, shifted by (dy, dx) pixels."""
+    tables = [variant.shifts.assign(variant=variant.key) for variant in variants]
+    return pd.concat(tables, ignore_index=True)[["variant", "seed", "dy", "dx", "accuracy"]]
+
+
+def confusion(variants: Sequence[VariantResults], labels: np.ndarray) -> pd.DataFrame:
     """How often class `true` was called `predicted`, summed over seeds; pairs that never occur have no row."""
     tables = []
     for variant in variants:
-        n_classes = 1 + int(max(labels.max(), variant.predicted.max()))
-        counts = np.bincount((labels * n_classes + variant.predicted).ravel())
-        seen = np.flatnonzero(counts)
-        pairs = {"true": seen // n_classes, "predicted": seen % n_classes}
-        tables.append(pd.DataFrame({"variant": variant.key, **pairs, "count": counts[seen]}))
+        predicted = np.stack(list(variant.predicted.values()))
+        n_classes = 1 + int(max(labels.max(), predicted.max()))
+        counts = np.bincount((labels * n_classes + predicted).ravel())
+        pairs = np.flatnonzero(counts)
+        columns = {"true": pairs // n_classes, "predicted": pairs % n_classes, "count": counts[pairs]}
+        tables.append(pd.DataFrame({"variant": variant.key, **columns}))
     return pd.concat(tables, ignore_index=True)
 
 
 def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: str) -> dict[str, Any]:
-    """Test accuracy and shift consistency of a variant minus those of a reference, paired on the seeds that both finished."""
+    """Test accuracy and shift consistency of a variant minus a reference's, paired on the seeds that both finished."""
     row: dict[str, Any] = {}
+    inference = settings.inference
     for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
-        one, other = (
-            dict(zip(own["seed"], own[column], strict=True))
-            for own in (runs[runs["variant"] == key] for key in (variant, reference))
-        )
-        one, other = ({seed: arm[seed] for seed in one.keys() & other.keys()} for arm in (one, other))
-        made = intervals.estimate(intervals.paired_differences(one, other).values(), settings.inference.confidence)
-        said = intervals.direction(made.low, made.high, made.n, settings.inference.min_seeds)
-        row |= {
-            "n_seeds": made.n,
-            f"{prefix}difference": made.mean,
-            f"{prefix}low": made.low,
-            f"{prefix}high": made.high,
-            f"{prefix}direction": said,
-        }
+        arms = [runs[runs["variant"] == key].set_index("seed")[column].to_dict() for key in (variant, reference)]
+        estimate = intervals.paired_difference(*arms, inference.confidence)
+        direction = intervals.direction(estimate.low, estimate.high, estimate.n, inference.min_seeds)
+        row |= {"n_seeds": estimate.n, f"{prefix}difference": estimate.mean, f"{prefix}direction": direction}
+        row |= {f"{prefix}low": estimate.low, f"{prefix}high": estimate.high}
     return row

@@ -1,14 +1,23 @@
-"""Two variants on the same seeds and test images: every number of one row of the results."""
+"""Arms compared on the same seeds and test images: every number of one row of the results."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from stages.shared.inference import sign_flip
-from stages.shared.inference.crossed import mean_squares, seed_errors, seed_interval, total_errors, total_interval
+from stages.shared.inference.crossed import (
+    expected_mean_squares,
+    mean_squares,
+    seed_errors,
+    seed_interval,
+    total_errors,
+    total_interval,
+    variance_components,
+)
 from stages.shared.inference.equivalence import two_one_sided_tests
+from stages.shared.inference.intervals import Arm, on_shared_seeds
+from stages.shared.inference.power import smallest_detectable_effect
 
 
 @dataclass(frozen=True)
@@ -34,31 +43,30 @@ class Comparison:
     equivalence_high: float
 
 
-def compare(
-    correct: Mapping[int, ArrayLike],
-    reference: Mapping[int, ArrayLike],
-    *,
-    confidence: float,
-    smallest_effect: float,
-    alpha: float,
-) -> Comparison:
-    """Compare a variant with its reference.
+def compare(arms: Sequence[Arm], *, confidence: float, smallest_effect: float, alpha: float) -> Comparison:
+    """Compare (variant, reference), or the gap within one pair with the gap within another: (a − b) − (c − d).
 
-    correct, reference: seed → correctness of each test image, (images,), in the same order of images; or any other
-    number per image. Arrays of one number have no images that could be new: their total interval is the one over seeds.
-    Raises ValueError if the arms do not have the same seeds, or not the same number of images.
+    arms: two, or four such as CNN and MLP on original pixels, then CNN and MLP on permuted pixels. Each is seed →
+    correctness of each test image, (images,), in the same order in all; or any other number for each image. They are
+    paired on the seeds that all have. Arms of one number a seed have no images that could be new: their total interval
+    is the one over seeds. Of four arms, `mean` is the first gap, `reference_mean` the second, and `difference` lies
+    between −2 and 2. An interaction is tested directly: one gap that differs from zero and one that does not may still
+    not differ from each other.
+    Raises ValueError if no seed is shared, or if the arms have not the same number of images.
     """
-    differences = _table(paired(correct, reference))
-    arm, other = seed_interval(_table(correct), confidence), seed_interval(_table(reference), confidence)
-    interval, errors = (seed_interval, seed_errors) if differences.shape[1] == 1 else (total_interval, total_errors)
+    values, reference = _variant_and_reference(arms)
+    differences = values - reference
+    one_number = differences.shape[1] == 1
+    interval, errors = (seed_interval, seed_errors) if one_number else (total_interval, total_errors)
+    variant, other = seed_interval(values, confidence), seed_interval(reference, confidence)
     over_seeds, total = seed_interval(differences, confidence), interval(differences, confidence)
     equivalence = two_one_sided_tests(total.mean, errors(mean_squares(differences)), smallest_effect, alpha)
     by_seed = differences.mean(axis=1)
     return Comparison(
         n_seeds=over_seeds.n,
         n_images=differences.shape[1],
-        mean=arm.mean,
-        sd=arm.sd,
+        mean=variant.mean,
+        sd=variant.sd,
         reference_mean=other.mean,
         reference_sd=other.sd,
         difference=over_seeds.mean,
@@ -75,24 +83,26 @@ def compare(
     )
 
 
-def paired(correct: Mapping[int, ArrayLike], reference: Mapping[int, ArrayLike]) -> dict[int, np.ndarray]:
-    """Seed → the variant minus the reference of the same seed for each image, in ascending order of the seeds.
+def detectable_effect(arms: Sequence[Arm], alpha: float, power: float) -> float:
+    """The smallest effect that a comparison of these arms detects with probability `power`; NaN of one seed.
 
-    Raises ValueError, naming the seeds that only one arm has, or the numbers of images that differ.
+    By the t interval that the verdict needs, with the variances that these arms have.
     """
-    if correct.keys() != reference.keys():
-        raise ValueError(
-            f"arms are paired by seed, but only one of the two has seeds {sorted(correct.keys() ^ reference.keys())}"
-        )
-    sizes = {np.size(images) for arm in (correct, reference) for images in arm.values()}
-    if len(sizes) > 1:
-        raise ValueError(f"arms are paired by image, but their seeds have {sorted(sizes)} images")
-    return {
-        seed: np.asarray(correct[seed], dtype=float) - np.asarray(reference[seed], dtype=float)
-        for seed in sorted(correct)
-    }
+    values, reference = _variant_and_reference(arms)
+    n_seeds, n_images = values.shape
+    if n_seeds < 2:
+        return float("nan")
+    squares = mean_squares(values - reference)
+    if n_images == 1:
+        errors = seed_errors(squares)
+    else:
+        errors = total_errors(expected_mean_squares(variance_components(squares), n_seeds, n_images))
+    return smallest_detectable_effect(errors, alpha, power)
 
 
-def _table(arm: Mapping[int, ArrayLike]) -> np.ndarray:
-    """(seeds, images)."""
-    return np.array([np.asarray(images, dtype=float) for images in arm.values()])
+def _variant_and_reference(arms: Sequence[Arm]) -> tuple[np.ndarray, np.ndarray]:
+    """(seeds, images) of what is compared and of what it is compared with; of four arms both are gaps."""
+    tables = on_shared_seeds(*arms)
+    if len(tables) == 2:
+        return tables[0], tables[1]
+    return tables[0] - tables[1], tables[2] - tables[3]

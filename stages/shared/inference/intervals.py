@@ -5,7 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
+
+Arm = Mapping[int, ArrayLike]  # seed → one number for each test image, or one number
 
 ABOVE, BELOW, ALIKE, NOT_STATED = "above", "below", "not distinguishable from", "not stated"
 
@@ -37,19 +40,27 @@ def estimate(values: Iterable[float], confidence: float) -> Estimate:
     return Estimate(n, mean, sd, mean - reach, mean + reach)
 
 
-def paired_differences(values: Mapping[int, float], reference: Mapping[int, float]) -> dict[int, float]:
-    """Seed → value minus the reference's value of the same seed, in ascending order of the seeds.
+def on_shared_seeds(*arms: Arm) -> list[np.ndarray]:
+    """Each arm as a table (seeds, images), of the seeds that all arms have, in ascending order: rows are paired.
 
-    Raises ValueError, naming the seeds that only one arm has.
+    No rows where no seed is shared. Raises ValueError if the arms have not the same number of images.
     """
-    if values.keys() != reference.keys():
-        alone = sorted(values.keys() ^ reference.keys())
-        raise ValueError(f"arms are paired by seed, but only one of the two has seeds {alone}")
-    return {seed: values[seed] - reference[seed] for seed in sorted(values)}
+    seeds = sorted(set.intersection(*(set(arm) for arm in arms)))
+    tables = [np.array([np.ravel(arm[seed]) for seed in seeds], dtype=float) for arm in arms]
+    sizes = {table.shape[-1] for table in tables}
+    if len(sizes) > 1:
+        raise ValueError(f"arms are paired by image, but they have {sorted(sizes)} images")
+    return [table.reshape(len(seeds), -1) if seeds else np.zeros((0, 1)) for table in tables]
+
+
+def paired_difference(variant: Arm, reference: Arm, confidence: float) -> Estimate:
+    """The variant's mean minus the reference's, over the seeds that both have, with the t interval over seeds."""
+    table, reference_table = on_shared_seeds(variant, reference)
+    return estimate((table - reference_table).mean(axis=1), confidence)
 
 
 def direction(low: float, high: float, n: int, min_seeds: int) -> str:
-    """What the interval of a difference supports: on which side of zero it lies, if on one, and if n allows a statement."""
+    """On which side of zero the interval of a difference lies, if on one, and if n seeds allow a statement."""
     if n < min_seeds or math.isnan(low) or math.isnan(high):
         return NOT_STATED
     if low > 0:

@@ -25,6 +25,38 @@ import math
 from dataclasses import dataclass
 
 BETTER, WORSE, EQUIVALENT, INCONCLUSIVE, NOT_STATED = "better", "worse", "equivalent", "inconclusive", "not stated"
+SUPPORTED, CONTRADICTED, UNDECIDED, NOT_RUN = "supported", "contradicted", "undecided", "not run"
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a verdict is put into words, and what it makes of a hypothesis.
+
+    clause: between the variant and the reference, for a metric where higher is better. property_clause: for one that is
+    neither good nor bad. summary: in a count, "3 are …". outcomes: expected direction → what becomes of the hypothesis.
+    """
+
+    clause: str
+    property_clause: str
+    summary: str
+    outcomes: dict[str, str]
+
+
+def _outcomes(above: str, below: str, alike: str) -> dict[str, str]:
+    return {"above": above, "below": below, "alike": alike}
+
+
+_IS_EQUIVALENT = "is equivalent to"
+_IS_NEITHER = "is neither shown to differ from, nor to be equivalent to,"
+WORDS = {
+    BETTER: Words("is better than", "is above", "better", _outcomes(SUPPORTED, CONTRADICTED, CONTRADICTED)),
+    WORSE: Words("is worse than", "is below", "worse", _outcomes(CONTRADICTED, SUPPORTED, CONTRADICTED)),
+    EQUIVALENT: Words(_IS_EQUIVALENT, _IS_EQUIVALENT, "equivalent", _outcomes(CONTRADICTED, CONTRADICTED, SUPPORTED)),
+    INCONCLUSIVE: Words(_IS_NEITHER, _IS_NEITHER, "inconclusive", _outcomes(UNDECIDED, UNDECIDED, UNDECIDED)),
+    NOT_STATED: Words(
+        "differs from", "differs from", "without a verdict", _outcomes(NOT_STATED, NOT_STATED, NOT_STATED)
+    ),
+}
 
 BEYOND = "different, and by more than the smallest effect of interest"
 OPEN_SIZE = "different, perhaps by less than the smallest effect of interest"
@@ -32,7 +64,7 @@ NEGLIGIBLE = "different from zero, but by less than the smallest effect of inter
 ALIKE = "any difference is smaller than the smallest effect of interest"
 THESE_IMAGES = "different on these test images, but other images could reverse it"
 FEW_SEEDS = "the interval leaves zero out, but the sign-flip test within the family does not confirm it"
-UNDECIDED = "neither a difference nor its absence is shown"
+NEITHER = "neither a difference nor its absence is shown"
 UNKNOWN = "a number that the verdict needs is unknown"
 
 
@@ -71,4 +103,6 @@ def verdict(
     if differs:
         beyond = low > smallest_effect or high < -smallest_effect
         return Verdict(BETTER if low > 0 else WORSE, BEYOND if beyond else OPEN_SIZE)
-    return Verdict(INCONCLUSIVE, THESE_IMAGES if significant else FEW_SEEDS if excludes_zero else UNDECIDED)
+    if significant:
+        return Verdict(INCONCLUSIVE, THESE_IMAGES)
+    return Verdict(INCONCLUSIVE, FEW_SEEDS if excludes_zero else NEITHER)

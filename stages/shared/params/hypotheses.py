@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, RootModel, ValidationError, model_validator
 
 from stages.shared import paths
+from stages.shared.metrics import METRICS
 from stages.shared.params.blocks import Block, Name, Params, Text
-from stages.shared.params.messages import ParamsError, guess, message, mistake, sentence
+from stages.shared.params.messages import ParamsError, guess, message, mistake, must_be_one_of, sentence
 from stages.shared.params.yaml_files import read_yaml
-
-Metric = Literal["accuracy", "shift_consistency", "shifted_accuracy", "position_r2_shuffled", "equivariance_error_last"]
 
 
 class Contrast(Block):
@@ -35,15 +34,20 @@ class Contrast(Block):
 
 
 class Hypothesis(Block):
-    """direction: what is expected of the contrast; alike: smaller than smallest_effect, which is in the metric's own unit."""
+    """direction: what is expected of the contrast; alike: smaller than smallest_effect, which is in the metric's unit."""
 
     statement: Text
     family: Name
     contrast: Contrast
-    metric: Metric
+    metric: str
     direction: Literal["above", "below", "alike"]
     smallest_effect: Annotated[float, Field(gt=0, lt=1)]
     source: str
+
+    @model_validator(mode="after")
+    def _metric_is_known(self) -> Self:
+        must_be_one_of("metric", self.metric, METRICS)
+        return self
 
 
 class _File(RootModel[dict[Name, Hypothesis]]):

@@ -1,0 +1,57 @@
+"""Everything that is measured of a run: one entry for each metric, and all that a new one needs.
+
+An entry makes a column of data/results/runs.csv, and a metric that hypotheses.yaml may name.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """name: in sentences. unit: "points" (percentage points of a fraction) or the unit of the number itself.
+
+    higher_is_better: None for a property of a net that is neither good nor bad. column: in runs.csv, and the key in the
+    run's metrics.json or probe.json. images: the array with its value for each test image, where there is one.
+    summarised: whether variants.csv has its mean and interval.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool | None
+    column: str
+    images: str | None = None
+    summarised: bool = False
+
+
+POINTS = "points"
+
+METRICS = {
+    "accuracy": Metric("test accuracy", POINTS, True, "test_accuracy", images="correct", summarised=True),
+    "loss": Metric("test loss", "nats", False, "test_loss"),
+    "train_accuracy": Metric("accuracy on the train images", POINTS, True, "train_accuracy"),
+    "val_accuracy": Metric("validation accuracy", POINTS, True, "val_accuracy"),
+    "shift_consistency": Metric(
+        "shift consistency", POINTS, True, "shift_consistency", images="consistency", summarised=True
+    ),
+    "shifted_accuracy": Metric(
+        "accuracy on shifted images", POINTS, True, "shifted_accuracy", images="shifted", summarised=True
+    ),
+    "ece": Metric("expected calibration error", POINTS, False, "ece"),
+    "nll": Metric("negative log-likelihood", "nats", False, "nll"),
+    "effective_field": Metric("effective receptive field", "pixels", None, "effective_field"),
+    "field_height": Metric("height of the receptive field", "pixels", None, "field_height"),
+    "field_width": Metric("width of the receptive field", "pixels", None, "field_width"),
+    "equivariance_error_first": Metric(
+        "equivariance error of the first layer", "relative", None, "equivariance_error_first"
+    ),
+    "equivariance_error_last": Metric(
+        "equivariance error of the last feature map", "relative", None, "equivariance_error_last"
+    ),
+    "position_r2": Metric("how well position can be read from the images' last feature map", "R²", None, "position_r2"),
+    "position_r2_shuffled": Metric(
+        "how well position can be read from the last feature map", "R²", None, "position_r2_shuffled"
+    ),
+    "position_share": Metric(
+        "share of the last feature map's variance that position explains", "share", None, "position_share"
+    ),
+}
