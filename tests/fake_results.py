@@ -1,4 +1,4 @@
-"""Invented runs, probes and prepared data in the pipeline's own format: small, seeded, and shaped by the test that asks."""
+"""Invented runs, probes and prepared data in the pipeline's formats: small, seeded, and shaped by the test that asks."""
 
 import json
 from functools import cache
@@ -12,19 +12,30 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.numpy import save_file
 
-from stages.collect import outputs, read
+from stages.collect.__main__ import all_tables, write
 from stages.figures import results
 from stages.shared import params, paths
 from stages.shared.architectures import geometry
 from stages.shared.architectures.closed_form import closed_form
+from stages.shared.run_files import read_test_labels, read_variant
 
 REPOSITORY = Path(__file__).parents[1]
 # Mean accuracies that a real run might have; any other variant gets one near 0.9.
 MEANS = {
-    "cnn": 0.905, "locally_connected": 0.894, "fully_connected": 0.868, "cnn_permuted": 0.858, "fully_connected_permuted": 0.866,
-    "kernel_1": 0.853, "kernel_5": 0.908, "kernel_7": 0.907, "depth_1": 0.887, "depth_3": 0.909, "stride_2": 0.889,
-    "average_pool": 0.900, "global_average": 0.843,
-}  # fmt: skip
+    "cnn": 0.905,
+    "locally_connected": 0.894,
+    "fully_connected": 0.868,
+    "cnn_permuted": 0.858,
+    "fully_connected_permuted": 0.866,
+    "kernel_1": 0.853,
+    "kernel_5": 0.908,
+    "kernel_7": 0.907,
+    "depth_1": 0.887,
+    "depth_3": 0.909,
+    "stride_2": 0.889,
+    "average_pool": 0.900,
+    "global_average": 0.843,
+}
 
 
 def settings(change: Any = None) -> dict[str, Any]:
@@ -55,7 +66,9 @@ def only(raw: dict[str, Any], *variants: str) -> None:
 
 def seeds(number: int) -> Any:
     """As many for every variant."""
-    return lambda raw: raw["protocol"].update(seeds=list(range(number)), few_seeds=list(range(number)))
+    return lambda raw: raw["protocols"][raw["protocol"]].update(
+        seeds=list(range(number)), few_seeds=list(range(number))
+    )
 
 
 def declared(raw: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +103,7 @@ FIRST = ("connectivity", "kernel", "depth", "padding")
 
 def sixty(raw: dict[str, Any]) -> None:
     for number, family in zip(range(18), cycle(FIRST), strict=False):
-        raw["protocol"]["variants"].append(f"extra_{number}")
+        raw["protocols"]["default"]["variants"].append(f"extra_{number}")
         raw["variants"][f"extra_{number}"] = {
             "families": {family: f"level {number}"},
             "run": {"architecture": {"channels": [17 + number, 32]}},
@@ -98,9 +111,9 @@ def sixty(raw: dict[str, Any]) -> None:
 
 
 def replication(raw: dict[str, Any]) -> None:
-    raw["protocol"] = raw["protocols"]["replication"]
+    raw["protocol"] = "replication"
     seeds(3)(raw)
-    raw["protocol"] |= {"epochs": 2, "train_size": 10000}
+    raw["protocols"]["replication"] |= {"epochs": 2, "train_size": 10000}
 
 
 # What may run: a change of params.yaml, and of the invented data.
@@ -111,7 +124,7 @@ RUNS = {
     "one variant": (lambda raw: only(raw, "cnn"), {}),
     "MLP alone": (lambda raw: only(raw, "fully_connected"), {}),
     "one seed": (lambda raw: (three(raw), seeds(1)(raw)), {}),
-    "quick": (lambda raw: raw.update(protocol=raw["protocols"]["quick"]), {}),
+    "quick": (lambda raw: raw.update(protocol="quick"), {}),
     "no margin": (lambda raw: (three(raw), raw["protocols"]["default"].update(margin=0)), {}),
     "signal": (signal, {"shape": (1, 64, 1), "classes": ["low", "high"]}),
     "100 classes, RGB": (
@@ -158,10 +171,16 @@ def write_params(root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | N
 
 
 def write_data(
-    data: Path, loaded: params.Params, classes: list[str] | None = None, shape: tuple[int, int, int] = (28, 28, 1),
-    n_test: int = 1000, means: dict[str, float | list[float]] | None = None, spread: float = 0.0015, seed: int = 0,
+    data: Path,
+    loaded: params.Params,
+    classes: list[str] | None = None,
+    shape: tuple[int, int, int] = (28, 28, 1),
+    n_test: int = 1000,
+    means: dict[str, float | list[float]] | None = None,
+    spread: float = 0.0015,
+    seed: int = 0,
     diverged: dict[str, dict[int, int]] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """shape: (height, width, channels) of the raw images. spread: standard deviation of the accuracy over seeds.
 
     diverged: of the variants named, the seeds that diverged, and in which epoch.
@@ -216,71 +235,60 @@ def write_data(
 
 
 def _write_variant(
-    data: Path, loaded: params.Params, key: str, labels: np.ndarray, about: dict[str, Any], accuracies: dict[int, float], lost: dict[int, int],
+    data: Path,
+    loaded: params.Params,
+    key: str,
+    labels: np.ndarray,
+    constants: dict[str, Any],
+    accuracies: dict[int, float],
+    diverged: dict[int, int],
     rng: np.random.Generator,
-) -> None:  # fmt: skip
+) -> None:
     run = loaded.variants[key].run
     architecture = run.architecture
     epochs = loaded.chosen_protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
-    n, n_classes, margins = len(labels), len(about["classes"]), about["margin"]
-    probed = min(n, loaded.chosen_protocol.probe_images)
-    runs, curves, shifts, probes, predicted = (
-        [],
-        ["seed,epoch,train_loss,train_accuracy,val_loss,val_accuracy"],
-        ["seed,dy,dx,accuracy"],
-        [],
-        [],
-    )
-    by_image: dict[str, list[np.ndarray]] = {"shifted": [], "consistency": []}
-    for seed, asked in accuracies.items():
-        wrong = round(n * min(1.0, max(0.0, 1 - asked)))
-        guess = labels.copy()
-        guess[:wrong] = (guess[:wrong] + rng.integers(1, n_classes, wrong)) % n_classes
-        predicted.append(guess.astype(np.int16))
-        accuracy = (n - wrong) / n
-        runs.append({"seed": seed, "train_accuracy": min(1.0, accuracy + 0.03), "train_loss": 0.2, "val_accuracy": accuracy, "val_loss": 0.3,
-                     "test_accuracy": accuracy, "test_loss": 0.3})  # fmt: skip
+    n, n_classes, margins = len(labels), len(constants["classes"]), constants["margin"]
+    n_probed = min(n, loaded.chosen_protocol.probe_images)
+    form = closed_form(architecture, tuple(constants["shape"]), n_classes)
+    costs = {"connectivity": architecture.connectivity, "parameters": form.parameters, "macs": form.macs}
+    costs |= {"map_sizes": form.map_sizes, "receptive_field": form.receptive_field}
+    for seed, epoch in diverged.items():
+        record = {"seed": seed, "device": "cpu", **costs, "diverged": epoch}
+        _json(data / "runs" / key / f"seed_{seed}" / "metrics.json", record)
+    for position, (seed, wanted) in enumerate(accuracies.items()):
+        run_folder, probe_folder = (data / root / key / f"seed_{seed}" for root in ("runs", "probes"))
+        n_wrong = round(n * min(1.0, max(0.0, 1 - wanted)))
+        predicted = labels.copy()
+        predicted[:n_wrong] = (predicted[:n_wrong] + rng.integers(1, n_classes, n_wrong)) % n_classes
+        accuracy = (n - n_wrong) / n
+        metrics = {"train_accuracy": min(1.0, accuracy + 0.03), "train_loss": 0.2, "val_accuracy": accuracy}
+        metrics |= {"val_loss": 0.3, "test_accuracy": accuracy, "test_loss": 0.3}
+        _json(run_folder / "metrics.json", {"seed": seed, "device": "cpu", **costs, **metrics})
+        answers = {"predicted": predicted.astype(np.int16), "correct": (predicted == labels).astype(np.uint8)}
+        save_file(answers, run_folder / "predictions.safetensors")
+        rows = ["epoch,train_loss,train_accuracy,val_loss,val_accuracy"]
         for epoch in range(1, epochs + 1):
             late = accuracy - 0.15 * 0.5**epoch + rng.normal(0, 0.002)
-            curves.append(f"{seed},{epoch},{3 * (1 - accuracy) + 0.5**epoch:.6f},{late:.6f},{0.3:.6f},{late:.6f}")
+            rows.append(f"{epoch},{3 * (1 - accuracy) + 0.5**epoch:.6f},{late:.6f},{0.3:.6f},{late:.6f}")
+        (run_folder / "curves.csv").write_text("\n".join(rows) + "\n")
+        rows = ["dy,dx,accuracy"]
         for dy in range(-margins[0], margins[0] + 1):
             for dx in range(-margins[1], margins[1] + 1):
-                shifts.append(f"{seed},{dy},{dx},{max(0.0, accuracy - 0.03 * (dy * dy + dx * dx) ** 0.5):.6f}")
+                rows.append(f"{dy},{dx},{max(0.0, accuracy - 0.03 * (dy * dy + dx * dx) ** 0.5):.6f}")
         share = float(np.clip(0.18 + 0.8 * accuracy + rng.normal(0, 0.004), 0, 1))
-        by_image["shifted"].append(np.clip(rng.normal(accuracy - 0.05, 0.1, probed), 0, 1).astype(np.float32))
-        by_image["consistency"].append(np.clip(rng.normal(share, 0.1, probed), 0, 1).astype(np.float32))
-        measured = {"shifted_accuracy": float(by_image["shifted"][-1].mean())}
-        measured["shift_consistency"] = float(by_image["consistency"][-1].mean()) if any(margins) else None
-        probes.append(
-            {"seed": seed, **measured, **_scalars(architecture, rng), "class_accuracy": [accuracy] * n_classes}
-        )
-    runs_folder, probes_folder = data / "runs" / key, data / "probes" / key
-    costs = closed_form(architecture, tuple(about["shape"]), n_classes)
-    cost = {
-        "parameters": costs.parameters,
-        "macs": costs.macs,
-        "map_sizes": costs.map_sizes,
-        "receptive_field": costs.receptive_field,
-    }
-    diverged = {"diverged": [{"seed": seed, "diverged": epoch} for seed, epoch in lost.items()]} if lost else {}
-    _json(
-        runs_folder / "metrics.json",
-        {"variant": key, "connectivity": architecture.connectivity, "runs": runs, **cost, **diverged},
-    )
-    (runs_folder / "curves.csv").write_text("\n".join(curves) + "\n")
-    stacked = np.array(predicted, np.int16).reshape(-1, n)
-    save_file(
-        {"predicted": stacked, "correct": (stacked == labels).astype(np.uint8)}, runs_folder / "predictions.safetensors"
-    )
-    _json(probes_folder / "probe.json", {"variant": key, "runs": probes, "reasons": {}})
-    if not probes:
-        return
-    (probes_folder / "shift.csv").write_text("\n".join(shifts) + "\n")
-    kept = {name: np.stack(table) for name, table in by_image.items() if name == "shifted" or any(margins)}
-    save_file(kept, probes_folder / "consistency.safetensors")
-    save_file(
-        _pictures(loaded, architecture, tuple(about["shape"]), n_classes, rng), probes_folder / "pictures.safetensors"
-    )
+        by_image = {"shifted": np.clip(rng.normal(accuracy - 0.05, 0.1, n_probed), 0, 1).astype(np.float32)}
+        consistency = np.clip(rng.normal(share, 0.1, n_probed), 0, 1).astype(np.float32)
+        if any(margins):
+            by_image["consistency"] = consistency
+        scalars = {"seed": seed, "shifted_accuracy": float(by_image["shifted"].mean())}
+        scalars |= {"shift_consistency": float(consistency.mean()) if any(margins) else None}
+        scalars |= {**_scalars(architecture, rng), "class_accuracy": [accuracy] * n_classes, "reasons": {}}
+        _json(probe_folder / "probe.json", scalars)
+        (probe_folder / "shifts.csv").write_text("\n".join(rows) + "\n")
+        save_file(by_image, probe_folder / "by_image.safetensors")
+        if position == 0:
+            arrays = _pictures(loaded, architecture, tuple(constants["shape"]), n_classes, rng)
+            save_file(arrays, probe_folder / "pictures.safetensors")
 
 
 def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dict[str, float | None]:
@@ -373,9 +381,11 @@ def collected(monkeypatch: pytest.MonkeyPatch, root: Path, raw: dict[str, Any], 
 
 def collect(loaded: params.Params) -> None:
     """As `python -m stages.collect`, without its clock."""
-    labels, declared_here = read.test_labels(), params.load_hypotheses(loaded, paths.HYPOTHESES)
-    variants = [read.variant(key, loaded.seeds(key), labels) for key in loaded.active_variants]
-    outputs.write(outputs.tables_of(loaded, declared_here, variants, labels))
+    labels, hypotheses = read_test_labels(paths.PREPARED), params.load_hypotheses(loaded, paths.HYPOTHESES)
+    variants = [
+        read_variant(key, loaded.seeds(key), labels, paths.RUNS, paths.PROBES) for key in loaded.active_variants
+    ]
+    write(all_tables(loaded, hypotheses, variants, labels))
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
