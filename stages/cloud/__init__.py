@@ -1,4 +1,4 @@
-"""The account that work is done in: settings, clients, what is checked before anything is sent, names and prices.
+"""Training on AWS SageMaker: its settings, the account, jobs and what they cost. README.md says in which order to read.
 
-Needs the extra `sagemaker`, but for settings and prices, which import nothing of it.
+All but settings and prices need the extra `sagemaker`.
 """

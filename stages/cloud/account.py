@@ -1,4 +1,4 @@
-"""Who calls AWS, and from where: clients, and what is checked before anything is sent."""
+"""The AWS account: clients, what is checked before anything is sent, AWS's errors in words, names, objects in S3."""
 
 import os
 import re
@@ -11,9 +11,20 @@ from typing import Any
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 
+PREFIX = "wcb"  # of all names that the project gives on AWS; a policy can allow these alone
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
 RETRIES = 8  # of a request that is throttled or not answered, with growing pauses
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
+
+BAD_CREDENTIALS = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
 
 
 class Unavailable(StageError):
@@ -22,7 +33,7 @@ class Unavailable(StageError):
 
 @dataclass(frozen=True)
 class Account:
-    """What was found to be there: the number of the account, its region, our bucket in it and the role that jobs run under ("" if none was asked for)."""
+    """What was checked: the account's number, its region, the bucket, and the role of jobs ("" if none is needed)."""
 
     number: str
     region: str
@@ -41,11 +52,12 @@ def preflight(settings: SageMaker, with_role: bool = True) -> Account:
         settings.bucket, "bucket", "SAGEMAKER_BUCKET", "the S3 bucket for data, code and results", "my-bucket"
     )
     role, owner = _role(settings) if with_role else ("", None)
-    with errors_said():
+    with aws_errors_in_words():
         number = client("sts").get_caller_identity()["Account"]
         if owner not in (None, number):
             raise StageError(
-                f"the role {role} belongs to account {owner}, but the credentials are of account {number}; set SAGEMAKER_ROLE or AWS_PROFILE"
+                f"the role {role} belongs to account {owner}, but the credentials are of account {number}; "
+                "set SAGEMAKER_ROLE or AWS_PROFILE"
             )
         _check_bucket(bucket)
     print(f"AWS account {number}, region {region()}, bucket {bucket}", flush=True)
@@ -65,8 +77,8 @@ def client(service: str) -> Any:
     """boto3's client of a service, which waits throttling out for a while. AWS_ENDPOINT_URL leads it elsewhere."""
     from botocore.config import Config
 
-    retries = 1 if service == "sts" else RETRIES  # the first that is asked: a region that does not exist is said soon
-    with errors_said():
+    retries = 1 if service == "sts" else RETRIES  # sts is called first: a wrong region is reported soon
+    with aws_errors_in_words():
         return session().client(
             service,
             region_name=region(),
@@ -77,7 +89,7 @@ def client(service: str) -> Any:
 @cache
 def session() -> Any:
     """boto3's; it finds the credentials."""
-    with errors_said():
+    with aws_errors_in_words():
         return _boto3().Session()
 
 
@@ -86,13 +98,43 @@ def _boto3() -> Any:
         import boto3
     except ModuleNotFoundError:
         raise StageError(
-            "SageMaker needs packages that are not installed: `make sagemaker` installs them (local training does without)"
+            "SageMaker needs packages that are not installed: `make sagemaker` installs them "
+            "(local training does without)"
         ) from None
     return boto3
 
 
+def resource_name(title: str, digest: str, attempt: int = 0) -> str:
+    """The name of a job or an endpoint: the same content has the same name, so that nothing is made or paid for twice.
+
+    At most 63 of [a-zA-Z0-9-]: the prefix, `title`, 12 digits of the content's digest, and -r<attempt> where not 0.
+    """
+    slug = re.sub(r"[^a-zA-Z0-9]+", "-", title).strip("-")[:41].strip("-")
+    return f"{PREFIX}-{slug}-{digest[:12]}" + (f"-r{attempt}" if attempt else "")
+
+
+def object_exists(uri: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    bucket, key = bucket_and_key(uri)
+    with aws_errors_in_words():
+        try:
+            client("s3").head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in ("404", "NoSuchKey", "NotFound"):
+                return False
+            raise
+    return True
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Of s3://bucket/key."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
 @contextmanager
-def errors_said() -> Iterator[None]:
+def aws_errors_in_words() -> Iterator[None]:
     """Turn what AWS or its library refuses into a StageError that says what to set."""
     from botocore import exceptions as boto
 
@@ -102,7 +144,8 @@ def errors_said() -> Iterator[None]:
         raise StageError(f"{error}; set AWS_PROFILE to one of those that `aws configure list-profiles` shows") from None
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
         raise StageError(
-            f"AWS credentials: {error}; set AWS_PROFILE, for example AWS_PROFILE=default, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            f"AWS credentials: {error}; set AWS_PROFILE, for example AWS_PROFILE=default, "
+            "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from None
     except (boto.SSOError, boto.TokenRetrievalError) as error:
         raise StageError(f"AWS credentials: {error}; sign in again with `aws sso login`") from None
@@ -117,7 +160,7 @@ def errors_said() -> Iterator[None]:
             f"AWS cannot be reached: {error}; is the region right (AWS_REGION={region()}), and the network up?"
         ) from None
     except boto.ClientError as error:
-        raise (Unavailable if error_code(error) in THROTTLED else StageError)(_said(error)) from None
+        raise (Unavailable if error_code(error) in THROTTLED else StageError)(_words(error)) from None
 
 
 def error_code(error: Exception) -> str:
@@ -125,18 +168,14 @@ def error_code(error: Exception) -> str:
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
 
 
-def _said(error: Any) -> str:
+def _words(error: Any) -> str:
     code, text = error_code(error), error.response["Error"].get("Message", "")
-    if code in (
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "SignatureDoesNotMatch",
-        "RequestExpired",
-    ):
-        return f"AWS refuses the credentials ({code}: {text}); sign in again with `aws sso login`, or set AWS_PROFILE to a profile that is valid"
-    if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
+    if code in BAD_CREDENTIALS:
+        return (
+            f"AWS refuses the credentials ({code}: {text}); "
+            "sign in again with `aws sso login`, or set AWS_PROFILE to a profile that is valid"
+        )
+    if code in DENIED:
         return f"AWS does not allow {error.operation_name}: {text}; docs/sagemaker.md lists the rights that are needed"
     return f"AWS refuses {error.operation_name} ({code}): {text}"
 
@@ -153,7 +192,8 @@ def _role(settings: SageMaker) -> tuple[str, str]:
     owner = ROLE.fullmatch(role)
     if owner is None:
         raise StageError(
-            f"the role is {role!r}; SAGEMAKER_ROLE must be its ARN, such as arn:aws:iam::123456789012:role/SageMakerTraining"
+            f"the role is {role!r}; SAGEMAKER_ROLE must be its ARN, "
+            "such as arn:aws:iam::123456789012:role/SageMakerTraining"
         )
     return role, owner[1]
 
@@ -179,7 +219,8 @@ def _check_bucket(bucket: str) -> None:
             "404": f"does not exist; `aws s3 mb s3://{bucket} --region {region()}` makes it, or {where}",
             "403": f"is not yours, or you have no right to it; {where}",
             "301": f"is in another region than {region()}; {where}, or AWS_REGION",
-            "400": f"cannot be asked about: the region ({region()}) or the credentials are wrong; {where}, AWS_REGION or AWS_PROFILE",
+            "400": f"cannot be reached: the region ({region()}) or the credentials are wrong; "
+            f"{where}, AWS_REGION or AWS_PROFILE",
         }
         if (code := error_code(error)) not in reasons:
             raise

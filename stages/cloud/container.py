@@ -1,18 +1,18 @@
 """What runs inside a training job of SageMaker: `python -m stages.cloud.container`.
 
-It trains as on this machine, and leaves the seeds' folders for the artifact. Only the standard library may be imported
-before the image has the packages.
+It trains as on this machine, and leaves the runs' folders for the artifact. Only the standard library may be imported
+before the packages that the image lacks are installed.
 """
 
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 import traceback
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from stages.shared import instruction_set, paths, provenance
@@ -22,10 +22,12 @@ REQUIREMENTS = "requirements.txt"
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, _stopped)  # as process 1 it would else not be ended by the signal
+    signal.signal(signal.SIGTERM, _stop)  # process 1 would otherwise ignore the signal
     try:
-        _install_missing(paths.ROOT / REQUIREMENTS)
-        _train(_spec(paths.read_json(paths.CONTAINER / "input" / "config" / "hyperparameters.json")))
+        content = _hyperparameters()
+        instruction_set.use(content["spec"]["instruction_set"])
+        _install_missing_packages()
+        _train(content)
     except Exception as error:
         traceback.print_exc()
         expected = type(error).__name__ == "StageError"
@@ -36,48 +38,53 @@ def main() -> None:
         sys.exit(1)
 
 
-def _stopped(*_: Any) -> None:
-    sys.exit("stopped; the seeds that are finished are kept among the checkpoints")
+def _stop(*_: Any) -> None:
+    sys.exit("stopped; the runs that are finished are kept among the checkpoints")
 
 
-def _spec(hyperparameters: dict[str, str]) -> dict[str, Any]:
-    """The job's specification, which comes in parts, since a hyperparameter may have 2,500 characters."""
-    spec: dict[str, Any] = json.loads(
-        "".join(hyperparameters[name] for name in sorted(hyperparameters) if name.startswith("job_"))
-    )
-    return spec
+def _hyperparameters() -> dict[str, Any]:
+    """The runs to train, as stages.cloud.job.hyperparameters wrote them."""
+    parts = paths.read_json(paths.CONTAINER / "input" / "config" / "hyperparameters.json")
+    content: dict[str, Any] = json.loads("".join(parts[name] for name in sorted(parts) if name.startswith("job_")))
+    return content
 
 
-def _train(spec: dict[str, Any]) -> None:
-    instruction_set.pin(spec["plan"]["machine"]["instruction_set"])
-    from stages.shared.params import TrainPlan
-    from stages.train.local import train_seeds
+def _train(content: dict[str, Any]) -> None:
+    """Train the runs that are not among the checkpoints, which SageMaker keeps over an interruption."""
+    from stages.shared.run_records import PlannedRun, Store, missing_runs, place
+    from stages.train import local
+    from stages.train.run_spec import RunSpec
 
-    variant = spec["variant"]
-    plan = TrainPlan.model_validate_json(json.dumps(spec["plan"]))
-    paths.FINISHED_SEEDS = paths.CONTAINER / "checkpoints"  # SageMaker keeps this folder over an interruption
-    start = time.monotonic()
+    spec = RunSpec.model_validate_json(json.dumps(content["spec"]))
+    runs = [
+        PlannedRun(content["variant"], int(seed), digest, spec.model_copy(update={"seed": int(seed)}))
+        for seed, digest in content["digests"].items()
+    ]
+    checkpoints = Store(paths.CONTAINER / "checkpoints")
+    missing = missing_runs(runs, paths.RUNS, lambda: checkpoints)
+    print(f"{len(runs) - len(missing)} of {len(runs)} runs were finished before", flush=True)
+    prepared = paths.CONTAINER / "input" / "data" / "prepared"
+    finished = partial(place, root=paths.RUNS, store=checkpoints)
+    run_seconds = local.train(missing, prepared, finished) if missing else []
     out = paths.CONTAINER / "model"
-    train_seeds(variant, plan, paths.CONTAINER / "input" / "data" / "prepared", out)
-    seconds = round(time.monotonic() - start, 2)
-    paths.write_json(
-        out / "job.json", {"train_seconds": seconds, "packages": provenance.packages(), **provenance.machine()}
-    )
+    shutil.copytree(paths.RUNS, out, dirs_exist_ok=True)
+    record = {"run_seconds": run_seconds, "packages": provenance.packages(), **provenance.machine()}
+    paths.write_json(out / "job.json", record)
 
 
-def _install_missing(requirements: Path) -> None:
+def _install_missing_packages() -> None:
     """Install the pinned packages that the image lacks or has in another version. torch is the image's own."""
-    lines = requirements.read_text(encoding="utf-8").split()
-    missing = [line for line in lines if _version(line.split("==")[0]) != line.split("==")[1]]
+    pins = (paths.ROOT / REQUIREMENTS).read_text(encoding="utf-8").split()
+    missing = [pin for pin in pins if _installed_version(pin.split("==")[0]) != pin.split("==")[1]]
     if missing:
         print("installing", *missing, flush=True)
         options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--root-user-action=ignore"]
         subprocess.run([sys.executable, "-m", "pip", "install", *options, *missing], check=True)
 
 
-def _version(name: str) -> str:
+def _installed_version(package: str) -> str:
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
 

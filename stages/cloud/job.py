@@ -1,27 +1,48 @@
-"""A training job: some seeds of one variant, and a name that tells what it makes."""
+"""A training job: the runs that it trains, its name, the request that makes it, and the code and data that it reads."""
 
+import gzip
 import hashlib
+import io
 import json
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stages.cloud.account import Account
-from stages.cloud.job_inputs import code_digest, data_digest
-from stages.cloud.names import resource_name
+from stages.cloud.account import (
+    Account,
+    aws_errors_in_words,
+    bucket_and_key,
+    client,
+    object_exists,
+    resource_name,
+)
+from stages.cloud.container import REQUIREMENTS
 from stages.cloud.settings import SageMaker
-from stages.shared.params import TrainPlan
+from stages.shared import paths
+from stages.shared.run_records import CODE, PlannedRun, file_digest, imported_files
+from stages.shared.stage_command import StageError
 
-SCHEMA = 1  # of the artifact; another number makes every job anew
+SCHEMA = 2  # of the artifact; another number makes every job anew
 AWS_IMAGE = "pytorch "  # and a version: AWS's own training image of it
 PART = 2500  # characters that a hyperparameter may have
-COMMAND = "cd $(mktemp -d) && tar -xzf /opt/ml/input/data/code/code.tar.gz && exec python -m stages.cloud.container"  # at most 256 characters
+# At most 256 characters.
+COMMAND = "cd $(mktemp -d) && tar -xzf /opt/ml/input/data/code/code.tar.gz && exec python -m stages.cloud.container"
+DATA = ("*.json", "*.safetensors")  # of data/prepared
+# What training imports. torch is missing here, since the image has its own.
+PACKAGES = (
+    *("annotated-types", "jaxtyping", "numpy", "pandas", "pydantic", "pydantic-core", "python-dateutil", "ruamel-yaml"),
+    *("safetensors", "six", "tqdm", "typing-extensions", "typing-inspection", "wadler-lindig"),
+)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs are made, and from what."""
+    """Where jobs are made, and from which prepared data."""
 
     account: Account
     settings: SageMaker
@@ -33,38 +54,35 @@ class Place:
 
 @dataclass(frozen=True)
 class Job:
-    """digest: of all that the result depends on; of equal ones only one is ever made."""
+    """Runs of one variant. title: in the job's name. digest: of all that the results depend on."""
 
-    variant: str
-    plan: TrainPlan
-    whole: bool
+    title: str
+    runs: tuple[PlannedRun, ...]
     digest: str
 
     @property
-    def title(self) -> str:
-        return self.variant if self.whole else f"{self.variant}-seed-{self.plan.seeds[0]}"
+    def variant(self) -> str:
+        return self.runs[0].variant
 
     def name(self, attempt: int = 0) -> str:
         return resource_name(self.title, self.digest, attempt)
 
 
-def jobs_of(variant: str, plan: TrainPlan, place: Place) -> list[Job]:
-    """The jobs that make a variant: one, or one a seed, as `jobs` in compute.yaml has it."""
-    whole = place.settings.jobs == "variant"
-    shares = [plan] if whole else [plan.model_copy(update={"seeds": (seed,)}) for seed in plan.seeds]
-    return [Job(variant, share, whole, _digest(variant, share, place)) for share in shares]
+def jobs_of(runs: Iterable[PlannedRun], settings: SageMaker) -> list[Job]:
+    """The jobs that train these runs: one for each variant or one for each run, as `jobs` in compute.yaml says."""
+    by_title = defaultdict(list)
+    for run in runs:
+        by_title[run.variant if settings.jobs == "variant" else f"{run.variant}-seed-{run.seed}"].append(run)
+    return [Job(title, tuple(share), _digest(share, settings)) for title, share in by_title.items()]
 
 
-def hyperparameters(job: Job) -> dict[str, str]:
-    """The specification as one JSON text in parts: the service gives a container texts alone, and short ones."""
-    text = _spec(job.variant, job.plan)
-    return {f"job_{i:02d}": text[start : start + PART] for i, start in enumerate(range(0, len(text), PART))}
-
-
-def request(job: Job, name: str, place: Place, image: str, code: str, data: str) -> dict[str, Any]:
-    """The arguments of TrainingJob.create. code, data: S3 prefixes that end in "/", since a prefix is only that."""
+def request(job: Job, name: str, place: Place, image: str) -> dict[str, Any]:
+    """The arguments of TrainingJob.create. Uploads the code and the data if they are not in the bucket yet."""
     settings = place.settings
-    stopping = {"max_runtime_in_seconds": 60 * settings.max_runtime_minutes}
+    stopping_condition = {"max_runtime_in_seconds": 60 * settings.max_runtime_minutes}
+    if settings.spot:
+        stopping_condition["max_wait_time_in_seconds"] = 60 * settings.max_wait_minutes
+    tags = sorted({**settings.tags, "variant": job.variant}.items())
     return {
         "training_job_name": name,
         "algorithm_specification": {
@@ -74,45 +92,117 @@ def request(job: Job, name: str, place: Place, image: str, code: str, data: str)
             "container_arguments": [COMMAND],
         },
         "hyper_parameters": hyperparameters(job),
-        "input_data_config": [_channel("code", code), _channel("prepared", data)],
+        "input_data_config": [
+            _channel("code", _upload_code(place.uri("code"))),
+            _channel("prepared", _upload_data(place.uri("data"), place.prepared)),
+        ],
         "output_data_config": {"s3_output_path": place.uri("jobs")},
-        "checkpoint_config": {"s3_uri": place.uri("checkpoints", job.name())},  # of every attempt alike
+        "checkpoint_config": {"s3_uri": place.uri("checkpoints", job.name())},  # the same for every attempt
         "resource_config": {
             "instance_type": settings.instance_type,
             "instance_count": 1,
             "volume_size_in_gb": settings.volume_gb,
         },
-        "stopping_condition": stopping
-        | ({"max_wait_time_in_seconds": 60 * settings.max_wait_minutes} if settings.spot else {}),
+        "stopping_condition": stopping_condition,
         "enable_managed_spot_training": settings.spot,
         "role_arn": place.account.role,
-        "tags": [
-            {"key": key, "value": value} for key, value in sorted({**settings.tags, "variant": job.variant}.items())
-        ],
+        "tags": [{"key": key, "value": value} for key, value in tags],
     }
 
 
+def hyperparameters(job: Job) -> dict[str, str]:
+    """The runs as one JSON text, in parts: the service passes only texts to a container, and only short ones.
+
+    A run's settings differ from those of the job's other runs in the seed alone.
+    """
+    content = {
+        "variant": job.variant,
+        "spec": job.runs[0].spec.model_dump(mode="json"),
+        "digests": {str(run.seed): run.digest for run in job.runs},
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    starts = range(0, len(text), PART)
+    return {f"job_{i:02d}": text[start : start + PART] for i, start in enumerate(starts)}
+
+
 def image_name(settings: SageMaker) -> str:
-    """The image as the settings name it; of AWS's own, the version of torch, by which it is looked up when a job is made."""
+    """The image in compute.yaml, or the version of torch, by which AWS's own image is looked up when a job is made."""
     return settings.image or AWS_IMAGE + ".".join(version("torch").split(".")[:2])
 
 
+def code_archive() -> bytes:
+    """A .tar.gz of the Python files that training imports, and of the versions of its packages. Nothing else is sent.
+
+    Equal files give equal bytes.
+    """
+    modules = ("stages.train.run", "stages.cloud.container", "stages.train.local", "stages.train.run_spec")
+    files = {file for module in modules for file in imported_files(module, exempt=())}
+    packages = {parent / "__init__.py" for file in files for parent in file.parents if parent.is_relative_to(CODE)}
+    files |= {file for file in packages if file.exists()}
+    files |= set((CODE / "stages/shared/params").glob("*.py"))
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w") as archive:
+        for file in sorted(files):
+            _add(archive, file.relative_to(CODE).as_posix(), file.read_bytes())
+        _add(archive, REQUIREMENTS, "".join(f"{line}\n" for line in _requirements()).encode())
+    return gzip.compress(tarred.getvalue(), mtime=0)
+
+
+def _digest(runs: list[PlannedRun], settings: SageMaker) -> str:
+    content = [SCHEMA, [run.digest for run in runs], image_name(settings), settings.instance_type, _requirements()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
 def _channel(name: str, uri: str) -> dict[str, Any]:
+    """uri: ends in "/", since the service takes it for the beginning of a key and not for a folder."""
     source = {"s3_data_type": "S3Prefix", "s3_uri": uri, "s3_data_distribution_type": "FullyReplicated"}
     return {"channel_name": name, "data_source": {"s3_data_source": source}}
 
 
-def _digest(variant: str, plan: TrainPlan, place: Place) -> str:
-    content = [
-        SCHEMA,
-        _spec(variant, plan),
-        code_digest(),
-        data_digest(place.prepared),
-        image_name(place.settings),
-        place.settings.instance_type,
-    ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+@cache
+def _upload_code(folder: str) -> str:
+    """folder: an S3 URI. Returns the prefix in it that holds the archive, which is named by its content."""
+    archive = code_archive()
+    uri = f"{folder}/{hashlib.sha256(archive).hexdigest()[:16]}/"
+    bucket, key = bucket_and_key(f"{uri}code.tar.gz")
+    if not object_exists(f"{uri}code.tar.gz"):
+        with aws_errors_in_words():
+            client("s3").put_object(Bucket=bucket, Key=key, Body=archive)
+    return uri
 
 
-def _spec(variant: str, plan: TrainPlan) -> str:
-    return json.dumps({"variant": variant, "plan": plan.model_dump(mode="json")}, sort_keys=True, separators=(",", ":"))
+@cache
+def _upload_data(folder: str, prepared: Path) -> str:
+    """folder: an S3 URI. Returns the prefix in it that holds the prepared files.
+
+    An empty object beside the prefix, written last, says that all files are there.
+    """
+    files = sorted(file for pattern in DATA for file in prepared.glob(pattern))
+    digest = hashlib.sha256(json.dumps([[file.name, file_digest(file)] for file in files]).encode()).hexdigest()
+    uri = f"{folder}/{digest[:16]}"
+    bucket, key = bucket_and_key(uri)
+    if not object_exists(f"{uri}.complete"):
+        with aws_errors_in_words():
+            for file in files:
+                print(f"uploading {file.name}, {file.stat().st_size / 1e6:.1f} MB", flush=True)
+                client("s3").upload_file(str(file), bucket, f"{key}/{file.name}")
+            client("s3").put_object(Bucket=bucket, Key=f"{key}.complete", Body=b"")
+    return f"{uri}/"
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)  # of user 0 and time 0
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))
+
+
+def _requirements() -> list[str]:
+    """The pins of requirements.lock that a job needs."""
+    pins = [line.split(";")[0].strip() for line in paths.LOCK.read_text(encoding="utf-8").splitlines()]
+    needed = [pin for pin in pins if pin.split("==")[0] in PACKAGES]
+    absent = sorted(set(PACKAGES) - {pin.split("==")[0] for pin in needed})
+    if absent:
+        raise StageError(
+            f"requirements.lock does not pin {', '.join(absent)}, which training needs; `make lock` writes it"
+        )
+    return needed

@@ -1,4 +1,7 @@
-"""What AWS asks, by a table that was typed in by hand and is never checked: an estimate, not a bill. docs/sagemaker.md says how to update it."""
+"""What AWS charges: a table that was typed in by hand and is never checked against AWS. An estimate, not a bill.
+
+docs/sagemaker.md says how to update it.
+"""
 
 from dataclasses import dataclass
 
@@ -33,11 +36,15 @@ INSTANCES = {
 
 
 def usd_per_hour(instance_type: str, override: float | None = None) -> float:
-    """Raises StageError for a type that the table does not have, unless `override` (price_per_hour in compute.yaml) says it."""
+    """The price of an instance. override: price_per_hour in compute.yaml.
+
+    Raises StageError for a type that the table does not have, if there is no override.
+    """
     if override is not None:
         return override
     if instance_type not in INSTANCES:
         raise StageError(
-            f"no price is known for {instance_type} (known: {', '.join(INSTANCES)}); set sagemaker.price_per_hour in compute.yaml"
+            f"no price is known for {instance_type} (known: {', '.join(INSTANCES)}); "
+            "set sagemaker.price_per_hour in compute.yaml"
         )
     return INSTANCES[instance_type].usd_per_hour

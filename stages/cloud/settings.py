@@ -1,4 +1,4 @@
-"""compute.yaml: where training runs. No result depends on it, so DVC does not watch it."""
+"""compute.yaml: where training runs. DVC does not watch it, since no result depends on it."""
 
 import os
 from typing import Literal
@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from stages.shared import paths
 from stages.shared.params.blocks import Block
 from stages.shared.params.messages import ParamsError, message, sentence
-from stages.shared.params.yaml import read_yaml
+from stages.shared.params.yaml_files import read_yaml
 
 BACKENDS = ("local", "sagemaker")
 # Environment variable → the setting that it overrides.
@@ -42,7 +42,7 @@ class Compute(Block):
 
 
 def backend() -> str:
-    """local or sagemaker. COMPUTE_BACKEND in the environment overrides compute.yaml. Raises ParamsError for another value."""
+    """local or sagemaker. COMPUTE_BACKEND in the environment overrides compute.yaml. Raises ParamsError for others."""
     chosen = os.environ.get("COMPUTE_BACKEND")
     if chosen is None:
         return load().backend if paths.COMPUTE.exists() else "local"
@@ -67,11 +67,19 @@ def load() -> Compute:
         compute = Compute.model_validate(raw)
     except ValidationError as error:
         raise ParamsError(message(paths.COMPUTE, [sentence(detail, _fields_at) for detail in error.errors()])) from None
-    own = compute.sagemaker
-    if own.spot and own.max_wait_minutes < own.max_runtime_minutes:
-        mistake = f"sagemaker.max_wait_minutes = {own.max_wait_minutes}: must not be less than max_runtime_minutes ({own.max_runtime_minutes})"
+    limits = compute.sagemaker
+    if limits.spot and limits.max_wait_minutes < limits.max_runtime_minutes:
+        mistake = (
+            f"sagemaker.max_wait_minutes = {limits.max_wait_minutes}: "
+            f"must not be less than max_runtime_minutes ({limits.max_runtime_minutes})"
+        )
         raise ParamsError(message(paths.COMPUTE, [mistake]))
     return compute
+
+
+def instance_has_gpu(instance_type: str) -> bool:
+    """Whether AWS's instances of this type have GPUs: the families g and p, such as ml.g4dn.xlarge."""
+    return instance_type.startswith(("ml.g", "ml.p"))
 
 
 def _fields_at(location: list[str]) -> list[str]:

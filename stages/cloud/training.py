@@ -1,101 +1,263 @@
-"""Train the seeds of one variant in jobs: the counterpart of compute/local.py."""
+"""Train runs in jobs on SageMaker: make all jobs, wait for them, and fetch the runs of each as soon as it ends."""
 
 import gzip
+import random
 import tarfile
+import time
 import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from stages.cloud import prices, storage
-from stages.cloud.account import client, errors_said, preflight
-from stages.cloud.ensure_job import attempts, ensure, failure, is_transient
+from stages.cloud import job_service, prices
+from stages.cloud.account import (
+    Unavailable,
+    aws_errors_in_words,
+    bucket_and_key,
+    client,
+    object_exists,
+    preflight,
+)
 from stages.cloud.job import Job, Place, jobs_of
-from stages.cloud.job_queue import ensure_all
-from stages.cloud.job_service import STOP, Description, wait
+from stages.cloud.job_service import STOP, UNFINISHED, Description, JobFailed, NoRoom
 from stages.cloud.settings import load
-from stages.shared import paths
-from stages.shared.params import TrainPlan
+from stages.shared import paths, run_records
+from stages.shared.run_records import PlannedRun
 from stages.shared.stage_command import StageError
 
+Finished = Callable[[PlannedRun, Path], None]
 
-def train_seeds(variant: str, plan: TrainPlan, prepared: Path, out: Path) -> dict[str, Any]:
-    """Train every seed into out/seed_<seed>/. Returns where that was and what it cost, for the record of times.
 
-    Raises StageError if a job fails, with the script's own words.
+def train(missing: Sequence[PlannedRun], prepared: Path, finished: Finished) -> dict[str, Any]:
+    """Train these runs, and call finished(run, folder) with each one's whole folder as soon as its job has ended.
+
+    A job that runs already is waited for; one that is finished is fetched. A job that fails does not hold up the
+    others. Returns where the runs were trained and what it cost, for data/timings. Raises StageError with the words of
+    every job that failed.
     """
-    settings = load().sagemaker
-    hourly = prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
-    place = Place(preflight(settings), settings, prepared)
-    jobs = jobs_of(variant, plan, place)
+    place = place_of_jobs(prepared)
+    queue = Queue(jobs_of(missing, place.settings), place)
+    records: dict[Job, dict[str, Any]] = {}
+    failures: list[StageError] = []
     try:
-        names, failures = ensure_all(jobs, place)
-        if failures:
-            raise failures[0]
-        ended = [_finished(job, names[job], place) for job in jobs]
-        records = [_fetch(job, found, out) for job, found in zip(jobs, ended, strict=True)]
+        for job, description in queue.completed():
+            try:
+                records[job] = _fetch(job, description, finished)
+            except StageError as error:
+                failures.append(error)
     except KeyboardInterrupt:
         raise StageError(
-            f"interrupted; the jobs of {variant!r} go on and are paid for: {STOP} stops them, `dvc repro` attaches to them"
+            f"interrupted; the jobs go on and are paid for: {STOP} stops them, `dvc repro` attaches to them"
         ) from None
-    paid = [
-        (name, found.get("BillableTimeInSeconds", 0)) for job in jobs for name, found in attempts(job)
-    ]  # those without a result, too
-    billable = sum(seconds for _, seconds in paid)
-    usd = round(billable / 3600 * hourly, 4)
-    theirs, ours = records[0]["packages"]["torch"].split("+")[0], version("torch").split("+")[0]
-    if theirs != ours:
-        print(
-            f"train {variant}: trained with torch {theirs}, not with {ours} as here; the last bits may differ",
-            flush=True,
-        )
-    counted = f"{len(paid)} {'job' if len(paid) == 1 else 'jobs'}"
+    failures += queue.failures
+    if failures:
+        raise StageError("\n\n".join(str(error) for error in failures))
+    return _summary(records, place)
+
+
+def place_of_jobs(prepared: Path) -> Place:
+    """Check settings, price and account before anything is sent."""
+    settings = load().sagemaker
+    prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
+    return Place(preflight(settings), settings, prepared)
+
+
+def retry_failed(jobs: Sequence[Job], place: Place) -> list[str]:
+    """Make another attempt at every job whose last attempt failed or was stopped. Returns the new names.
+
+    Does not wait for them. Raises StageError where AWS makes no more jobs.
+    """
+    names = []
+    for job in jobs:
+        known = job_service.attempts(job)
+        if known and known[-1][1]["TrainingJobStatus"] in ("Failed", "Stopped"):
+            names.append(job.name(len(known)))
+            job_service.create(job, names[-1], place)
+    return names
+
+
+@dataclass
+class Queue:
+    """Jobs that wait to be made, jobs that run (name → job), and the errors of those that failed.
+
+    At most max_concurrent of the project's jobs run at once, those of other commands included.
+    """
+
+    waiting: list[Job]
+    place: Place
+    running: dict[str, Job] = field(default_factory=dict)
+    failures: list[JobFailed] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)  # name → the last one that was printed
+    said: str = ""  # the last reason to wait that was printed
+    progress: float = field(default_factory=time.monotonic)  # when AWS last made or described a job of ours
+
+    def completed(self) -> Iterator[tuple[Job, Description]]:
+        """Yield every job that completes, with its description, until all jobs have ended."""
+        while self.waiting or self.running:
+            try:
+                self._make_jobs()
+                yield from self._ended_jobs()
+            except Unavailable as error:
+                self._wait_on(str(error))
+            if self.waiting or self.running:
+                pause(self.place.settings.poll_seconds)
+
+    def _make_jobs(self) -> None:
+        """Attach to the waiting jobs that run or are finished, and make the others while there is room."""
+        others = None
+        for job in list(self.waiting):
+            try:
+                name, exists = self._next_attempt(job)
+            except JobFailed as error:
+                self.failures.append(error)
+                self.waiting.remove(job)
+                continue
+            if not exists:
+                others = self._jobs_of_others() if others is None else others
+                limit = self.place.settings.max_concurrent
+                if len(self.running) + others >= limit:
+                    self._say(f"{limit} jobs run, which is sagemaker.max_concurrent: the next one waits for an end")
+                    continue
+                try:
+                    job_service.create(job, name, self.place)
+                except NoRoom as error:
+                    self._wait_on(str(error), job)
+                    return
+            self.progress = time.monotonic()
+            self.running[name] = job
+            self.waiting.remove(job)
+
+    def _next_attempt(self, job: Job) -> tuple[str, bool]:
+        """The name of the attempt that counts, and whether it exists. Raises JobFailed if the job would fail again."""
+        known = job_service.attempts(job)
+        if not known:
+            return job.name(), False
+        name, description = known[-1]
+        status = description["TrainingJobStatus"]
+        if status == "InProgress":
+            return name, True
+        if status == "Completed":
+            if object_exists(description["ModelArtifacts"]["S3ModelArtifacts"]):
+                return name, True
+            print(f"job {name} is finished, but its artifact is gone; it is made again", flush=True)
+        elif status == "Stopping":
+            return name, True
+        elif not job_service.may_end_otherwise(description, len(known), self.place.settings):
+            raise job_service.failure(job, name, description)
+        return job.name(len(known)), False
+
+    def _ended_jobs(self) -> Iterator[tuple[Job, Description]]:
+        """Yield the running jobs that have completed. One that failed by the service's own fault waits again."""
+        for name, job in list(self.running.items()):
+            description = job_service.describe(name)
+            assert description is not None, f"{name} was there"
+            self.progress = time.monotonic()
+            state = str(description.get("SecondaryStatus", description["TrainingJobStatus"]))
+            if self.states.get(name) != state:
+                print(f"job {name}: {state}", flush=True)
+                self.states[name] = state
+            if description["TrainingJobStatus"] in UNFINISHED:
+                continue
+            transient = job_service.is_transient(description, len(job_service.attempts(job)))
+            del self.running[name]
+            if description["TrainingJobStatus"] == "Completed":
+                yield job, description
+            elif transient:
+                self.waiting.append(job)
+            else:
+                self.failures.append(job_service.failure(job, name, description))
+
+    def _jobs_of_others(self) -> int:
+        return len(set(job_service.job_names(StatusEquals="InProgress")) - set(self.running))
+
+    def _wait_on(self, reason: str, job: Job | None = None) -> None:
+        """Print why the queue waits. Raises StageError once nothing has moved for `quota_minutes`."""
+        minutes = self.place.settings.quota_minutes
+        if time.monotonic() > self.progress + 60 * minutes:
+            what = f"job {job.name()} could not be made within {minutes:g} minutes" if job else "AWS gives no answer"
+            raise StageError(
+                f"{what}: {reason}\n"
+                f"Jobs that run go on and are paid for: `dvc repro` attaches to them, {STOP} stops them. In compute.yaml "
+                "sagemaker.quota_minutes is the limit, and max_concurrent how many run at once"
+            )
+        self._say(reason)
+
+    def _say(self, reason: str) -> None:
+        if reason != self.said:
+            print(f"waiting: {reason}", flush=True)
+            self.said = reason
+
+
+def pause(seconds: float) -> None:
+    """Sleep about so long, so that many who wait do not ask at the same moment."""
+    time.sleep(seconds * random.uniform(0.75, 1.25))
+
+
+def _fetch(job: Job, description: Description, finished: Finished) -> dict[str, Any]:
+    """Unpack a job's artifact, check its runs and hand each over. Returns the record that the job wrote."""
+    uri = description["ModelArtifacts"]["S3ModelArtifacts"]
+    bucket, key = bucket_and_key(uri)
+    again = "delete that object, and `dvc repro` makes the job again"
+    with paths.scratch_folder(description["TrainingJobName"]) as folder:
+        archive, unpacked = folder / "model.tar.gz", folder / "model"
+        with aws_errors_in_words():
+            client("s3").download_file(bucket, key, str(archive))
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(unpacked, filter="data")
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise StageError(f"{uri} cannot be unpacked ({' '.join(str(error).split())}); {again}") from None
+        for run in job.runs:
+            if not _is_whole(unpacked / run.folder, run.digest):
+                raise StageError(f"{uri} lacks seed {run.seed} of variant {job.variant!r}, or holds another; {again}")
+        for run in job.runs:
+            finished(run, unpacked / run.folder)
+        record: dict[str, Any] = paths.read_json(unpacked / "job.json")
+    return record
+
+
+def _is_whole(folder: Path, digest: str) -> bool:
+    """Whether the folder holds the run of this digest: plain files alone, each as its record says."""
+    try:
+        plain = all(file.is_file() and not file.is_symlink() for file in folder.iterdir())
+    except OSError:
+        return False
+    return plain and run_records.is_finished(folder, digest)
+
+
+def _summary(records: dict[Job, dict[str, Any]], place: Place) -> dict[str, Any]:
+    """Where the runs were trained, how long and for how much; attempts without a result are paid for, too."""
+    settings = place.settings
+    billable = {
+        name: description.get("BillableTimeInSeconds", 0)
+        for job in records
+        for name, description in job_service.attempts(job)
+    }
+    seconds = sum(billable.values())
+    usd = seconds / 3600 * prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
+    counted = f"{len(billable)} {'job' if len(billable) == 1 else 'jobs'}"
     print(
-        f"train {variant}: {counted}, {billable} s billed on {settings.instance_type}, about {usd:.3f} US dollars",
+        f"train: {counted}, {seconds} s billed on {settings.instance_type}, about {usd:.3f} US dollars",
         flush=True,
     )
+    first = next(iter(records.values()))
+    there, here = first["packages"]["torch"].split("+")[0], version("torch").split("+")[0]
+    if there != here:
+        print(f"train: trained with torch {there}, not with {here} as here; the last bits may differ", flush=True)
+    run_seconds: dict[str, list[float]] = defaultdict(list)
+    for job, record in records.items():
+        run_seconds[job.variant] += record["run_seconds"]
     return {
         "backend": "sagemaker",
         "instance_type": settings.instance_type,
-        "jobs": [name for name, _ in paid],
-        "billable_seconds": billable,
-        "usd": usd,
-        "core_seconds": sum(
-            record["train_seconds"] * min(record["cores"], len(job.plan.seeds))
-            for job, record in zip(jobs, records, strict=True)
-        ),
-        **{key: records[0][key] for key in ("packages", "cpu", "cores", "python")},
+        "jobs": list(billable),
+        "billable_seconds": seconds,
+        "usd": round(usd, 4),
+        "core_seconds": round(sum(sum(one) for one in run_seconds.values()), 2),
+        "runs": {variant: round(fmean(one), 2) for variant, one in run_seconds.items() if one},
+        **{key: first[key] for key in ("packages", "cpu", "cores", "python")},
     }
-
-
-def _finished(job: Job, name: str, place: Place) -> Description:
-    """Wait for a job; one that the service itself let fail is attempted again."""
-    while True:
-        found = wait(name, place.settings)
-        if found["TrainingJobStatus"] == "Completed":
-            return found
-        if not is_transient(found, len(attempts(job))):
-            raise failure(job, name, found)
-        name = ensure(job, place)
-
-
-def _fetch(job: Job, found: Description, out: Path) -> dict[str, Any]:
-    """Unpack the seeds of a job into `out`. Returns the job's own record."""
-    uri = found["ModelArtifacts"]["S3ModelArtifacts"]
-    bucket, key = storage.split(uri)
-    with paths.scratch_folder(found["TrainingJobName"]) as folder:
-        packed, unpacked = folder / "model.tar.gz", folder / "model"
-        with errors_said():
-            client("s3").download_file(bucket, key, str(packed))
-        again = "delete that object, and `dvc repro` makes the job again"
-        try:
-            with tarfile.open(packed) as archive:
-                archive.extractall(unpacked, filter="data")
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise StageError(f"{uri} cannot be unpacked ({' '.join(str(error).split())}); {again}") from None
-        for seed in job.plan.seeds:
-            if not (unpacked / f"seed_{seed}").is_dir():
-                raise StageError(f"{uri} lacks seed {seed} of variant {job.variant!r}; {again}")
-            (unpacked / f"seed_{seed}").rename(out / f"seed_{seed}")
-        record: dict[str, Any] = paths.read_json(unpacked / "job.json")
-    return record

@@ -41,8 +41,8 @@ class Choice:
 def choose(settings: Params, runs: Path, variant: str | None = None, seed: int | None = None) -> Choice:
     """Choose the variant of the protocol with the best mean val accuracy, and its best seed.
 
-    variant, seed: choose among their runs only. runs: data/runs. Between equal accuracies the lower loss decides, then the name. A run that diverged has no model.
-    Raises StageError if there is no such run.
+    variant, seed: choose among their runs only. runs: data/runs. Between equal accuracies the lower loss decides, then
+    the name. A run that diverged has no model. Raises StageError if there is no such run.
     """
     trained = {key: _trained_runs(settings, runs, key) for key in settings.active_variants}
     with_model = {key: metrics for key, metrics in trained.items() if metrics}

@@ -11,10 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages.cloud.account import Account, client, error_code, errors_said, preflight
-from stages.cloud.names import resource_name
+from stages.cloud.account import (
+    Account,
+    aws_errors_in_words,
+    client,
+    error_code,
+    object_exists,
+    preflight,
+    resource_name,
+)
 from stages.cloud.settings import SageMaker
-from stages.cloud.storage import exists
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.hosting import IMAGE, Hosting
@@ -51,7 +57,7 @@ def create(
         return
     left: list[str] = []
     try:
-        with errors_said():
+        with aws_errors_in_words():
             _make(name, archive, hosting, image, account, settings, left)
             wait(name, settings.poll_seconds, minutes)
             _try(name, classifier, example)
@@ -121,7 +127,7 @@ def _make(
     key = archive_key(settings, name)
     url = f"s3://{account.bucket}/{key}"
     tags = [{"Key": tag, "Value": value} for tag, value in settings.tags.items()]
-    if not exists(url):
+    if not object_exists(url):
         client("s3").put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes())
     left.append(url)
     if ask(sagemaker.describe_model, ModelName=name) is None:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from stages.cloud.account import Account, client, errors_said, preflight
-from stages.cloud.names import PREFIX
+from stages.cloud.account import PREFIX, Account, aws_errors_in_words, client, preflight
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 from stages.tools.deploy.endpoint import UNDER_WAY, archive_key, archives_prefix, ask, pause
@@ -28,7 +27,7 @@ class Deployment:
 
 def print_all(settings: SageMaker) -> None:
     """Print every endpoint of the project with its price, and what is left of others."""
-    with errors_said():
+    with aws_errors_in_words():
         deployments = _found(preflight(settings, with_role=False), settings)
     for name, one in deployments.items():
         nothing_runs = "none; the rest is not charged but for the storage"
@@ -51,7 +50,7 @@ def delete(names: list[str], everything: bool, settings: SageMaker, minutes: flo
 
     Raises StageError, before anything is removed, for a name under which there is nothing.
     """
-    with errors_said():
+    with aws_errors_in_words():
         account = preflight(settings, with_role=False)
         there = _found(account, settings)
         unknown = [name for name in names if name not in there]

@@ -104,8 +104,9 @@ async def _body(request: Request) -> bytes:
         ) from None
 
 
-async def _refuse(request: Request, refusal: HTTPException) -> Response:
+async def _refuse(request: Request, refusal: Exception) -> Response:
     """Refuse a request whose body was not read, and end its connection."""
+    assert isinstance(refusal, HTTPException)
     if "expect" not in request.headers and refusal.status_code != 408:  # who waits to be asked for a body sends none
         with contextlib.suppress(TimeoutError, ClientDisconnect):
             async with asyncio.timeout(LINGER_SECONDS):
