@@ -36,8 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Document:
-    lines: list[Line]  # as written, with the lines of a file in the place of its include
-    text: str  # the same with the values of the variables
+    text: str  # with the lines of a file in the place of its include, and values in the place of variables
     front_matter: dict[str, str]
 
 
@@ -62,7 +61,7 @@ def read(project: Path) -> Document:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise StageError(f"the report's sources have {count}; nothing was rendered\n{listed}")
     text = "\n".join(line.text for line in lines) + "\n"
-    return Document(lines, VARIABLE.sub(lambda match: str(lookup(variables, match[1])), text), front_matter)
+    return Document(VARIABLE.sub(lambda match: str(lookup(variables, match[1])), text), front_matter)
 
 
 def lookup(variables: Mapping[str, Any], name: str) -> Any:

@@ -1,5 +1,5 @@
--- What Quarto does with the constructs that the report uses, for pandoc alone: numbers, references, callouts.
--- The HTML has the class names of Quarto's, the typst its function and kinds, so that one theme serves both.
+-- Lets pandoc alone do what Quarto does with the report: numbers, references, captions, callouts.
+-- The HTML has Quarto's class names, and the typst source calls Quarto's functions, so that one theme serves both.
 
 local html = FORMAT:match("html") ~= nil
 local names = { fig = "Figure", tbl = "Table", eq = "Equation", sec = "Section" }
@@ -10,6 +10,7 @@ local labels = {} -- id → number, as the reader sees it
 local function raw(text) return pandoc.RawBlock(FORMAT, text) end
 local function raw_inline(text) return pandoc.RawInline(FORMAT, text) end
 
+-- Gives a figure, table or equation the next number of its kind.
 local function number(id)
   local kind = id:match("^(%l+)-")
   if kind == nil or last[kind] == nil then return end
@@ -17,7 +18,7 @@ local function number(id)
   labels[id] = tostring(last[kind])
 end
 
--- `##` is the top level: "1", `###` below it "1.1".
+-- `##` is the top level: "1"; `###` below it: "1.1".
 local function heading(el)
   if el.classes:includes("unnumbered") then return nil end
   local level = el.level - 1
@@ -32,7 +33,7 @@ local function heading(el)
   return el
 end
 
--- $$ … $$ {#eq-x} is a paragraph of the equation, a space and the text {#eq-x}.
+-- pandoc reads $$ … $$ {#eq-x} as a paragraph of the equation, a space and the text {#eq-x}.
 local function equation_id(el)
   local equation, label = el.content[1], el.content[#el.content]
   if equation and equation.t == "Math" and equation.mathtype == "DisplayMath" and label.t == "Str" then

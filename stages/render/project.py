@@ -29,8 +29,8 @@ def assemble(folder: Path) -> None:
     """Write a project that `quarto render` takes as it is.
 
     At its top lie report/ and what the figures stage wrote (figures/, tables/, families.md); in eda/ what the eda stage
-    wrote. The variables are `facts`, `eda`, `settings` (those of params.yaml, as text) and `made` (what the report was
-    made from).
+    wrote. The variables are `facts`, `eda`, `settings` (those of params.yaml, as text) and `origin` (what the report
+    was made from).
     """
     for path, stage in ((paths.FIGURES, "figures"), (paths.EDA, "eda"), (paths.RAW, "download")):
         need(path, stage)
@@ -41,7 +41,7 @@ def assemble(folder: Path) -> None:
     settings = params.load()
     variables = _facts(paths.FIGURES / "facts.yml") | _facts(paths.EDA / "facts.yml")
     variables["settings"] = provenance_tables.settings_as_text(settings)
-    variables["made"] = provenance_tables.origin(settings)
+    variables["origin"] = provenance_tables.origin(settings)
     provenance_tables.write(settings, folder / "tables")
     (folder / CSV_LINKS).write_text(_csv_links(folder), encoding="utf-8")
     # JSON is YAML; Quarto reads every string in it as markdown.

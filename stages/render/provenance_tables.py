@@ -86,6 +86,7 @@ def _write(stem: Path, caption: str, columns: dict[str, list[str]], data: pd.Dat
     """data: what the CSV holds, where it is not what the table shows."""
     frame = pd.DataFrame(columns)
     text = pipe_tables(frame, f"tbl-{stem.name}", caption)
+    # pipe_tables aligns all columns but the first to the right, as numbers want it; these are words.
     words_to_the_left = re.sub(r"(-+):(?=\|)", r":\1", text)
     stem.with_suffix(".md").write_text(words_to_the_left, encoding="utf-8")
     data = _without_escapes(frame) if data is None else data

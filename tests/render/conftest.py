@@ -8,6 +8,7 @@ import fake_results
 import pypdf
 import pytest
 import small_data
+from report_content import printed_text
 
 from stages.render import document, project, renderers
 from stages.shared import paths
@@ -106,6 +107,11 @@ def page(root):
 @pytest.fixture(scope="session")
 def printed(root):
     return pypdf.PdfReader(root / "data/report/report.pdf")
+
+
+@pytest.fixture(scope="session")
+def pdf_text(printed):
+    return printed_text(printed)
 
 
 @pytest.fixture(scope="session")

@@ -44,11 +44,11 @@ def test_both_reports_have_every_heading_in_the_same_order(content, printed, rep
     assert outline(printed) == expected
 
 
-def test_both_reports_number_every_figure_and_table_of_the_sources(page, printed, report):
+def test_both_reports_number_every_figure_and_table_of_the_sources(page, printed, pdf_text, report):
     figures, tables = ids_of(report, "fig"), ids_of(report, "tbl")
     assert len(figures) >= 15
     assert len(tables) >= 10
-    text = " ".join(printed_text(printed).split())
+    text = " ".join(pdf_text.split())
     for kind, ids in (("Figure", figures), ("Table", tables)):
         for number, name in enumerate(ids, 1):
             caption = rf'<div id="{name}" class="quarto-float">.*?<strong>{kind}\xa0{number}:</strong>'
@@ -72,21 +72,21 @@ def test_the_two_documents_describe_their_figures_alike(content, typst_source):
     assert content.alts == typst_alts(typst_source)
 
 
-def assert_printed(content, printed):
+def assert_printed(content, pdf_text):
     """The PDF has every row of the page's tables, and each of the two every measured number of the other."""
-    text, on_page = pressed(printed_text(printed)), pressed(content.text)
+    text, on_page = pressed(pdf_text), pressed(content.text)
     rows = ["".join(row) for table in content.tables for row in table]
     numbers = set(NUMBER.findall(content.text))
     assert len(rows) > 100
     assert len(numbers) > 200
     assert [row for row in rows if pressed(row) not in text] == []
     assert [number for number in numbers if number not in text] == []
-    decimals = re.findall(r"[−+]?\d+\.\d\d+", printed_text(printed))
+    decimals = re.findall(r"[−+]?\d+\.\d\d+", pdf_text)
     assert [number for number in decimals if number not in on_page] == []
 
 
-def test_the_pdf_has_every_cell_and_every_number_of_the_page(content, printed):
-    assert_printed(content, printed)
+def test_the_pdf_has_every_cell_and_every_number_of_the_page(content, pdf_text):
+    assert_printed(content, pdf_text)
 
 
 def test_the_page_has_what_pandoc_alone_reads_in_the_sources(content, report):
@@ -112,7 +112,7 @@ def test_quarto_renders_the_same_content(content, assembled, report, tmp_path):
         assert getattr(by_quarto, part) == getattr(content, part)
     assert set(NUMBER.findall(by_quarto.text)) == set(NUMBER.findall(content.text))
     printed = pypdf.PdfReader(out / "report.pdf")
-    assert_printed(content, printed)
+    assert_printed(content, printed_text(printed))
     assert outline(printed) == headings_of(report)
 
 
@@ -130,13 +130,13 @@ def test_every_reference_leads_to_the_number_that_it_names(page):
         assert re.search(labels[word], target, re.DOTALL)[1] == number, name
 
 
-def test_both_reports_state_every_number_of_the_facts_that_the_prose_uses(root, page, printed, report):
+def test_both_reports_state_every_number_of_the_facts_that_the_prose_uses(root, assembled, page, pdf_text):
     read = YAML(typ="safe").load
     facts = read((root / "data/figures/facts.yml").read_text()) | read((root / "data/eda/facts.yml").read_text())
-    names = {name for line in report.lines for name in document.VARIABLE.findall(line.text)}
+    names = {name for file in assembled.glob("*.qmd") for name in document.VARIABLE.findall(file.read_text())}
     used = {name: document.lookup(facts, name) for name in names if name.startswith(("facts.", "eda."))}
     assert len(used) > 40
-    on_page, in_pdf = plain_text(page), " ".join(printed_text(printed).split())
+    on_page, in_pdf = plain_text(page), " ".join(pdf_text.split())
     for name, text in used.items():
         for number in re.findall(r"[−+]?\d[\d,]*(?:\.\d+)?", text):
             assert number in on_page, f"{name}: {number} is not on the page"
