@@ -1,4 +1,4 @@
-"""Invented runs, probes and prepared data in the pipeline's formats: small, seeded, and shaped by the test that asks."""
+"""Invented runs, probes and prepared data in the pipeline's formats: small, seeded, shaped by the test."""
 
 import json
 from functools import cache
@@ -48,7 +48,7 @@ def settings(change: Any = None) -> dict[str, Any]:
 
 
 def only(raw: dict[str, Any], *variants: str) -> None:
-    """Leave the named variants, of which the first is the baseline if cnn is not among them, and what still can be said of them."""
+    """Leave the named variants and what refers to no other. The first is the baseline if cnn is not among them."""
     raw["families"] = {key: about for key, about in raw["families"].items() if about["reference"] in variants}
     raw["variants"] = {key: raw["variants"][key] for key in variants}
     for variant in raw["variants"].values():

@@ -1,4 +1,4 @@
-"""Read every run and probe of the protocol, and write data/results/ and data/metrics.json: `python -m stages.collect`."""
+"""Read every run and probe of the protocol, and write the result tables: `python -m stages.collect`."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from stages.shared.stage_command import StageError
 
 
 def main(settings: Params) -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.collect", description="Write the result tables.")
-    parser.parse_args()
+    description = "Write data/results/ and data/metrics.json."
+    argparse.ArgumentParser(prog="python -m stages.collect", description=description).parse_args()
     hypotheses = params.load_hypotheses(settings)
     with stage_command.timed("collect"):
         labels = read_test_labels(paths.PREPARED)

@@ -67,9 +67,9 @@ def effects(settings: Params, runs: pd.DataFrame, judged: pd.DataFrame) -> pd.Da
 
 
 def hard_images(settings: Params, variants: Sequence[VariantResults], labels: np.ndarray) -> pd.DataFrame:
-    """The test images that most runs get wrong, the hardest first, with the commonest wrong answer (the first of several).
+    """The test images that most runs get wrong, the hardest first, with the commonest wrong answer.
 
-    Runs that were trained on random labels do not count.
+    Of several wrong answers as common, the first. Runs that were trained on random labels do not count.
     """
     counted = [variant for variant in variants if settings.variants[variant.key].run.sample.labels == "published"]
     correct = np.stack([answers for variant in counted for answers in variant.correct.values()])
@@ -89,7 +89,8 @@ def hardest_images(
 ) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " chosen"]]:
     """Indices of the `count` images that the most runs get wrong, the hardest first, and how many runs each.
 
-    correct: (runs, N), bool or 0 and 1. Images with equal failures keep their order. Fewer than `count` where N is smaller.
+    correct: (runs, N), bool or 0 and 1. Images with equal failures keep their order. Fewer than `count` where N is
+    smaller.
     """
     failures = (~correct.astype(bool)).sum(0)
     order = np.argsort(-failures, kind="stable")[:count]

@@ -43,10 +43,9 @@ def hypotheses(
     _add_verdicts(
         table, settings.inference, table["p_adjusted"], table["equivalence_p_adjusted"], table["smallest_effect"]
     )
-    for number, row in enumerate(rows):
-        outcome = WORDS[table.loc[number, "verdict"]].outcomes[row["direction"]]
-        table.loc[number, "outcome"] = row.get("outcome", outcome)
-        table.loc[number, "reason"] = row.get("reason", table.loc[number, "reason"])
+    outcomes = [WORDS[verdict].outcomes[row["direction"]] for row, verdict in zip(rows, table["verdict"], strict=True)]
+    table["outcome"] = [row.get("outcome", outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+    table["reason"] = [row.get("reason", reason) for row, reason in zip(rows, table["reason"], strict=True)]
     return table
 
 

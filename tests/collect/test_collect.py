@@ -1,11 +1,13 @@
-"""From runs and probes to tidy tables: two variants, two seeds and four images by hand, and what does not fit together."""
+"""From runs and probes to tidy tables: two variants, two seeds and four images by hand; what does not fit."""
 
 import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
+from itertools import product
 
 import fake_results
 import numpy as np
@@ -14,9 +16,10 @@ import pytest
 from fake_results import REPOSITORY
 from safetensors.numpy import load_file, save_file
 
-from stages.collect import read
+from stages.collect.tables import hardest_images
 from stages.shared import params, paths
 from stages.shared.inference import intervals
+from stages.shared.run_files import CURVES
 from stages.shared.stage_command import StageError
 
 # Labels of the four test images: 0 1 2 0. Rows: seeds 0 and 1.
@@ -34,22 +37,27 @@ def two(raw):
     raw["inference"]["min_seeds"] = 2
 
 
+def run_file(key, seed, name):
+    return paths.RUNS / key / f"seed_{seed}" / name
+
+
+def probe_file(key, seed):
+    return paths.PROBES / key / f"seed_{seed}" / "probe.json"
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A root with the runs above, not yet collected."""
     fake_results.make_root(tmp_path, fake_results.settings(two), classes=["a", "b", "c"], n_test=4, means=ACCURACY)
     fake_results.reroot(monkeypatch, tmp_path)
     labels = np.array([0, 1, 2, 0])
-    for key, predicted in PREDICTED.items():
-        made = np.array(predicted, dtype=np.int16)
-        save_file(
-            {"predicted": made, "correct": (made == labels).astype(np.uint8)},
-            paths.RUNS / key / "predictions.safetensors",
-        )
-        probes = [
-            {"seed": seed, "shift_consistency": CONSISTENCY[key][seed], "shifted_accuracy": 0.25} for seed in (0, 1)
-        ]
-        paths.write_json(paths.PROBES / key / "probe.json", {"variant": key, "runs": probes})
+    for key, by_seed in PREDICTED.items():
+        for seed, predicted in enumerate(by_seed):
+            answers = np.array(predicted, dtype=np.int16)
+            arrays = {"predicted": answers, "correct": (answers == labels).astype(np.uint8)}
+            save_file(arrays, run_file(key, seed, "predictions.safetensors"))
+            probe = {"seed": seed, "shift_consistency": CONSISTENCY[key][seed], "shifted_accuracy": 0.25}
+            paths.write_json(probe_file(key, seed), probe)
     return tmp_path
 
 
@@ -118,13 +126,13 @@ def test_confusion_counts_every_pair_over_the_seeds(root):
 def test_curves_has_every_variant_seed_and_epoch(root):
     collect(root)
     curves = table("curves")
-    assert list(curves.columns) == ["variant", *read.CURVES]
+    assert list(curves.columns) == ["variant", "seed", *CURVES]
     assert curves.groupby(["variant", "seed"])["epoch"].apply(list).tolist() == [[1, 2]] * 4
 
 
 def test_metrics_leave_out_what_is_unknown(root):
     collect(root)
-    metrics = json.loads((paths.RESULTS / "metrics.json").read_text())
+    metrics = json.loads(paths.METRICS.read_text())
     assert metrics == {"cnn": {"accuracy": 0.875}, "kernel_5": {"accuracy": 0.5}}
 
 
@@ -137,10 +145,8 @@ def test_collecting_again_writes_the_same_bytes(root):
 
 def test_what_is_recomputed_from_runs_csv_is_what_collect_wrote(root):
     """Accuracies in thirds, which six digits do not hold: collect rounds first, and so agrees with its reader."""
-    probe = paths.PROBES / "kernel_5" / "probe.json"
-    about = json.loads(probe.read_text())
-    about["runs"][0]["shift_consistency"], about["runs"][1]["shift_consistency"] = 2 / 3, 1 / 3
-    probe.write_text(json.dumps(about))
+    for seed, consistency in enumerate((2 / 3, 1 / 3)):
+        rewrite(probe_file("kernel_5", seed), lambda probe, value=consistency: probe.update(shift_consistency=value))
     collect(root)
     own = table("runs").query("variant == 'kernel_5'")["shift_consistency"]
     assert own.tolist() == [0.666667, 0.333333]
@@ -167,18 +173,16 @@ def test_a_variant_that_the_protocol_leaves_out_is_not_read(root):
 
 
 def test_without_shifts_the_consistency_is_empty_and_no_direction_is_stated(root):
-    for key in PREDICTED:
-        probes = [{"seed": seed, "shift_consistency": None, "shifted_accuracy": 0.5} for seed in (0, 1)]
-        paths.write_json(paths.PROBES / key / "probe.json", {"runs": probes})
+    for key, seed in product(PREDICTED, (0, 1)):
+        paths.write_json(probe_file(key, seed), {"seed": seed, "shift_consistency": None, "shifted_accuracy": 0.5})
     collect(root)
     assert table("variants")["shift_consistency_mean"].isna().all()
     assert table("effects")["shift_direction"].tolist() == [intervals.NOT_STATED]
 
 
 def test_nets_without_a_receptive_field_have_an_empty_one(root):
-    for key in PREDICTED:
-        file = paths.RUNS / key / "metrics.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"receptive_field": None}))
+    for key, seed in product(PREDICTED, (0, 1)):
+        rewrite(run_file(key, seed, "metrics.json"), lambda metrics: metrics.update(receptive_field=None))
     collect(root)
     assert table("variants")["receptive_field_width"].isna().all()
     assert table("variants")["parameters"].notna().all()
@@ -190,118 +194,89 @@ def rewrite(file, change):
     file.write_text(json.dumps(content))
 
 
-def with_tensors(change):
-    file = paths.RUNS / "cnn" / "predictions.safetensors"
+def rewrite_arrays(change):
+    file = run_file("cnn", 1, "predictions.safetensors")
     arrays = {name: array.copy() for name, array in load_file(file).items()}
     change(arrays)
     save_file(arrays, file)
 
 
 def flip(arrays):
-    arrays["correct"][0, 0] ^= 1
+    arrays["correct"][0] ^= 1
 
 
-def another_seed(record):
-    record["runs"][1]["seed"] = 5
+def write(name, content):
+    run_file("cnn", 1, name).write_bytes(content)
 
 
-RUN, PROBE = "data/runs/cnn", "data/probes/cnn"
+RUN, PROBE = "data/runs/cnn/seed_1", "data/probes/cnn/seed_1"
+METRICS, CURVES_FILE, PREDICTIONS = "metrics.json", "curves.csv", "predictions.safetensors"
+LABELS = "data/prepared/test.safetensors"
+# What is damaged → how, what the message says, and the stage that it names.
 DAMAGE = {
-    "no metrics": (lambda: (paths.RUNS / "cnn/metrics.json").unlink(), f"{RUN}/metrics.json is missing", "train@cnn"),
-    "no curves": (lambda: (paths.RUNS / "cnn/curves.csv").unlink(), f"{RUN}/curves.csv is missing", "train@cnn"),
-    "no predictions": (
-        lambda: (paths.RUNS / "cnn/predictions.safetensors").unlink(),
-        f"{RUN}/predictions.safetensors is missing",
-        "train@cnn",
-    ),
-    "no probe": (lambda: (paths.PROBES / "cnn/probe.json").unlink(), f"{PROBE}/probe.json is missing", "probe@cnn"),
-    "no labels": (
-        lambda: (paths.PREPARED / "test.safetensors").unlink(),
-        "data/prepared/test.safetensors is missing",
-        "prepare",
-    ),
-    "no JSON": (
-        lambda: (paths.RUNS / "cnn/metrics.json").write_text('{"runs": ['),
-        f"{RUN}/metrics.json cannot be read",
-        "train@cnn",
-    ),
-    "empty curves": (
-        lambda: (paths.RUNS / "cnn/curves.csv").write_text(""),
-        f"{RUN}/curves.csv cannot be read",
-        "train@cnn",
-    ),
-    "ragged curves": (
-        lambda: (paths.RUNS / "cnn/curves.csv").write_text("seed\n0\n1,2,3\n"),
-        f"{RUN}/curves.csv cannot be read",
-        "train@cnn",
-    ),
-    "narrow curves": (
-        lambda: (paths.RUNS / "cnn/curves.csv").write_text("seed\n0\n"),
-        f"{RUN}/curves.csv cannot be read",
-        "train@cnn",
-    ),
-    "damaged": (
-        lambda: (paths.RUNS / "cnn/predictions.safetensors").write_bytes(b"\x40" + b"\0" * 30),
-        "predictions.safetensors cannot be read",
-        "train@cnn",
-    ),
+    "no metrics": (lambda: run_file("cnn", 1, METRICS).unlink(), f"{RUN}/metrics.json is missing", "train"),
+    "no curves": (lambda: run_file("cnn", 1, CURVES_FILE).unlink(), f"{RUN}/curves.csv is missing", "train"),
+    "no predictions": (lambda: run_file("cnn", 1, PREDICTIONS).unlink(), f"{RUN}/{PREDICTIONS} is missing", "train"),
+    "no probe": (lambda: probe_file("cnn", 1).unlink(), f"{PROBE}/probe.json is missing", "probe"),
+    "no labels": (lambda: (paths.PREPARED / "test.safetensors").unlink(), f"{LABELS} is missing", "prepare"),
+    "no run": (lambda: shutil.rmtree(paths.RUNS / "cnn/seed_1"), f"{RUN}/metrics.json is missing", "train"),
+    "no JSON": (lambda: write(METRICS, b'{"runs": ['), f"{RUN}/metrics.json cannot be read", "train"),
+    "empty curves": (lambda: write(CURVES_FILE, b""), f"{RUN}/curves.csv cannot be read", "train"),
+    "ragged curves": (lambda: write(CURVES_FILE, b"epoch\n0\n1,2,3\n"), f"{RUN}/curves.csv cannot be read", "train"),
+    "narrow curves": (lambda: write(CURVES_FILE, b"epoch\n0\n"), f"{RUN}/curves.csv cannot be read", "train"),
+    "damaged": (lambda: write(PREDICTIONS, b"\x40" + b"\0" * 30), f"{PREDICTIONS} cannot be read", "train"),
     "damaged labels": (
         lambda: (paths.PREPARED / "test.safetensors").write_bytes(b""),
-        "test.safetensors cannot be read",
+        f"{LABELS} cannot be read",
         "prepare",
     ),
     "an array less": (
-        lambda: with_tensors(lambda arrays: arrays.pop("correct")),
-        "predictions.safetensors cannot be read",
-        "train@cnn",
+        lambda: rewrite_arrays(lambda arrays: arrays.pop("correct")),
+        f"{PREDICTIONS} cannot be read",
+        "train",
     ),
     "another seed": (
-        lambda: rewrite(paths.RUNS / "cnn/metrics.json", another_seed),
-        "train left seeds [0, 5], but the protocol asks for [0, 1]",
-        "train@cnn",
+        lambda: rewrite(run_file("cnn", 1, METRICS), lambda record: record.update(seed=5)),
+        "runs/cnn/seed_1 holds seed 5",
+        "train",
     ),
     "another probe": (
-        lambda: rewrite(paths.PROBES / "cnn/probe.json", another_seed),
-        "probe left seeds [0, 5], but the protocol asks for [0, 1]",
-        "probe@cnn",
-    ),
-    "a seed less": (
-        lambda: rewrite(paths.RUNS / "cnn/metrics.json", lambda record: record["runs"].pop()),
-        "train left seeds [0]",
-        "train@cnn",
+        lambda: rewrite(probe_file("cnn", 1), lambda record: record.update(seed=5)),
+        "probes/cnn/seed_1 holds seed 5",
+        "probe",
     ),
     "wrong correct": (
-        lambda: with_tensors(flip),
+        lambda: rewrite_arrays(flip),
         "`correct` is not what its predictions and the test labels give",
-        "train@cnn",
+        "train",
     ),
     "an image less": (
-        lambda: with_tensors(lambda arrays: arrays.update(correct=arrays["correct"][:, :3].copy())),
-        "correct has shape (2, 3)",
-        "train@cnn",
+        lambda: rewrite_arrays(lambda arrays: arrays.update(correct=arrays["correct"][:3].copy())),
+        "seed 1: correct has shape (3,), but there are 4 test images",
+        "train",
     ),
     "wrong accuracy": (
-        lambda: rewrite(paths.RUNS / "cnn/metrics.json", lambda record: record["runs"][1].update(test_accuracy=0.75)),
+        lambda: rewrite(run_file("cnn", 1, METRICS), lambda record: record.update(test_accuracy=0.75)),
         "seed 1: metrics.json says test_accuracy 0.75, but 1.000000 of the test images are correct",
-        "train@cnn",
+        "train",
     ),
 }
 
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_what_does_not_fit_together_is_refused_with_the_stage_to_run(root, case):
-    damage, said, stage = DAMAGE[case]
+    damage, message, stage = DAMAGE[case]
     damage()
     with pytest.raises(StageError) as refused:
         collect(root)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).endswith(f"; run `dvc repro {stage}`")
     assert "\n" not in str(refused.value)
     assert not (paths.RESULTS / "runs.csv").exists()
 
 
 def test_the_stage_ends_in_one_message_and_writes_no_table(root):
-    (root / "data/runs/kernel_5/metrics.json").unlink()
+    (root / "data/runs/kernel_5/seed_0/metrics.json").unlink()
     command = [sys.executable, "-m", "stages.collect"]
     ended = subprocess.run(
         command,
@@ -312,7 +287,7 @@ def test_the_stage_ends_in_one_message_and_writes_no_table(root):
         check=False,
     )
     assert ended.returncode == 1
-    assert ended.stderr == "data/runs/kernel_5/metrics.json is missing; run `dvc repro train@kernel_5`\n"
+    assert ended.stderr == "data/runs/kernel_5/seed_0/metrics.json is missing; run `dvc repro train`\n"
     assert not (root / "data/results").exists()
     assert not (root / "data/timings").exists()
 
@@ -327,3 +302,15 @@ def test_the_tables_are_written_with_six_digits_and_unix_lines(root):
         "0.500000",
         "0.500000",
     ]
+
+
+# Failures of the five images: 0, 2, 1, 3, 2.
+CORRECT = np.array([[1, 0, 1, 0, 1], [1, 1, 0, 0, 0], [1, 0, 1, 0, 0]])
+
+
+@pytest.mark.parametrize("kind", [int, bool, np.uint8])
+def test_the_hardest_images_come_first_and_equals_keep_their_order(kind):
+    indices, failures = hardest_images(CORRECT.astype(kind), 3)
+    assert (indices.tolist(), failures.tolist()) == ([3, 1, 4], [3, 2, 2])
+    indices, failures = hardest_images(CORRECT.astype(kind), 100)
+    assert (indices.tolist(), failures.tolist()) == ([3, 1, 4, 2, 0], [3, 2, 2, 1, 0])

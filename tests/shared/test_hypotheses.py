@@ -26,7 +26,7 @@ def edited(old, new):
 
 @pytest.mark.parametrize("protocol", SETTINGS.protocols)
 def test_the_repositorys_own_hypotheses_are_valid_under_every_protocol(protocol, tmp_path):
-    (tmp_path / "params.yaml").write_text(PARAMS.replace("protocol: *default", f"protocol: *{protocol}", 1))
+    (tmp_path / "params.yaml").write_text(PARAMS.replace("protocol: default", f"protocol: {protocol}", 1))
     settings = params.load(tmp_path / "params.yaml")
     assert settings.protocol == protocol
     assert len(params.load_hypotheses(settings)) == len(re.findall(r"^  statement:", TEXT, re.MULTILINE))
@@ -74,7 +74,7 @@ MISTAKES = {
         "locality_over_sharing.contrast: variant 'cmn' is not in params.yaml (did you mean 'cnn'?)",
     ),
     "unknown family": (("family: connectivity\n", "family: connectivty\n"), "locality.family: 'connectivty' is not one of connectivity,"),
-    "unknown metric": (("metric: accuracy", "metric: acuracy"), "locality.metric = 'acuracy': should be 'accuracy', 'shift_consistency'"),
+    "unknown metric": (("metric: accuracy", "metric: acuracy"), "locality.metric: 'acuracy' is not one of accuracy, loss,"),
     "unknown direction": (("  direction: above", "  direction: up"), "locality.direction = 'up': should be 'above', 'below' or 'alike'"),
     "effect of zero": (("smallest_effect: 0.005", "smallest_effect: 0"), "locality.smallest_effect = 0: should be greater than 0"),
     "negative effect": (("smallest_effect: 0.005", "smallest_effect: -0.1"), "locality.smallest_effect = -0.1: should be greater than 0"),

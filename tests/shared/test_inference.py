@@ -16,12 +16,13 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from stages.shared.inference import crossed, equivalence, multiplicity, power, sign_flip, verdict
-from stages.shared.inference.comparison import compare, paired
-from stages.shared.inference.interaction import interaction
+from stages.shared.inference.comparison import compare
+from stages.shared.inference.intervals import on_shared_seeds
 from stages.shared.inference.standard_error import StandardError, reach, tail
 
 # Two seeds, three images. Σ = 3, mean ½. Seeds' sums 2, 1; images' sums 2, 1, 0; Σ² / 6 = 1.5.
-# SS_seed = (4 + 1)/3 − 1.5 = 1/6 (1 df), SS_image = (4 + 1)/2 − 1.5 = 1 (2 df), SS_int = (3 − 1.5) − 1/6 − 1 = 1/3 (2 df).
+# SS_seed = (4 + 1)/3 − 1.5 = 1/6 (1 df), SS_image = (4 + 1)/2 − 1.5 = 1 (2 df),
+# SS_int = (3 − 1.5) − 1/6 − 1 = 1/3 (2 df).
 SMALL = np.array([[1, 1, 0], [1, 0, 0]])
 
 
@@ -132,7 +133,8 @@ def test_the_seed_interval_is_the_t_interval_of_the_seeds_means():
 
 
 def test_the_total_interval_by_hand_where_images_vary_most():
-    # Each image has its own value, seeds agree: MS_seed = MS_int = 0, MS_image = 2·var(0, 0, 0, 1) = 1/2, V = 1/2 / 8, 3 df
+    # Each image has its own value, seeds agree: MS_seed = MS_int = 0, MS_image = 2·var(0, 0, 0, 1) = 1/2,
+    # V = 1/2 / 8, 3 df
     made = crossed.total_interval([[0, 0, 0, 1], [0, 0, 0, 1]], 0.95)
     assert (made.low, made.high) == pytest.approx((0.25 - 3.182446 / 4, 0.25 + 3.182446 / 4), rel=1e-6)
     assert (made.mean, made.sd) == (0.25, 0.0)
@@ -289,7 +291,8 @@ def test_a_p_value_outside_0_to_1_is_refused_by_its_value(wrong):
 
 
 def test_two_one_sided_tests_by_hand():
-    # mean .2, se .1, 4 df: t = (.2 + .5)/.1 = 7 and (.5 − .2)/.1 = 3; P(T > 7) = .001096, P(T > 3) = .019971; t(.95; 4) = 2.131847
+    # mean .2, se .1, 4 df: t = (.2 + .5)/.1 = 7 and (.5 − .2)/.1 = 3; P(T > 7) = .001096,
+    # P(T > 3) = .019971; t(.95; 4) = 2.131847
     made = equivalence.two_one_sided_tests(0.2, [StandardError(0.1, 4)], 0.5, 0.05)
     assert (made.p_above_lower, made.p_below_upper) == pytest.approx((0.001096, 0.019971), abs=5e-7)
     assert made.p == made.p_below_upper
@@ -361,7 +364,7 @@ def judged(low, high, p, equivalence_p, n=10):
         (-0.2, 1.4, 0.01, 0.40, verdict.INCONCLUSIVE, verdict.THESE_IMAGES),
         (0.2, 1.4, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.FEW_SEEDS),
         (-1.4, -0.2, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.FEW_SEEDS),
-        (-0.2, 1.4, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.UNDECIDED),
+        (-0.2, 1.4, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.NEITHER),
         (0.0, 1.4, 0.01, 0.40, verdict.INCONCLUSIVE, verdict.THESE_IMAGES),  # an interval that touches zero holds it
         (
             0.2,
@@ -407,14 +410,15 @@ REFERENCE = {3: [0, 1, 0, 0], 7: [1, 1, 0, 0]}  # differences of seed 3: 1 0 0 0
 
 
 def test_a_comparison_by_hand():
-    made = compare(ARM, REFERENCE, confidence=0.95, smallest_effect=0.6, alpha=0.05)
+    made = compare((ARM, REFERENCE), confidence=0.95, smallest_effect=0.6, alpha=0.05)
     assert (made.n_seeds, made.n_images) == (2, 4)
     assert (made.mean, made.reference_mean, made.difference) == (0.625, 0.375, 0.25)
     assert (made.sd, made.reference_sd, made.difference_sd) == pytest.approx(
         (math.sqrt(1 / 32), math.sqrt(1 / 32), 0.0)
     )
     assert (made.low, made.high) == (0.25, 0.25)  # the seeds agree
-    # MS_seed = 0; MS_image = 2·var(½, 0, ½, 0) = 1/6; MS_int = ((2 − ½) − ½)/3 = 1/3 is larger, so V = 1/6 / 8 with 3 df
+    # MS_seed = 0; MS_image = 2·var(½, 0, ½, 0) = 1/6; MS_int = ((2 − ½) − ½)/3 = 1/3 is larger,
+    # so V = 1/6 / 8 with 3 df
     half = math.sqrt(1 / 48)
     assert (made.total_low, made.total_high) == pytest.approx((0.25 - 3.182446 * half, 0.25 + 3.182446 * half))
     assert (made.equivalence_low, made.equivalence_high) == pytest.approx(
@@ -428,7 +432,7 @@ def test_swapping_the_arms_turns_the_signs_alone():
     generator = rng()
     arm, other = ({seed: generator.uniform(size=50) < 0.8 for seed in range(4)} for _ in range(2))
     chosen = {"confidence": 0.9, "smallest_effect": 0.05, "alpha": 0.05}
-    one, two = compare(arm, other, **chosen), compare(other, arm, **chosen)
+    one, two = compare((arm, other), **chosen), compare((other, arm), **chosen)
     assert (one.difference, one.low, one.total_low, one.equivalence_low) == pytest.approx(
         (-two.difference, -two.high, -two.total_high, -two.equivalence_high)
     )
@@ -438,11 +442,12 @@ def test_swapping_the_arms_turns_the_signs_alone():
 def test_bytes_and_booleans_are_subtracted_as_numbers():
     for kind in (np.uint8, bool):
         arms = [{0: np.array(values, dtype=kind)} for values in ([0, 1], [1, 0])]
-        assert paired(*arms)[0].tolist() == [-1.0, 1.0]
+        variant, reference = on_shared_seeds(*arms)
+        assert (variant - reference).tolist() == [[-1.0, 1.0]]
 
 
 def test_one_seed_is_compared_without_any_statement_of_chance():
-    made = compare({0: [1, 1, 0]}, {0: [1, 0, 0]}, confidence=0.95, smallest_effect=0.005, alpha=0.05)
+    made = compare(({0: [1, 1, 0]}, {0: [1, 0, 0]}), confidence=0.95, smallest_effect=0.005, alpha=0.05)
     assert (made.difference, made.improved, made.p) == (pytest.approx(1 / 3), 1.0, 1.0)
     unknown = (made.sd, made.difference_sd, made.low, made.high, made.total_low, made.total_high, made.equivalence_p)
     assert all(math.isnan(number) for number in unknown)
@@ -450,28 +455,29 @@ def test_one_seed_is_compared_without_any_statement_of_chance():
 
 def test_a_seed_without_a_change_has_not_improved():
     arm, other = {0: [1, 0], 1: [1, 1], 2: [0, 0], 3: [1, 1]}, {0: [1, 0], 1: [0, 1], 2: [1, 1], 3: [0, 0]}
-    assert compare(arm, other, confidence=0.95, smallest_effect=0.1, alpha=0.05).improved == 0.5
+    assert compare((arm, other), confidence=0.95, smallest_effect=0.1, alpha=0.05).improved == 0.5
 
 
-def test_differences_are_paired_by_seed_and_come_in_the_order_of_the_seeds():
-    assert {seed: images.tolist() for seed, images in paired(ARM, REFERENCE).items()} == {
-        3: [1, 0, 0, 0],
-        7: [0, 0, 1, 0],
-    }
-    assert list(paired(ARM, REFERENCE)) == [3, 7]
+def test_arms_are_paired_on_the_seeds_that_all_have_in_ascending_order():
+    third = {7: [0, 0, 0, 0], 3: [1, 1, 1, 1], 9: [1, 1, 1, 1]}
+    variant, reference, other = on_shared_seeds(ARM, REFERENCE, third)
+    assert (variant - reference).tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]  # seeds 3 and 7
+    assert other.tolist() == [[1, 1, 1, 1], [0, 0, 0, 0]]
+    assert on_shared_seeds({2: 0.5, 0: 0.25}, {0: 1.0, 5: 1.0})[0].tolist() == [[0.25]]
 
 
-def test_arms_with_other_seeds_or_images_are_refused():
-    with pytest.raises(ValueError, match=r"only one of the two has seeds \[2, 7\]"):
-        paired(ARM, {3: [1, 0, 0, 0], 2: [1, 0, 0, 0]})
+def test_arms_without_a_shared_seed_or_with_other_images_are_not_compared():
+    assert [table.shape for table in on_shared_seeds({0: [1, 0]}, {1: [1, 0]})] == [(0, 1), (0, 1)]
+    with pytest.raises(ValueError, match="at least one of each"):
+        compare(({0: [1, 0]}, {1: [1, 0]}), confidence=0.95, smallest_effect=0.1, alpha=0.05)
     with pytest.raises(ValueError, match=r"\[1, 4\] images"):  # numpy alone would stretch the one to four
-        paired(ARM, {3: [1], 7: [1]})
+        on_shared_seeds(ARM, {3: [1], 7: [1]})
 
 
 def test_an_interaction_is_the_difference_of_the_gaps():
     # gaps of seed 3: 1 0 0 0 and 0 0 0 0; of seed 7: 0 0 1 0 and −1 0 0 0
     permuted = {3: [1, 0, 0, 0], 7: [0, 0, 1, 0]}, {3: [1, 0, 0, 0], 7: [1, 0, 1, 0]}
-    made = interaction((ARM, REFERENCE), permuted, confidence=0.95, smallest_effect=0.1, alpha=0.05)
+    made = compare((ARM, REFERENCE, *permuted), confidence=0.95, smallest_effect=0.1, alpha=0.05)
     assert (made.mean, made.reference_mean, made.difference) == (0.25, -0.125, 0.375)  # per seed ¼ and ½
     assert made.difference_sd == pytest.approx(math.sqrt(1 / 32))
     assert (made.low, made.high) == pytest.approx((0.375 - 12.7062 / 8, 0.375 + 12.7062 / 8), rel=1e-5)
@@ -481,7 +487,7 @@ def test_an_interaction_is_the_difference_of_the_gaps():
 
 
 def test_gaps_that_are_alike_do_not_interact():
-    made = interaction((ARM, REFERENCE), (ARM, REFERENCE), confidence=0.95, smallest_effect=0.1, alpha=0.05)
+    made = compare((ARM, REFERENCE, ARM, REFERENCE), confidence=0.95, smallest_effect=0.1, alpha=0.05)
     assert (made.difference, made.total_low, made.total_high, made.p, made.equivalence_p) == (0.0, 0.0, 0.0, 1.0, 0.0)
 
 

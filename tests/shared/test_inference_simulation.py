@@ -1,7 +1,7 @@
 """What the intervals, tests and powers promise, held against simulated experiments whose truth is known.
 
-Every rate is a share of `repeats` seeded experiments. Its Monte-Carlo standard error is √(q (1 − q) / repeats), q being
-the rate that is claimed; a claim is refused at SIGMAS = 4 of them, which chance alone would do once in 16,000 (two-sided).
+Every rate is a share of `repeats` seeded experiments. Its Monte-Carlo standard error is √(q (1 − q) / repeats), q
+being the rate that is claimed; a claim is refused at SIGMAS = 4 of them, which chance alone would do once in 16,000 (two-sided).
 The seeds are fixed, so a test that passes passes always; the 4 keep it so should numpy's streams change.
 
 Binary answers come from a latent model of seeds × images: a net of arm k, seed s, is right on image i if
@@ -23,7 +23,6 @@ from scipy.stats import norm, t
 from stages.shared.inference import crossed, multiplicity, power, sign_flip
 from stages.shared.inference.comparison import compare
 from stages.shared.inference.equivalence import two_one_sided_tests
-from stages.shared.inference.interaction import interaction
 from stages.shared.inference.intervals import estimate
 from stages.shared.inference.standard_error import reach
 from stages.shared.inference.verdict import BETTER, WORSE, verdict
@@ -146,7 +145,7 @@ def test_the_variance_is_unbiased(seed, image, interaction_):
     assert np.mean(found) == pytest.approx(truth, abs=SIGMAS * np.std(found) / math.sqrt(repeats))
 
 
-# σ²_a, σ²_b, σ²_c of a difference in correctness: the SDs over seeds are .01, .003 and .0003 without the answers' noise.
+# σ²_a, σ²_b, σ²_c of a difference in correctness: SDs over seeds are .01, .003 and .0003 without the answers' noise.
 SHARES = {"seeds vary most": (1e-4, 0.01, 0.05), "alike": (1e-5, 0.01, 0.05), "images vary most": (1e-7, 0.02, 0.05)}
 
 
@@ -183,15 +182,16 @@ def test_the_total_interval_of_an_interaction_covers_it():
     covered = 0
     for _ in range(repeats):
         a, b, c, d = (by_seed(arm) for arm in experiment(generator, 5, 1000, shifts, **TYPICAL))
-        made = interaction((a, b), (c, d), confidence=0.95, smallest_effect=0.005, alpha=0.05)
+        made = compare((a, b, c, d), confidence=0.95, smallest_effect=0.005, alpha=0.05)
         covered += made.total_low <= truth <= made.total_high
     assert 0.95 - slack(0.95, repeats) <= covered / repeats < 0.99
 
 
 @pytest.mark.parametrize(("n_seeds", "rate"), [(3, 0.75), (5, 0.84), (10, 0.90)])
 def test_a_percentile_bootstrap_over_few_seeds_covers_too_little(n_seeds, rate):
-    # Why there is none here. At three seeds the lowest resampled mean has probability 1/27 > .025, so the interval runs from
-    # the lowest to the highest value and misses when all lie on one side: 2/2³. The rates at 5 and 10 are rounded to .01.
+    # Why there is none here. At three seeds the lowest resampled mean has probability 1/27 > .025, so the interval runs
+    # from the lowest to the highest value and misses when all lie on one side: 2/2³. The rates at 5 and 10 are rounded
+    # to .01.
     generator, repeats = np.random.default_rng(6), 4000
     values = generator.standard_normal((repeats, n_seeds))
     resamples = (
@@ -238,7 +238,7 @@ def test_a_verdict_holds_for_other_images_where_the_sign_flip_test_alone_does_no
     significant = stated = 0
     for _ in range(repeats):
         one, other = (by_seed(arm) for arm in experiment(generator, 10, 1000, (0.0, 0.0), **TYPICAL))
-        made = compare(one, other, confidence=0.95, smallest_effect=0.005, alpha=0.05)
+        made = compare((one, other), confidence=0.95, smallest_effect=0.005, alpha=0.05)
         said = verdict(
             made.total_low,
             made.total_high,
@@ -318,7 +318,7 @@ def test_the_smallest_detectable_effect_is_detected_as_often_as_promised(n_seeds
         ]
     )
     print(n_seeds, shares, f"{100 * effect:.2f} points: {share}")
-    # The degrees of freedom vary from sample to sample, and the wider of two intervals counts: up to .03 less than promised.
+    # The degrees of freedom vary, and the wider of two intervals counts: up to .03 less than promised.
     assert 0.8 - 0.03 - slack(0.8, repeats) <= share <= 0.8 + slack(0.8, repeats)
 
 

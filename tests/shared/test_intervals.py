@@ -51,19 +51,10 @@ def test_without_a_value_nothing_is_known():
     assert all(math.isnan(value) for value in (made.mean, made.sd, made.low, made.high))
 
 
-def test_differences_are_paired_by_seed_whatever_the_order():
-    made = intervals.paired_differences({7: 0.9, 2: 0.5}, {2: 0.25, 7: 0.5})
-    assert list(made.items()) == [(2, 0.25), (7, 0.4)]
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "alone"),
-    [({0: 1.0, 1: 1.0}, {0: 1.0}, "[1]"), ({0: 1.0}, {3: 1.0}, "[0, 3]"), ({}, {2: 1.0}, "[2]")],
-)
-def test_different_seeds_are_not_paired(one, other, alone):
-    with pytest.raises(ValueError, match="paired by seed") as refused:
-        intervals.paired_differences(one, other)
-    assert str(refused.value).endswith(f"seeds {alone}")
+def test_a_paired_difference_is_over_the_seeds_that_both_have():
+    difference = intervals.paired_difference({7: 0.9, 2: 0.5, 1: 0.0}, {2: 0.25, 7: 0.5, 3: 0.0}, 0.95)
+    assert (difference.n, difference.mean) == (2, pytest.approx(0.325))
+    assert intervals.paired_difference({0: 1.0}, {3: 1.0}, 0.95).n == 0
 
 
 @pytest.mark.parametrize(

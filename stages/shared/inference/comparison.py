@@ -22,7 +22,7 @@ from stages.shared.inference.power import smallest_detectable_effect
 
 @dataclass(frozen=True)
 class Comparison:
-    """Fractions throughout, as the correctness is; what one seed or one image cannot tell is NaN. SDs are over seeds."""
+    """Fractions throughout, as the correctness is. What one seed or one image cannot tell is NaN. SDs: over seeds."""
 
     n_seeds: int
     n_images: int

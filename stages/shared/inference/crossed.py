@@ -23,7 +23,7 @@ both means carry the interaction, so one share of it is taken off. More seeds sh
 - The total interval is never narrower than the one over seeds alone. Satterthwaite's alone may be, since its t quantile
   is smaller, and covers too little where three seeds vary more than the images do; a t with n − 1 degrees covers nearly
   always where the images vary more, and a normal quantile too little wherever the seeds do
-  (tests/test_inference_simulation.py measures all of them).
+  (tests/shared/test_inference_simulation.py measures all of them).
 - One seed or one image has no total interval (NaN). Values that are all equal have one of zero width.
 
 Source: Searle, Casella & McCulloch, Variance Components, 1992, ch. 4 (two-way crossed random model);
@@ -78,7 +78,7 @@ def total_interval(values: ArrayLike, confidence: float) -> Estimate:
 
 
 def mean_squares(values: ArrayLike) -> MeanSquares:
-    """values: (seeds, images). Whole numbers are summed without rounding, so what is alike has a mean square of exactly 0."""
+    """values: (seeds, images). Whole numbers are summed without rounding: equal values have mean squares of exactly 0."""
     table = _table(values)
     n, n_images = table.shape
     of_seeds, of_images = table.sum(axis=1), table.sum(axis=0)
@@ -126,9 +126,7 @@ def _crossed(squares: MeanSquares) -> StandardError:
     if math.isnan(squares.interaction):
         return StandardError(math.nan, math.nan)
     parts = [(squares.seed, n - 1), (squares.image, n_images - 1), (-squares.interaction, (n - 1) * (n_images - 1))]
-    if squares.interaction >= min(
-        squares.seed, squares.image
-    ):  # a component below zero: only the larger mean square is left
+    if squares.interaction >= min(squares.seed, squares.image):  # a component below zero: the larger mean square stays
         parts = [max(parts[:2])]
     total = sum(part for part, _ in parts)
     if total == 0:

@@ -15,7 +15,7 @@ ABOVE, BELOW, ALIKE, NOT_STATED = "above", "below", "not distinguishable from", 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n seeds with its t interval; sd, low and high are NaN where n is 1, and so is the mean where n is 0."""
+    """A mean over n seeds with its t interval. sd, low and high are NaN where n is 1; the mean too where n is 0."""
 
     n: int
     mean: float

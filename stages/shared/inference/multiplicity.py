@@ -6,7 +6,7 @@ from statsmodels.stats.multitest import multipletests
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Adjusted p-values in the order given: rejecting those ≤ alpha errs anywhere in the family with probability ≤ alpha.
+    """Adjusted p-values, in the same order. Rejecting those ≤ alpha errs somewhere with probability ≤ alpha.
 
     p_values: (tests,), those of the whole family, however dependent. Raises ValueError if one is not in [0, 1].
     Source: Holm, Scandinavian Journal of Statistics 6 (1979).
@@ -15,7 +15,7 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
-    """Adjusted p-values in the order given: of those ≤ q, an expected share of at most q is false.
+    """Adjusted p-values, in the same order. Of those ≤ q, an expected share of at most q is false.
 
     Holds for independent or positively dependent tests. Raises ValueError if one is not in [0, 1].
     Source: Benjamini & Hochberg, Journal of the Royal Statistical Society B 57 (1995).
@@ -27,8 +27,7 @@ def _adjusted(p_values: ArrayLike, method: str) -> np.ndarray:
     values = np.asarray(p_values, dtype=float)
     if values.size == 0:
         return values
-    if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(
-            f"p-values must lie in [0, 1], and these do not: {values[~((values >= 0) & (values <= 1))].tolist()}"
-        )
+    valid = (values >= 0) & (values <= 1)
+    if not valid.all():
+        raise ValueError(f"p-values must lie in [0, 1], and these do not: {values[~valid].tolist()}")
     return np.asarray(multipletests(values, method=method)[1])

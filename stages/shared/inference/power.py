@@ -6,8 +6,8 @@ distribution with noncentrality effect/se. The standard errors of a protocol com
     total_errors(expected_mean_squares(components, n_seeds, n_images))    new seeds and images
     seed_errors(…)                                                       new seeds, these images
 
-Exact for seed_errors and normal values. For total_errors the degrees of freedom vary from sample to sample: at five seeds
-.80 is promised where up to .03 less is had (tests/test_inference_simulation.py).
+Exact for seed_errors and normal values. For total_errors the degrees of freedom vary from sample to sample: at five
+seeds .80 is promised where up to .03 less is reached (tests/shared/test_inference_simulation.py).
 Source: Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988, ch. 2.
 """
 
@@ -64,5 +64,5 @@ def _noncentrality(dof: float, alpha: float, power: float) -> float:
 
 def _power(noncentrality: float, dof: float, alpha: float) -> float:
     critical = float(stdtrit(dof, 1 - alpha / 2))
-    # Both sides through sf: nct.cdf(-critical, …), the same number as the second, is NaN for some large noncentralities.
+    # Both sides by sf: nct.cdf(-critical, …) equals the second, but is NaN for some large noncentralities.
     return float(nct.sf(critical, dof, noncentrality) + nct.sf(critical, dof, -noncentrality))

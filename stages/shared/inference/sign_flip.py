@@ -16,7 +16,8 @@ ROUNDING = 1e-12  # of Σ|d|: sums closer than this are the same sum in another 
 def p_value(differences: ArrayLike) -> float:
     """Two-sided p of per-seed differences, (seeds,); NaN if one is NaN, 1 if all are zero.
 
-    The patterns are counted without listing them: each sum of one half of the seeds needs a large enough sum of the other.
+    The patterns are counted without listing them: each sum of one half of the seeds needs a large enough sum of the
+    other half.
     Raises ValueError without a seed and above MAX_SEEDS.
     """
     values = np.asarray(differences, dtype=float)

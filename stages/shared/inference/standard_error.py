@@ -9,7 +9,7 @@ from scipy.special import stdtr, stdtrit
 
 @dataclass(frozen=True)
 class StandardError:
-    """value: of a mean, in the mean's own unit. dof: Student degrees of freedom, not always whole. Both NaN where unknown."""
+    """value: in the mean's unit. dof: Student degrees of freedom, not always whole. Both NaN where unknown."""
 
     value: float
     dof: float

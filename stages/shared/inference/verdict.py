@@ -89,8 +89,8 @@ def verdict(
 ) -> Verdict:
     """The cell of the table above.
 
-    low, high: the total interval of the difference, around its mean. p: of the sign-flip test, adjusted within the family.
-    equivalence_p: of the two one-sided tests, adjusted or not. smallest_effect: in the unit of low and high.
+    low, high: the total interval of the difference, around its mean. p: of the sign-flip test, adjusted within the
+    family. equivalence_p: of the two one-sided tests, adjusted or not. smallest_effect: in the unit of low and high.
     """
     if n_seeds < min_seeds:
         return Verdict(NOT_STATED, f"{n_seeds} of the {min_seeds} seeds that a verdict needs")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, RootModel, ValidationError, model_validator
+from pydantic import Field, RootModel, ValidationError, field_validator, model_validator
 
 from stages.shared import paths
 from stages.shared.metrics import METRICS
@@ -34,7 +34,7 @@ class Contrast(Block):
 
 
 class Hypothesis(Block):
-    """direction: what is expected of the contrast; alike: smaller than smallest_effect, which is in the metric's unit."""
+    """direction: the expectation; alike means less than smallest_effect, which is in the metric's unit."""
 
     statement: Text
     family: Name
@@ -44,10 +44,11 @@ class Hypothesis(Block):
     smallest_effect: Annotated[float, Field(gt=0, lt=1)]
     source: str
 
-    @model_validator(mode="after")
-    def _metric_is_known(self) -> Self:
-        must_be_one_of("metric", self.metric, METRICS)
-        return self
+    @field_validator("metric")
+    @classmethod
+    def _metric_is_known(cls, metric: str) -> str:
+        must_be_one_of("", metric, METRICS)
+        return metric
 
 
 class _File(RootModel[dict[Name, Hypothesis]]):

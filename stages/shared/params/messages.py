@@ -69,10 +69,11 @@ def mistake(text: str) -> PydanticCustomError:
 
 
 def must_be_one_of(where: str, value: str, allowed: Iterable[str]) -> None:
-    """Raises a mistake that names the place, the value and what is allowed."""
+    """Raises a mistake that names the value and what is allowed. where: its key, unless pydantic knows it ("")."""
     if value not in allowed:
         names = ", ".join(allowed) or "(none)"
-        raise mistake(f"{where}: {value!r} is not one of {names}{guess(value, allowed)}")
+        place = f"{where}: " if where else ""
+        raise mistake(f"{place}{value!r} is not one of {names}{guess(value, allowed)}")
 
 
 def guess(value: str, allowed: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""From per-image answers to verdicts: pairing on shared seeds, adjustment within families, outcomes, and the A/A comparison."""
+"""From per-image answers to verdicts: pairing, adjustment within families, outcomes, and the A/A comparison."""
 
 import math
 
@@ -7,29 +7,36 @@ import pandas as pd
 import pytest
 
 from stages.collect import tables, verdicts
-from stages.collect.answers import answers
-from stages.collect.read import Variant
 from stages.shared import params
-from stages.shared.inference.arms import shared
 from stages.shared.inference.multiplicity import holm
 from stages.shared.inference.sign_flip import p_value
 from stages.shared.params import Contrast, Hypothesis
+from stages.shared.run_files import VariantResults
 
 SETTINGS = params.load()
 IMAGES = 400
 
 
+def results(key, correct, predicted=None, probes=None, by_image=None):
+    """A variant with these answers: seed → (images,)."""
+    metrics = {seed: {"seed": seed} for seed in correct}
+    probes = probes or {seed: {} for seed in correct}
+    empty = pd.DataFrame()
+    return VariantResults(key, {}, metrics, probes, empty, empty, predicted or correct, correct, by_image or {}, {})
+
+
 def variant(key, accuracy, seeds=range(10), metric=None, by_image=None):
-    """A net that answers the first accuracy·N images rightly, one more or less under each seed; metric: {name: values by seed}."""
-    correct = np.zeros((len(seeds), IMAGES), dtype=np.uint8)
-    for row, seed in zip(correct, seeds, strict=True):
-        row[: round(accuracy * IMAGES) + (1 if seed % 2 else -1)] = 1
-    probes = {
-        seed: {"seed": seed, **{name: values[place] for name, values in (metric or {}).items()}}
-        for place, seed in enumerate(seeds)
-    }
-    metrics = {"runs": [{"seed": seed} for seed in seeds]}
-    return Variant(key, metrics, probes, pd.DataFrame(), correct.astype(np.int16), correct, by_image or {}, {})
+    """A net that answers the first accuracy·N images rightly, one more or less under each seed.
+
+    metric: name → values by seed.
+    """
+    correct = {}
+    for seed in seeds:
+        correct[seed] = np.zeros(IMAGES, dtype=np.uint8)
+        correct[seed][: round(accuracy * IMAGES) + (1 if seed % 2 else -1)] = 1
+    values = metric or {}
+    probes = {seed: {name: values[name][place] for name in values} for place, seed in enumerate(seeds)}
+    return results(key, correct, probes=probes, by_image=by_image)
 
 
 def hypothesis(
@@ -136,16 +143,13 @@ def test_a_metric_with_one_number_a_seed_is_judged_over_seeds():
 
 def test_shift_consistency_is_taken_image_by_image_and_left_out_where_it_was_not_probed():
     table = np.tile([0.5, 1.0], (10, 30))
-    probed = variant("cnn", 0.9, metric={"shift_consistency": [0.75] * 10}, by_image={"consistency": table})
+    probed = variant(
+        "cnn", 0.9, metric={"shift_consistency": [0.75] * 10}, by_image={"consistency": dict(enumerate(table))}
+    )
     still = variant("kernel_1", 0.9, metric={"shift_consistency": [None] * 10})
-    arms = answers([probed, still], "shift_consistency")
+    arms = verdicts.arms_of([probed, still], "shift_consistency")
     assert list(arms) == ["cnn"]
     assert arms["cnn"][3].tolist() == table[3].tolist()
-
-
-def test_shared_keeps_the_seeds_that_all_arms_have_in_order():
-    one, other = shared([{2: np.ones(1), 0: np.zeros(1)}, {0: np.zeros(1), 5: np.ones(1), 2: np.ones(1)}])
-    assert list(one) == list(other) == [0, 2]
 
 
 def test_what_can_be_detected_grows_with_the_spread_of_the_difference():
@@ -176,8 +180,7 @@ def test_effects_have_a_row_for_each_level_but_the_reference_adjusted_together()
 
 
 def nets(rng, key, ability):
-    correct = (rng.random((10, IMAGES)) < ability).astype(np.uint8)
-    return Variant(key, {"runs": [{"seed": seed} for seed in range(10)]}, {}, pd.DataFrame(), correct, correct, {}, {})
+    return results(key, dict(enumerate((rng.random((10, IMAGES)) < ability).astype(np.uint8))))
 
 
 def test_the_aa_rates_of_nets_that_differ_in_nothing_are_at_most_nominal():
@@ -200,8 +203,9 @@ def test_without_a_repeated_baseline_there_is_no_aa_row():
 
 def test_the_hardest_images_are_counted_over_fair_runs_with_the_commonest_wrong_answer():
     def of(key, predicted):
-        predicted = np.array(predicted, dtype=np.int16)
-        return Variant(key, {"runs": []}, {}, pd.DataFrame(), predicted, (predicted == labels).astype(np.uint8), {}, {})
+        predicted = dict(enumerate(np.array(predicted, dtype=np.int16)))
+        correct = {seed: (answers == labels).astype(np.uint8) for seed, answers in predicted.items()}
+        return results(key, correct, predicted)
 
     labels = np.array([0, 1, 2])
     found = [
