@@ -1,47 +1,70 @@
-"""The report's first words, computed: what locality and sharing buy, what the permutation takes, who withstands a shift."""
+"""The answer: what locality and sharing buy, what the permutation takes, and the way from the MLP to the CNN."""
 
-from stages.figures import sentences
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from stages.figures import accuracy, hypotheses, shifts, wording
 from stages.figures.results import Results
-from stages.shared.drawing import numbers
-from stages.shared.drawing.tables import escape
+from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.inference import verdict as verdicts
 
-# Keys of hypotheses.yaml; a sentence about one that is not declared, or did not run, is left out.
+# Keys of hypotheses.yaml. A sentence about a hypothesis that is not declared or did not run is left out.
 GAP, PERMUTED, TAKES = "gap_original", "gap_permuted", "permutation_takes_the_lead"
 LOCALITY, SHARING, MORE = "locality", "sharing", "locality_over_sharing"
 
+ASSUMPTIONS = ("fully_connected", "locally_connected", "conv")  # each net assumes more than the one before
+MARGINS = 0.85  # inches of the roadmap that its rows do not take
+
+
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield "roadmap", roadmap(results)
+
+
+def texts(results: Results) -> dict[str, str]:
+    return {"answer.md": answer(results)}
+
+
+def facts(results: Results) -> dict[str, str]:
+    return {
+        "gap": without_heads(gap(results)) or "The gap between the CNN and the MLP was not measured.",
+        "ladder": without_heads(ladder(results)) or "The rungs between the MLP and the CNN were not compared.",
+        "permutation": without_heads(permutation(results)) or "The gap on permuted pixels was not measured.",
+    }
+
 
 def answer(results: Results) -> str:
-    """A list in markdown, of what did run."""
-    points = [gap(results) or best(results), ladder(results), permutation(results), shift(results)]
-    last = " ".join(part for part in (sentences.tally(results), sentences.no_verdict(results)) if part)
-    tally = f"{last} See @sec-hypotheses."
-    return "\n".join(f"- {point}" for point in (*points, tally) if point) + "\n"
+    """A markdown list of what the variants that ran can tell."""
+    shift = shifts.sentence(results)
+    points = [
+        gap(results) or accuracy.best_sentence(results),
+        ladder(results),
+        permutation(results),
+        f"**Shifts.** {shift}" if shift else "",
+        " ".join(filter(None, (hypotheses.tally(results), wording.why_no_verdict(results), "See @sec-hypotheses."))),
+    ]
+    return "\n".join(f"- {point}" for point in points if point) + "\n"
 
 
 def gap(results: Results) -> str:
-    """What convolution is worth on the original pixels."""
+    """What convolution buys on the original pixels."""
     if not results.has_run(GAP):
         return ""
-    variant, reference = _arms(results, GAP)
-    one, other = _nets(results, variant, reference)
-    reached = f"{sentences.mean(results, variant)} against {sentences.mean(results, reference)}"
-    return f"**Convolution.** On {_title(results)}, {sentences.verdict(results, GAP, one, other)} ({reached})."
+    contrast = results.declared[GAP].contrast
+    reached = f"{wording.mean(results, contrast.variant)} against {wording.mean(results, contrast.reference)}"
+    return f"**Convolution.** On {wording.dataset_title(results)}, {_judged(results, GAP)} ({reached})."
 
 
 def ladder(results: Results) -> str:
-    """What of the gap is locality's and what is sharing's."""
-    parts = []
-    for key, what in ((LOCALITY, "Locality"), (SHARING, "Sharing")):
-        if results.has_run(key):
-            one, other = _nets(results, *_arms(results, key))
-            parts.append(f"**{what}.** {_capital(sentences.verdict(results, key, one, other))}.")
+    """Which part of the gap belongs to locality and which to sharing."""
+    ran = {key: head for key, head in ((LOCALITY, "Locality"), (SHARING, "Sharing")) if results.has_run(key)}
+    parts = [f"**{head}.** {wording.capitalised(_judged(results, key))}." for key, head in ran.items()]
     if len(parts) == 2 and results.has_run(MORE):
         row = results.hypotheses.loc[MORE]
-        more = f"Locality's part minus sharing's is {sentences.evidence(row)}"
-        parts.append(
-            f"{more}{_judged(str(row['verdict']), 'locality buys more', 'sharing buys more', 'both buy as much')}."
-        )
+        clause = _clause(row["verdict"], "locality buys more", "sharing buys more", "both buy as much")
+        parts.append(f"Locality's part minus sharing's is {wording.evidence(row)}{clause}.")
     return " ".join(parts)
 
 
@@ -49,45 +72,108 @@ def permutation(results: Results) -> str:
     """The gap on permuted pixels, and what the permutation takes from it."""
     parts = []
     if results.has_run(PERMUTED):
-        one, other = _nets(results, *_arms(results, PERMUTED))
-        parts.append(f"With the pixels permuted, {sentences.verdict(results, PERMUTED, one, other)}.")
+        parts.append(f"With the pixels permuted, {_judged(results, PERMUTED)}.")
     if results.has_run(TAKES):
         row = results.hypotheses.loc[TAKES]
-        less = f"The lead on original pixels minus the lead on permuted ones is {sentences.evidence(row)}"
-        judged = _judged(
-            str(row["verdict"]),
+        clause = _clause(
+            row["verdict"],
             "the permutation takes from it",
             "the permutation adds to it",
             "the permutation leaves it as it is",
         )
-        parts.append(f"{less}{judged}.")
+        lead = "The lead on original pixels minus the lead on permuted ones"
+        parts.append(f"{lead} is {wording.evidence(row)}{clause}.")
     return f"**Order of the pixels.** {' '.join(parts)}" if parts else ""
 
 
-def shift(results: Results) -> str:
-    """The most and the least shift-consistent net; empty without a probe or with one variant."""
-    means = results.variants.loc[results.nets, "shift_consistency_mean"]
-    if not results.shifts_were_probed or len(means) < 2:
-        return ""
-    if means.max() == means.min():
-        return f"**Shifts.** All nets have the same mean shift consistency, {numbers.percent_sign(means.max())}."
-    (most, high), (least, low) = (sentences.extreme(results, "shift_consistency", highest) for highest in (True, False))
-    return f"**Shifts.** Over shifts of the image, predictions agree most often for {most} ({high} of the pairs of shifts) and least often for {least} ({low})."
+def without_heads(text: str) -> str:
+    """Leave out the bold words at the head of each point of the list."""
+    return re.sub(r"\*\*[^*]+\*\* ", "", text)
 
 
-def best(results: Results) -> str:
-    """The highest mean accuracy of a net and whose it is."""
-    accuracies, on = results.variants.loc[results.nets, "accuracy_mean"], f"On {_title(results)},"
-    names, reached = sentences.extreme(results, "accuracy")
-    if len(accuracies) == 1:
-        return f"{on} {names} reaches {reached} test accuracy."
-    if accuracies.max() == accuracies.min():
-        return f"{on} all {len(accuracies)} nets have the same mean test accuracy, {reached}."
-    return f"{on} the highest mean test accuracy of {len(accuracies)} nets is that of {names}: {reached}."
+def roadmap(results: Results) -> Figure | str:
+    """Test accuracy of each of `steps`; at the right the paired difference from the net that the step changes."""
+    if len(results.variants) == 1:
+        return "Only the baseline ran: there is no road to it."
+    drawn, path = [], []
+    for place, (variant, changed) in enumerate(steps(results)):
+        change = "start"
+        if changed is not None:
+            difference = results.mean_difference(variant, changed)
+            change = numbers.points_interval(difference.mean, difference.low, difference.high)
+        drawn.append(accuracy.row(results, variant, results.names.label(variant), text=change))
+        if changed != results.baseline:
+            path.append((drawn[-1].mean, place))
+    figure, (axes,) = rows.figure(len(drawn), rest=MARGINS)
+    rows.draw(axes, drawn, rest=MARGINS)
+    x, y = np.array(path).T
+    axes.plot(x, y, color=style.GREY, linewidth=1.0, drawstyle="steps-pre", zorder=1)
+    if len(drawn) > len(path):
+        axes.axhline(len(path) - 0.5, color=style.PALE, linewidth=0.7)
+        below = 1 - len(path) / len(drawn)
+        axes.axvline(x[-1], ymax=below, color=style.GREY, linewidth=0.7, linestyle=style.DASHED, zorder=1)
+    arrows = axis.cut(axes, drawn, centre=x[-1], whole=len(path))
+    axes.set_xlabel(f"test accuracy, %{axis.ARROW if arrows else ''}")
+    return figure
 
 
-def _judged(verdict: str, better: str, worse: str, equivalent: str) -> str:
-    """A clause that follows the numbers; empty where no verdict is stated."""
+def steps(results: Results) -> list[tuple[str, str | None]]:
+    """(variant, the variant that it changes) for each row: the path to the baseline, then changes of the baseline.
+
+    The path has one net of each weaker assumption. Each further step is the best level of a family by mean validation
+    accuracy, so that the test images do not choose what they score.
+    """
+    path = _path(results)
+    before = [None, *path[:-1]]
+    return [*zip(path, before, strict=True), *((variant, results.baseline) for variant in _further(results, path))]
+
+
+def _path(results: Results) -> list[str]:
+    connectivity = results.connectivity(results.baseline)
+    if connectivity not in ASSUMPTIONS:
+        return [results.baseline]
+    weaker = ASSUMPTIONS[: ASSUMPTIONS.index(connectivity)]
+    for levels in _levels_against_baseline(results):
+        first = {results.connectivity(variant): variant for variant in reversed(levels)}
+        path = [first[kind] for kind in weaker if kind in first]
+        if path:
+            return [*path, results.baseline]
+    return [results.baseline]
+
+
+def _further(results: Results, path: list[str]) -> list[str]:
+    best: dict[str, None] = {}
+    for levels in _levels_against_baseline(results):
+        others = [variant for variant in levels if variant != results.baseline]
+        if set(path) & set(others):
+            continue
+        alike = [key for key in others if results.connectivity(key) == results.connectivity(results.baseline)]
+        if alike:
+            best[max(alike, key=lambda variant: results.mean(variant, "val_accuracy").mean)] = None
+    return sorted(best, key=lambda variant: -results.mean(variant).mean)
+
+
+def _levels_against_baseline(results: Results) -> list[list[str]]:
+    """The levels that are nets, for each family that compares with the baseline."""
+    return [
+        [variant for variant in results.names.levels(family) if variant in results.nets]
+        for family in results.families
+        if results.settings.families[family].reference == results.baseline
+    ]
+
+
+def _judged(results: Results, key: str) -> str:
+    """The comparison with its verdict, between "the CNN" and "the MLP"; labels where both are the same kind of net."""
+    contrast = results.declared[key].contrast
+    arms = (contrast.variant, contrast.reference)
+    nets = [f"the {results.names.net(variant)}" for variant in arms]
+    if nets[0] == nets[1]:
+        nets = [wording.italic_label(results, variant) for variant in arms]
+    return wording.judged(results, key, *nets)
+
+
+def _clause(verdict: str, better: str, worse: str, equivalent: str) -> str:
+    """What follows the numbers; empty where no verdict is stated."""
     clauses = {
         verdicts.BETTER: better,
         verdicts.WORSE: worse,
@@ -95,24 +181,3 @@ def _judged(verdict: str, better: str, worse: str, equivalent: str) -> str:
         verdicts.INCONCLUSIVE: "which decides nothing",
     }
     return f": {clauses[verdict]}" if verdict in clauses else ""
-
-
-def _nets(results: Results, variant: str, reference: str) -> tuple[str, str]:
-    """ "the CNN" and "the MLP"; their labels, where both are the same kind of net."""
-    kinds = [results.names.net(key) for key in (variant, reference)]
-    if kinds[0] == kinds[1]:
-        return sentences.named(results, variant), sentences.named(results, reference)
-    return f"the {kinds[0]}", f"the {kinds[1]}"
-
-
-def _arms(results: Results, key: str) -> tuple[str, str]:
-    contrast = results.declared[key].contrast
-    return contrast.variant, contrast.reference
-
-
-def _title(results: Results) -> str:
-    return escape(results.dataset["title"])
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

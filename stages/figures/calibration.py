@@ -1,51 +1,99 @@
-"""Does a net know how often it is right? A reliability diagram for each kind of net."""
+"""Calibration: does a net know how often it is right?"""
+
+from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.figures import probed
+from stages.figures import selection, wording
 from stages.figures.results import Results
-from stages.shared.drawing import numbers, style
+from stages.shared.drawing import style
+from stages.shared.drawing.tables import cell, pipe_tables
+from stages.shared.inference import intervals
 
 PANELS = 3
 
 
-def calibration(results: Results) -> Figure | None:
-    """Accuracy against confidence in bins, first seed; a dot's area is its share of the images. None where nothing was measured."""
-    tables = {key: results.pictures[key]["reliability"] for key in probed.kinds(results) if key in results.pictures}
-    tables = {key: table for key, table in tables.items() if np.isfinite(table).all()}
-    called = probed.called(results)
-    if not tables:
-        return None
-    figure, grid = style.plt.subplots(
-        1, max(PANELS, len(tables)), figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False
-    )
-    for axes in grid[0, len(tables) :]:
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield "calibration", reliability_diagrams(results)
+
+
+def texts(results: Results) -> dict[str, str]:
+    return {}  # position.py writes the table into tables/probes.md
+
+
+def facts(results: Results) -> dict[str, str]:
+    test_images, scored = sum(results.constants["class_counts"]["test"]), results.settings.probe.calibration_images
+    return {
+        "calibration_images": f"{test_images if scored == 'all' else min(scored, test_images):,}",
+        "calibration_sentence": sentence(results),
+    }
+
+
+def reliability_diagrams(results: Results) -> Figure | str:
+    """For one net of each kind accuracy against confidence in bins, first seed; a dot's area is its share of images."""
+    kinds = selection.one_of_each_kind(results)
+    bins = {variant: results.pictures[variant]["reliability"] for variant in kinds if variant in results.pictures}
+    bins = {variant: table for variant, table in bins.items() if np.isfinite(table).all()}
+    if not bins:
+        return "No variant's calibration was measured."
+    names = selection.names_for_small_panels(results)
+    n_panels = max(PANELS, len(bins))
+    figure, grid = style.plt.subplots(1, n_panels, figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False)
+    panels = grid[0]
+    for axes in panels[len(bins) :]:
         axes.set_axis_off()
-    for axes, (key, table) in zip(grid[0], tables.items(), strict=False):
+    for axes, (variant, table) in zip(panels, bins.items(), strict=False):
         count, confidence, accuracy = table[table[:, 0] > 0].T
-        axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
-        axes.plot(confidence, accuracy, color=results.names.colour(key), linewidth=0.9, zorder=2)
-        axes.scatter(
-            confidence,
-            accuracy,
-            s=4 + 120 * count / count.sum(),
-            color=results.names.colour(key),
-            alpha=0.75,
-            linewidths=0,
-            zorder=3,
-        )
-        made = probed.estimate(results, key, "ece")
-        interval = f" {numbers.interval(made.low, made.high)}" if made.n > 1 else ""
-        axes.set_title(
-            f"{style.plain(called[key], 24)}\nECE {numbers.percent_sign(made.mean)}{interval}",
-            fontsize=7,
-            fontweight="normal",
-        )
+        colour, area = results.names.colour(variant), 4 + 120 * count / count.sum()
+        axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle=style.DASHED, zorder=1)
+        axes.plot(confidence, accuracy, color=colour, linewidth=0.9, zorder=2)
+        axes.scatter(confidence, accuracy, s=area, color=colour, alpha=0.75, linewidths=0, zorder=3)
+        ece = wording.mean(results, variant, "ece")
+        axes.set_title(f"{style.plain(names[variant], 24)}\nECE {ece}", fontsize=7, fontweight="normal")
         axes.set_xlim(-0.03, 1.05)
         axes.set_ylim(-0.03, 1.05)
         axes.set_aspect("equal")
         axes.set_xlabel("confidence", fontsize=7)
         axes.tick_params(labelsize=6.5)
-    grid[0, 0].set_ylabel("accuracy", fontsize=7)
+    panels[0].set_ylabel("accuracy", fontsize=7)
     return figure
+
+
+def table(results: Results) -> str:
+    """One net of each kind, and the baseline on permuted pixels."""
+    permuted = selection.permuted_baseline(results)
+    variants = selection.one_of_each_kind(results) + ([permuted] if permuted else [])
+    columns = {
+        "Variant": [cell(results.names.label(variant)) for variant in variants],
+        "Accuracy, %": [wording.percent_sd(results, variant, "test_accuracy", 2) for variant in variants],
+        "ECE, %": [wording.percent_sd(results, variant, "ece", 2) for variant in variants],
+        "NLL, nats": [wording.decimal_sd(results, variant, "nll", 3) for variant in variants],
+    }
+    caption = (
+        f"Calibration on the test images: expected calibration error and negative log-likelihood. "
+        f"{wording.means_and_dashes(results)}"
+    )
+    return pipe_tables(pd.DataFrame(columns), "tbl-calibration", caption)
+
+
+def sentence(results: Results) -> str:
+    """The baseline's calibration error, and those of the other kinds of net against it."""
+    errors = results.means(selection.one_of_each_kind(results), "ece")
+    if results.baseline not in errors:
+        return "The baseline's calibration was not measured."
+    error = wording.percent(errors[results.baseline], 2)
+    said = f"Confidence and accuracy of {wording.label(results, results.baseline)} are {error} apart on average"
+    others = [_against_baseline(results, variant) for variant in errors if variant != results.baseline]
+    return f"{said}. Against this error, {wording.joined(others)}." if others else f"{said}."
+
+
+def _against_baseline(results: Results, variant: str) -> str:
+    difference = results.mean_difference(variant, results.baseline, "ece")
+    direction, points = results.direction(difference), wording.points(difference)
+    subject = f"that of {wording.italic_label(results, variant)}"
+    if direction == intervals.NOT_STATED:
+        return f"{subject} differs by {points}"
+    words = {intervals.ABOVE: "larger", intervals.BELOW: "smaller", intervals.ALIKE: "not distinguishable"}
+    return f"{subject} is {words[direction]} ({points})"

@@ -1,166 +1,204 @@
-"""Every declared hypothesis with what was measured, its verdict and its outcome, also where it failed or did not run."""
+"""The declared hypotheses: what was measured, the verdict and the outcome, also where one failed or did not run."""
 
 import math
+from collections.abc import Iterator
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from stages.figures import sentences
-from stages.figures.results import NOT_RUN, Results
+from stages.figures import wording
+from stages.figures.results import Results
 from stages.shared.drawing import axis, numbers, rows, style
-from stages.shared.drawing.tables import cell, escape, pipe_tables
+from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
 from stages.shared.inference import verdict as verdicts
+from stages.shared.metrics import METRICS, POINTS
 
-UNJUDGED = {verdicts.NOT_STATED: "no verdict", NOT_RUN: "not run"}
+OUTCOMES = {verdicts.NOT_STATED: "no verdict"}  # what the report says for this outcome
+OUTCOME_COLOURS = {
+    verdicts.SUPPORTED: style.GREEN,
+    verdicts.CONTRADICTED: style.VERMILION,
+    verdicts.UNDECIDED: style.GREY,
+    verdicts.NOT_STATED: style.PALE,
+    verdicts.NOT_RUN: style.PALE,
+}
+BAND_COLOUR = "#E4E4E4"
+
+
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield "hypotheses", forest(results)
+
+
+def texts(results: Results) -> dict[str, str]:
+    rows_of_csv = results.hypotheses.reset_index()
+    statements = [results.declared[key].statement for key in rows_of_csv["hypothesis"]]
+    rows_of_csv.insert(1, "statement", statements)
+    return {"tables/hypotheses.md": tables(results), "tables/hypotheses.csv": csv(rows_of_csv)}
+
+
+def facts(results: Results) -> dict[str, str]:
+    needed = results.settings.inference.verdict_seeds
+    return {
+        "hypotheses_tally": tally(results),
+        "verdicts": wording.why_no_verdict(results)
+        or f"A verdict needs {needed} seeds: a comparison with fewer has an interval and a direction alone.",
+        "verdict_seeds": str(needed),
+    }
 
 
 def outcome(results: Results, key: str) -> str:
-    """ "supported"; "no verdict" and "not run" where that is all that can be said."""
-    found = str(results.hypotheses.loc[key, "outcome"])
-    return UNJUDGED.get(found, found)
+    """Return "supported", "contradicted", "undecided", "no verdict" or "not run"."""
+    outcome = str(results.hypotheses.loc[key, "outcome"])
+    return OUTCOMES.get(outcome, outcome)
 
 
 def sentence(results: Results, key: str) -> str:
-    """ "**H1, supported.** *What is expected.* Measured: +2.61 points […]; adjusted p 0.006, so better: it differs, …"."""
+    """Return "**H1, supported.** *Statement.* Measured, in …: +2.61 points […]; adjusted p …. So better: …"."""
     row = results.hypotheses.loc[key]
     head = f"**{results.number(key)}, {outcome(results, key)}.** *{escape(results.declared[key].statement)}*"
     if not results.has_run(key):
-        return f"{head} {_capital(str(row['reason']))}."
-    measured = f"{head} Measured, in {sentences.METRICS[row['metric']]}: {sentences.evidence(row)}"
+        return f"{head} {wording.capitalised(str(row['reason']))}."
+    measured = f"{head} Measured, in {METRICS[row['metric']].name}: {wording.evidence(row)}"
     if row["verdict"] == verdicts.NOT_STATED:
         return f"{measured}. No verdict: {row['reason']}."
-    tests = f"adjusted p {numbers.p_value(row['p_adjusted'])}, of equivalence {numbers.p_value(row['equivalence_p_adjusted'])}"
-    return f"{measured}; {tests}. So {_word(row)}: {row['reason']}."
+    p, equivalence_p = (numbers.p_value(row[name]) for name in ("p_adjusted", "equivalence_p_adjusted"))
+    return f"{measured}; adjusted p {p}, of equivalence {equivalence_p}. So {row['verdict']}: {row['reason']}."
 
 
-def of_family(results: Results, family: str) -> list[str]:
-    return [key for key, about in results.declared.items() if about.family == family]
+def tally(results: Results) -> str:
+    """Count the outcomes in a sentence: "Of the 20 declared hypotheses, 12 are supported, …"."""
+    outcomes = results.hypotheses["outcome"]
+    if outcomes.empty:
+        return "No hypothesis is declared."
+    if (outcomes == verdicts.NOT_RUN).all():
+        return f"This run has the variants of none of the {len(outcomes)} declared hypotheses."
+    names = (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.UNDECIDED, verdicts.NOT_STATED, verdicts.NOT_RUN)
+    words = {verdicts.NOT_STATED: verdicts.WORDS[verdicts.NOT_STATED].summary}
+    counts = {words.get(name, name): int((outcomes == name).sum()) for name in names}
+    parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts.items() if count]
+    whole = "the one declared hypothesis" if len(outcomes) == 1 else f"the {len(outcomes)} declared hypotheses"
+    return f"Of {whole}, {wording.joined(parts)}."
 
 
 def tables(results: Results) -> str:
-    """What was expected and what came of it; then the numbers."""
-    keys = list(results.declared)
-    if not keys:
+    """First what was expected and its outcome, then the numbers."""
+    if not results.declared:
         return "No hypothesis is declared in `hypotheses.yaml`.\n"
-    found = results.hypotheses.loc[keys]
-    ran = [key for key in keys if results.has_run(key)]
-    judged = pd.DataFrame(
-        {
-            "Hypothesis": [cell(f"{results.number(key)}: {results.declared[key].statement}") for key in keys],
-            "Choice": [
-                cell(results.settings.families[results.names.group(results.declared[key].family)].title) for key in keys
-            ],
-            "Verdict": [_word(row) for _, row in found.iterrows()],
-            "Outcome": [outcome(results, key) for key in keys],
-        }
-    )
-    expected = pipe_tables(judged, "tbl-hypotheses", "Every declared hypothesis, and what the measurements say of it.")
-    expected = "".join(f"{sentence(results, key)}\n\n" for key in _lost(results)) + expected
-    if not ran:
-        return f"See @tbl-hypotheses.\n\n{expected}"
-    found = results.hypotheses.loc[ran]
-    evidence = pd.DataFrame(
-        {
-            "": [results.number(key) for key in ran],
-            "n": [numbers.count(n) for n in found["n_seeds"]],
-            "Difference": [
-                sentences.effect(m, d).replace(f"{numbers.NBSP}points", "")
-                for m, d in zip(found["metric"], found["difference"], strict=True)
-            ],
-            "These images": [
-                sentences.interval(*ends) for ends in found[["metric", "low", "high"]].itertuples(index=False)
-            ],
-            "New images too": [_total(row) for _, row in found.iterrows()],
-            "p": [numbers.p_value(p) for p in found["p_adjusted"]],
-            "p (alike)": [numbers.p_value(p) for p in found["equivalence_p_adjusted"]],
-            "Detectable": [_size(*pair) for pair in found[["metric", "detectable"]].itertuples(index=False)],
-        }
-    )
-    interval = sentences.confidence(results)
-    return f"@tbl-hypotheses states them with their outcomes, @tbl-evidence the numbers.\n\n{expected}\n" + pipe_tables(
-        evidence,
-        "tbl-evidence",
-        f"The evidence: difference in percentage points (but for R² and relative errors), its {interval} interval over seeds for these test images, and "
-        f"for new seeds and new images; p values of a difference, and of one smaller than matters, adjusted within the family; "
-        f"the smallest effect that so many seeds and images detect.",
+    outcomes = _outcome_table(results)
+    if not any(map(results.has_run, results.declared)):
+        return f"See @tbl-hypotheses.\n\n{outcomes}"
+    return (
+        f"@tbl-hypotheses states them with their outcomes, @tbl-evidence the numbers.\n\n"
+        f"{outcomes}\n{_evidence_table(results)}"
     )
 
 
-def _lost(results: Results) -> list[str]:
-    """Those that were to be measured, and could not be, since runs diverged."""
-    return [
-        key
-        for key in results.declared
-        if not results.has_run(key) and results.hypotheses.loc[key, "outcome"] != NOT_RUN
-    ]
-
-
-def frame(results: Results) -> pd.DataFrame:
-    """All digits, with the statements."""
-    made = results.hypotheses.reset_index()
-    made.insert(1, "statement", [results.declared[key].statement for key in made["hypothesis"]])
-    return made
-
-
-def forest(results: Results) -> Figure:
-    """Every hypothesis that was measured, in the order of its number; what is not measured in points has a panel below."""
-    keys = [key for key in results.declared if results.has_run(key)]
-    groups = [
-        group
-        for group in ([key for key in keys if _unit(results, key) == unit] for unit in ("", *sentences.UNITS.values()))
-        if group
-    ]
-    rest = 0.95 + 0.55 * (len(groups) - 1)
-    whole = rows.height(len(keys), rest)
+def forest(results: Results) -> Figure | str:
+    """Every measured hypothesis by its number; metrics that are not in percentage points have panels of their own."""
+    measured = list(filter(results.has_run, results.declared))
+    if not measured:
+        return "No declared hypothesis was measured."
+    units = {key: METRICS[results.declared[key].metric].unit for key in measured}
+    in_order = sorted(set(units.values()), key=lambda unit: (unit != POINTS, unit))
+    by_unit = {unit: [key for key in measured if units[key] == unit] for unit in in_order}
+    margins = 0.95 + 0.55 * (len(by_unit) - 1)
     figure, panels = style.plt.subplots(
-        len(groups),
+        len(by_unit),
         1,
-        figsize=(style.WIDTH, whole),
+        figsize=(style.WIDTH, rows.height(len(measured), margins)),
         squeeze=False,
-        height_ratios=[len(group) + 0.6 for group in groups],
+        height_ratios=[len(keys) + 0.6 for keys in by_unit.values()],
     )
-    for axes, group in zip(panels[:, 0], groups, strict=True):
-        drawn = [_row(results, key) for key in group]
-        rows.draw(axes, drawn, rest + ROOM * (len(keys) - len(group)))
+    for axes, (unit, keys) in zip(panels[:, 0], by_unit.items(), strict=True):
+        drawn = [_row(results, key) for key in keys]
+        rows.draw(axes, drawn, margins + rows.ROW * (len(measured) - len(keys)))
         axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
         arrows = axis.cut(axes, drawn)
-        unit = _unit(results, group[0]) or "percentage points"
-        axes.set_xlabel(f"difference, {unit}{' (an arrow: beyond the axis)' if arrows else ''}")
-    _legend(figure, results, keys)
+        name = "percentage points" if unit == POINTS else unit
+        axes.set_xlabel(f"difference, {name}{' (an arrow: beyond the axis)' if arrows else ''}")
+    _draw_legend(figure, set(results.hypotheses.loc[measured, "outcome"]))
     return figure
 
 
-ROOM = rows.ROW  # inches that the rows of the other panels take
+def _outcome_table(results: Results) -> str:
+    """Every hypothesis with its verdict and outcome; above it a sentence for each that lost its runs to divergence."""
+    table = results.hypotheses.loc[list(results.declared)]
+    groups = [results.names.group(hypothesis.family) for hypothesis in results.declared.values()]
+    columns = {
+        "Hypothesis": [cell(f"{results.number(key)}: {one.statement}") for key, one in results.declared.items()],
+        "Choice": [cell(results.settings.families[group].title) for group in groups],
+        "Verdict": [numbers.DASH if name == verdicts.NOT_STATED else str(name) for name in table["verdict"]],
+        "Outcome": [outcome(results, key) for key in results.declared],
+    }
+    not_measured = [key for key in results.declared if not results.has_run(key)]
+    diverged = [key for key in not_measured if table.loc[key, "outcome"] != verdicts.NOT_RUN]
+    caption = "Every declared hypothesis, and what the measurements say of it."
+    sentences = [f"{sentence(results, key)}\n\n" for key in diverged]
+    return "".join(sentences) + pipe_tables(pd.DataFrame(columns), "tbl-hypotheses", caption)
+
+
+def _evidence_table(results: Results) -> str:
+    measured = list(filter(results.has_run, results.declared))
+    table = results.hypotheses.loc[measured]
+    rows_of_table = [row for _, row in table.iterrows()]
+    columns = {
+        "": [results.number(key) for key in measured],
+        "n": [numbers.count(n) for n in table["n_seeds"]],
+        "Difference": [
+            wording.effect(row["metric"], row["difference"]).replace(f"{numbers.NBSP}points", "")
+            for row in rows_of_table
+        ],
+        "These images": [wording.interval(row["metric"], row["low"], row["high"]) for row in rows_of_table],
+        "New images too": [_total_interval(row) for row in rows_of_table],
+        "p": [numbers.p_value(p) for p in table["p_adjusted"]],
+        "p (alike)": [numbers.p_value(p) for p in table["equivalence_p_adjusted"]],
+        "Detectable": [_detectable(row) for row in rows_of_table],
+    }
+    caption = (
+        f"The evidence: difference in percentage points (but for R² and relative errors), its "
+        f"{wording.confidence(results)} interval over seeds for these test images, and for new seeds and new images; "
+        f"p values of a difference, and of one smaller than matters, adjusted within the family; the smallest effect "
+        f"that so many seeds and images detect."
+    )
+    return pipe_tables(pd.DataFrame(columns), "tbl-evidence", caption)
+
+
+def _total_interval(row: pd.Series) -> str:
+    if row["n_images"] <= 1:
+        return numbers.DASH
+    return wording.interval(row["metric"], row["total_low"], row["total_high"])
+
+
+def _detectable(row: pd.Series) -> str:
+    in_points = wording.in_points(row["metric"])
+    return wording.unsigned(numbers.points(row["detectable"]) if in_points else numbers.plain(row["detectable"]))
 
 
 def _row(results: Results, key: str) -> rows.Row:
     row = results.hypotheses.loc[key]
-    unit = 1 if row["metric"] in sentences.UNITS else 100
-    values = [unit * value for value in results.contrast(key).values()]
-    total = (math.nan, math.nan) if row["n_images"] <= 1 else (unit * row["total_low"], unit * row["total_high"])
-    text = f"{sentences.effect(row['metric'], row['difference']).split(numbers.NBSP)[0]} {outcome(results, key)}"
-    label = f"{results.number(key)}  {key.replace('_', ' ')}"
-    colour = style.OUTCOME_COLOURS[str(row["outcome"])]
-    mean, low, high = (unit * row[name] for name in ("difference", "low", "high"))
-    return rows.Row(label, values, mean, low, high, colour, text, outer=total, band=unit * row["smallest_effect"])
+    unit = 100 if wording.in_points(row["metric"]) else 1
+    total = (unit * row["total_low"], unit * row["total_high"]) if row["n_images"] > 1 else (math.nan, math.nan)
+    effect, *_ = wording.effect(row["metric"], row["difference"]).split(numbers.NBSP)
+    return rows.Row(
+        label=f"{results.number(key)}  {key.replace('_', ' ')}",
+        values=[unit * value for value in results.contrast(key)],
+        mean=unit * row["difference"],
+        low=unit * row["low"],
+        high=unit * row["high"],
+        colour=OUTCOME_COLOURS[str(row["outcome"])],
+        text=f"{effect} {outcome(results, key)}",
+        outer=total,
+        band=unit * row["smallest_effect"],
+    )
 
 
-def _legend(figure: Figure, results: Results, keys: list[str]) -> None:
-    found = [outcome for outcome in style.OUTCOME_COLOURS if outcome in set(results.hypotheses.loc[keys, "outcome"])]
+def _draw_legend(figure: Figure, outcomes: set[str]) -> None:
     handles = [
-        Line2D(
-            [],
-            [],
-            color=style.OUTCOME_COLOURS[name],
-            marker="o",
-            markersize=5,
-            linewidth=1.4,
-            label=UNJUDGED.get(name, name),
-        )
-        for name in found
+        Line2D([], [], color=colour, marker="o", markersize=5, linewidth=1.4, label=OUTCOMES.get(name, name))
+        for name, colour in OUTCOME_COLOURS.items()
+        if name in outcomes
     ]
-    handles.append(Line2D([], [], color="#E4E4E4", linewidth=6, label="too small to matter"))
+    handles.append(Line2D([], [], color=BAND_COLOUR, linewidth=6, label="too small to matter"))
     figure.legend(
         handles=handles,
         loc="outside upper center",
@@ -169,26 +207,3 @@ def _legend(figure: Figure, results: Results, keys: list[str]) -> None:
         handletextpad=0.5,
         columnspacing=1.4,
     )
-
-
-def _unit(results: Results, key: str) -> str:
-    return sentences.UNITS.get(results.declared[key].metric, "")
-
-
-def _word(row: pd.Series) -> str:
-    return numbers.DASH if row["verdict"] == verdicts.NOT_STATED else str(row["verdict"])
-
-
-def _total(row: pd.Series) -> str:
-    return (
-        sentences.interval(row["metric"], row["total_low"], row["total_high"]) if row["n_images"] > 1 else numbers.DASH
-    )
-
-
-def _size(metric: str, value: float) -> str:
-    """An effect's size without a sign."""
-    return (numbers.plain(value) if metric in sentences.UNITS else numbers.points(value)).lstrip("+")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -1,41 +1,47 @@
-"""Accuracy of several nets along one setting: a line for each, its mean and interval at each place."""
+"""A line for each net that is compared along one setting, with its mean and interval at each place."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from stages.figures.results import Results
 from stages.shared.drawing import style
+from stages.shared.inference.intervals import Estimate
 
 MARKERS = "osD^vPX"
+LABEL = 40  # characters of a line's label
 
 
-def draw(
-    axes: Axes,
-    results: Results,
-    group: list[str],
-    places: np.ndarray,
-    number: int,
-    label: str,
-    measure: str = "accuracy",
-) -> None:
-    """group: variants in the order of places. number: of the line, which has a colour and a marker of its own."""
-    made = [results.mean(key, measure) for key in group]
-    means = 100 * np.array([one.mean for one in made])
-    low, high = (100 * np.array(ends) for ends in ([one.low for one in made], [one.high for one in made]))
-    colour = style.PALETTE[number % len(style.PALETTE)]
-    errors = np.nan_to_num(np.stack([means - low, high - means]))
+def draw(axes: Axes, places: np.ndarray, estimates: Sequence[Estimate], line: int, label: str) -> None:
+    """Draw one line in percent. estimates: fractions, one a place. line: its number, which sets colour and marker."""
+    means, lows, highs = (
+        100 * np.array([getattr(estimate, part) for estimate in estimates]) for part in ("mean", "low", "high")
+    )
     axes.errorbar(
-        places, means, yerr=errors, color=colour, marker=MARKERS[number % len(MARKERS)], markersize=4, elinewidth=1.2, capsize=2.2,
-        label=style.plain(label, 40), zorder=3,
-    )  # fmt: skip
+        places,
+        means,
+        yerr=np.nan_to_num(np.stack([means - lows, highs - means])),
+        color=colour(line),
+        marker=MARKERS[line % len(MARKERS)],
+        markersize=4,
+        elinewidth=1.2,
+        capsize=2.2,
+        label=style.plain(label, LABEL),
+        zorder=3,
+    )
 
 
-def dodge(number: int, of: int) -> float:
-    """A little to the side, so that intervals at one place do not cover each other."""
-    return 0.04 * (number - (of - 1) / 2)
+def colour(line: int) -> str:
+    return style.PALETTE[line % len(style.PALETTE)]
+
+
+def sideways(line: int, n_lines: int) -> float:
+    """How far a line moves to the side, so that intervals at one place do not cover each other."""
+    return 0.04 * (line - (n_lines - 1) / 2)
 
 
 def finish(axes: Axes) -> None:
+    """Add the grid and the legend, when every line is drawn."""
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     axes.legend(loc="best", fontsize=7)

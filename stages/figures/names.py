@@ -1,4 +1,4 @@
-"""What a variant is called, and its colour: the same in every figure, table and sentence."""
+"""What a variant is called and its colour: the same in every figure, table and sentence."""
 
 from stages.shared.drawing import style
 from stages.shared.params import Params
@@ -7,101 +7,101 @@ NETS = {"conv": "CNN", "locally_connected": "locally connected net", "fully_conn
 
 
 class Names:
-    """A variant belongs to the first family that it names; its tone there is that of its level."""
+    """Names and colours of all variants in params.yaml.
+
+    A variant is named after the first family that it lists and its level there. Related families (`kernel`,
+    `kernel_matched`, `kernel_field`) form a group and share a hue; the variants of a group have different tones of it.
+    """
 
     def __init__(self, settings: Params) -> None:
         self._settings = settings
-        self._labels = _distinct({key: self._plain(key) for key in settings.variants})
-        self._shorts = _distinct({key: self._short(key) for key in settings.variants}, self._labels)
+        self._labels = _distinct({variant: self._plain_label(variant) for variant in settings.variants})
+        self._short_labels = _distinct({variant: self._level(variant) for variant in settings.variants}, self._labels)
         self._colours = self._all_colours()
 
     def label(self, variant: str) -> str:
-        """ "Kernel size: 5×5"; the baseline has the name of its net."""
+        """Return "Kernel size: 5×5"; the baseline has the name of its net, "CNN (baseline)"."""
         return self._labels[variant]
 
+    def short(self, variant: str) -> str:
+        """Return the level alone, "5×5", for places where the colour shows the family."""
+        return self._short_labels[variant]
+
     def levels(self, family: str) -> dict[str, str]:
-        """Variant → name of its level, for the variants of one family that the protocol runs."""
+        """Variant → name of its level, for the variants of one family that ran."""
         return _distinct(self._settings.levels(family))
 
-    def short(self, variant: str) -> str:
-        """The level alone, for where the colour shows the family."""
-        return self._shorts[variant]
-
     def net(self, variant: str) -> str:
-        """ "CNN", "MLP"…: what kind of net it is."""
+        """Return the kind of net: "CNN", "MLP"."""
         return NETS[self._settings.variants[variant].run.architecture.connectivity]
 
-    def kind(self, variant: str) -> str:
-        """ "CNN + global average": the net and, where it averages over positions, its head."""
+    def net_with_head(self, variant: str) -> str:
+        """Return "CNN + global average": the kind of net and, where it averages over positions, its head."""
         architecture = self._settings.variants[variant].run.architecture
-        pooled = architecture.connectivity in ("conv", "locally_connected") and architecture.head != "flatten"
-        return self.net(variant) + (f" + {architecture.head.replace('_', ' ')}" if pooled else "")
+        has_positions = architecture.connectivity in ("conv", "locally_connected")
+        if has_positions and architecture.head != "flatten":
+            return f"{self.net(variant)} + {architecture.head.replace('_', ' ')}"
+        return self.net(variant)
 
-    def kinds(self, variants: list[str]) -> list[str]:
-        """The kind of each; where several are of one kind, what `short` calls them."""
-        found = [self.kind(variant) for variant in variants]
+    def nets_with_heads(self, variants: list[str]) -> list[str]:
+        """The net and head of each variant; its short label where several variants have the same net and head."""
+        nets = [self.net_with_head(variant) for variant in variants]
         return [
-            name if found.count(name) == 1 else self.short(variant)
-            for name, variant in zip(found, variants, strict=True)
+            net if nets.count(net) == 1 else self.short(variant) for net, variant in zip(nets, variants, strict=True)
         ]
 
-    def home(self, variant: str) -> str | None:
+    def first_family(self, variant: str) -> str | None:
         return next(iter(self._settings.variants[variant].families), None)
 
     def colour(self, variant: str) -> str:
         return self._colours[variant]
 
     def group(self, family: str) -> str:
-        """The family of which this one is an arm: "kernel" of kernel_matched and kernel_field; itself, if there is none."""
+        """The family that this one extends (`kernel` for `kernel_matched`), or the family itself."""
         return next((other for other in self._settings.families if family.startswith(f"{other}_")), family)
 
     def groups(self) -> list[str]:
         return list(dict.fromkeys(self.group(family) for family in self._settings.families))
 
-    def family_colour(self, family: str) -> str:
-        """The arms of one question share a hue."""
+    def group_colour(self, family: str) -> str:
         return style.PALETTE[self.groups().index(self.group(family)) % len(style.PALETTE)]
 
-    def _level(self, variant: str, family: str) -> str:
+    def _level(self, variant: str) -> str:
+        family = self.first_family(variant)
+        if variant == self._settings.baseline:
+            return "baseline"
+        if family is None:
+            return self._labels[variant]
         return self._settings.variants[variant].families[family]
 
-    def _short(self, variant: str) -> str:
-        home = self.home(variant)
-        return (
-            "baseline"
-            if variant == self._settings.baseline
-            else self._level(variant, home)
-            if home
-            else self._labels[variant]
-        )
-
-    def _plain(self, variant: str) -> str:
+    def _plain_label(self, variant: str) -> str:
+        family = self.first_family(variant)
         if variant == self._settings.baseline:
             net = self.net(variant)
             return f"{net[0].upper()}{net[1:]} (baseline)"
-        home = self.home(variant)
-        return (
-            f"{self._settings.families[home].title}: {self._level(variant, home)}"
-            if home
-            else variant.replace("_", " ")
-        )
+        if family is None:
+            return variant.replace("_", " ")
+        return f"{self._settings.families[family].title}: {self._settings.variants[variant].families[family]}"
 
     def _all_colours(self) -> dict[str, str]:
-        colours = dict.fromkeys(self._settings.variants, style.GREY)
-        for group in self.groups():
-            own = [
-                key
-                for key in self._settings.variants
-                if key != self._settings.baseline and (home := self.home(key)) and self.group(home) == group
-            ]
-            colours |= dict(zip(own, style.shades(self.family_colour(group), len(own)), strict=True)) if own else {}
-        return colours | {self._settings.baseline: style.INK}
+        members: dict[str, list[str]] = {}
+        for variant in self._settings.variants:
+            family = self.first_family(variant)
+            if family is not None and variant != self._settings.baseline:
+                members.setdefault(self.group(family), []).append(variant)
+        colours = dict.fromkeys(self._settings.variants, style.GREY) | {self._settings.baseline: style.INK}
+        for group, variants in members.items():
+            colours |= dict(zip(variants, style.shades(self.group_colour(group), len(variants)), strict=True))
+        return colours
 
 
 def _distinct(names: dict[str, str], longer: dict[str, str] | None = None) -> dict[str, str]:
-    """Variant → name, and for a name that several have the longer one; without one, the name with the variant's key."""
-    given = list(names.values())
-    return {
-        key: name if given.count(name) == 1 else longer[key] if longer else f"{name} ({key})"
-        for key, name in names.items()
-    }
+    """Make names unique: one that several variants share is replaced by the longer one, or extended by the key."""
+    all_names = list(names.values())
+    distinct = {}
+    for variant, name in names.items():
+        if all_names.count(name) == 1:
+            distinct[variant] = name
+        else:
+            distinct[variant] = longer[variant] if longer else f"{name} ({variant})"
+    return distinct

@@ -1,97 +1,109 @@
-"""What of somebody else's published results holds: their numbers beside ours, and a verdict for each of their claims."""
+"""A published result beside ours: its numbers, and a verdict for each of its claims."""
+
+from collections.abc import Iterator
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from stages.figures import hypotheses, sentences
+from stages.figures import hypotheses, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers
-from stages.shared.drawing.tables import cell, pipe_tables
+from stages.shared.drawing.tables import cell, csv, pipe_tables
 from stages.shared.params import Published
 
 
-def published(results: Results) -> list[str]:
-    """The variants that somebody else has published numbers of, and that ran."""
-    return [key for key, variant in results.settings.active_variants.items() if variant.published is not None]
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield from ()
+
+
+def texts(results: Results) -> dict[str, str]:
+    files = {"replication.md": section(results)}
+    if published(results):
+        files |= {"tables/published.md": tables(results), "tables/published.csv": csv(_rows_of_csv(results))}
+    return files
+
+
+def facts(results: Results) -> dict[str, str]:
+    return {}
+
+
+def published(results: Results) -> dict[str, Published]:
+    """The published numbers of the variants that ran and have such numbers."""
+    variants = results.settings.active_variants.items()
+    return {variant: settings.published for variant, settings in variants if settings.published is not None}
 
 
 def section(results: Results) -> str:
-    """Markdown; where nothing of the kind ran, how to run it."""
-    keys = published(results)
-    if not keys:
-        known = {key for key, variant in results.settings.variants.items() if variant.published is not None}
-        elsewhere = [name for name, protocol in results.settings.protocols.items() if known & set(protocol.variants)]
-        if not elsewhere:
-            return "No variant of `params.yaml` has published numbers to compare with.\n"
-        named = sentences.joined([f"`protocol: *{name}`" for name in elsewhere])
-        return f"The published results were not replicated in this run: set {named} in `params.yaml` and say `make repro`.\n"
-    claims = [f"- {hypotheses.sentence(results, key)}" for key in _claims(results, keys)]
-    numbers_are = "@tbl-published and @tbl-published-parameters set the published numbers beside those measured here"
-    parts = [f"{numbers_are} over {sentences.seeds(results)}. {_order(results, keys)}"]
-    parts += ["\n".join(claims)] if claims else []
-    return "\n\n".join([*parts, table(results)])
+    """The report's section; where no such variant ran, how to run them."""
+    if not published(results):
+        return _how_to_run(results)
+    claims = [f"- {hypotheses.sentence(results, key)}" for key in _claims(results)]
+    tables_named = "@tbl-published and @tbl-published-parameters set the published numbers beside those measured here"
+    parts = [f"{tables_named} over {wording.seeds(results)}. {_ranking(results)}", "\n".join(claims), tables(results)]
+    return "\n\n".join(filter(None, parts))
 
 
-def table(results: Results) -> str:
-    keys = published(results)
-    labels = [cell(results.names.label(key)) for key in keys]
+def tables(results: Results) -> str:
+    """Accuracies and numbers of parameters, published and here."""
+    there = published(results)
+    labels = [cell(results.names.label(variant)) for variant in there]
+    here = [results.mean(variant) for variant in there]
     accuracy = pd.DataFrame(
         {
             "Variant": labels,
-            "Published, %": [numbers.percent(_about(results, key).accuracy) for key in keys],
-            "Summary there": [cell(_about(results, key).summary) for key in keys],
-            "Here, %": [
-                f"{numbers.percent(made.mean)} {numbers.interval(made.low, made.high)}"
-                for made in map(results.mean, keys)
-            ],
+            "Published, %": [numbers.percent(numbers_there.accuracy) for numbers_there in there.values()],
+            "Summary there": [cell(numbers_there.summary) for numbers_there in there.values()],
+            "Here, %": [f"{numbers.percent(one.mean)} {numbers.interval(one.low, one.high)}" for one in here],
         }
     )
     parameters = pd.DataFrame(
         {
             "Variant": labels,
-            "Parameters published": [numbers.count(_about(results, key).parameters) for key in keys],
-            "Counted here": [numbers.count(results.variants.loc[key, "parameters"]) for key in keys],
+            "Parameters published": [numbers.count(numbers_there.parameters) for numbers_there in there.values()],
+            "Counted here": [numbers.count(results.variants.loc[variant, "parameters"]) for variant in there],
         }
     )
-    caption = f"Published test accuracy of one seed, and what its summary says, beside the mean here with its {sentences.confidence(results)} interval."
+    caption = (
+        f"Published test accuracy of one seed, and what its summary says, beside the mean here with its "
+        f"{wording.confidence(results)} interval."
+    )
+    parameters_caption = "The parameters of the same networks, as published and as counted in closed form."
     return (
-        pipe_tables(accuracy, "tbl-published", caption)
-        + "\n"
-        + pipe_tables(
-            parameters,
-            "tbl-published-parameters",
-            "The parameters of the same networks, as published and as counted in closed form.",
-        )
+        f"{pipe_tables(accuracy, 'tbl-published', caption)}\n"
+        f"{pipe_tables(parameters, 'tbl-published-parameters', parameters_caption)}"
     )
 
 
-def frame(results: Results) -> pd.DataFrame:
-    keys = published(results)
-    about = [_about(results, key).model_dump() for key in keys]
-    measured = results.variants.loc[keys, ["accuracy_mean", "accuracy_low", "accuracy_high", "parameters"]]
+def _rows_of_csv(results: Results) -> pd.DataFrame:
+    there = published(results)
+    rows = pd.DataFrame([numbers_there.model_dump() for numbers_there in there.values()]).add_prefix("published_")
+    for column in ("accuracy_mean", "accuracy_low", "accuracy_high", "parameters"):
+        rows[column] = results.variants.loc[list(there), column].to_numpy()
+    return rows.assign(variant=list(there))
+
+
+def _how_to_run(results: Results) -> str:
+    known = {variant for variant, settings in results.settings.variants.items() if settings.published is not None}
+    protocols = [name for name, protocol in results.settings.protocols.items() if known & set(protocol.variants)]
+    if not protocols:
+        return "No variant of `params.yaml` has published numbers to compare with.\n"
+    lines = wording.joined([f"`protocol: {name}`" for name in protocols])
     return (
-        pd.DataFrame(about)
-        .add_prefix("published_")
-        .assign(**{name: measured[name].to_numpy() for name in measured})
-        .assign(variant=keys)
+        f"The published results were not replicated in this run: set {lines} in `params.yaml` and say `make repro`.\n"
     )
 
 
-def _claims(results: Results, keys: list[str]) -> list[str]:
+def _claims(results: Results) -> list[str]:
     """The hypotheses about nothing but published variants."""
-    return [key for key, about in results.declared.items() if set(about.contrast.variants) <= set(keys)]
+    variants = published(results).keys()
+    return [key for key, hypothesis in results.declared.items() if set(hypothesis.contrast.variants) <= variants]
 
 
-def _order(results: Results, keys: list[str]) -> str:
+def _ranking(results: Results) -> str:
     """Whether the ranking by accuracy is the published one."""
-    theirs = sorted(keys, key=lambda key: -_about(results, key).accuracy)
-    ours = sorted(keys, key=lambda key: -results.mean(key).mean)
-    listed = sentences.joined([sentences.named(results, key) for key in ours])
-    same = "the same order as published" if ours == theirs else "not the order that was published"
+    there = published(results)
+    ranked_there = sorted(there, key=lambda variant: -there[variant].accuracy)
+    ranked_here = sorted(there, key=lambda variant: -results.mean(variant).mean)
+    listed = wording.joined([wording.italic_label(results, variant) for variant in ranked_here])
+    same = "the same order as published" if ranked_here == ranked_there else "not the order that was published"
     return f"By mean accuracy, the highest first, they are {listed}: {same}."
-
-
-def _about(results: Results, key: str) -> Published:
-    """Of a variant of `published`."""
-    about = results.settings.variants[key].published
-    assert about is not None
-    return about

@@ -1,6 +1,7 @@
-"""What the figures are drawn from, read once."""
+"""Everything that figures, tables and sentences are made from, read once."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,32 +9,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from safetensors import safe_open
+from safetensors.numpy import load_file
 
-from stages.figures import pictures
 from stages.figures.names import Names
 from stages.shared import params, paths
 from stages.shared.inference import intervals
+from stages.shared.metrics import METRICS
 from stages.shared.params import Hypothesis, Params
 from stages.shared.stage_command import StageError, need
 
-MEASURES = {
-    "accuracy": "test_accuracy",
-    "val_accuracy": "val_accuracy",
-    "train_accuracy": "train_accuracy",
-    "shift_consistency": "shift_consistency",
-    "shifted_accuracy": "shifted_accuracy",
-    "position_r2_shuffled": "position_r2_shuffled",
-    "equivariance_error_last": "equivariance_error_last",
-}
-NOT_RUN = "not run"
-TABLES = ("runs", "diverged", "variants", "effects", "hypotheses", "aa", "curves", "confusion", "hard_images")
+TABLES = ["runs", "diverged", "variants", "effects", "hypotheses", "aa", "curves", "confusion", "hard_images", "shifts"]
+TEXT_COLUMNS = ["variant", "reference", "family", "level", "hypothesis", "metric"]
+TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason"]
 
 
 @dataclass(frozen=True)
 class Results:
-    """The tables of data/results with those of the probes; frames indexed by variant, or hypothesis, where it is unique.
+    """The tables of data/results, what the probes left to draw, and what describes the data.
 
-    settings: without the variants of which every seed diverged, which are in `diverged` alone.
+    settings: without the variants of which every seed diverged; those are in `diverged` alone.
+    declared: the hypotheses of hypotheses.yaml by key. variants, hypotheses: indexed by variant and by hypothesis.
+    hard_pixels: the images of hard_images in the same order, uint8 (n, C, H, W), without their margin.
+    pictures: variant → the arrays in pictures.safetensors of its first seed that finished.
+    dataset, constants: dataset.json and constants.json.
     """
 
     settings: Params
@@ -46,7 +45,7 @@ class Results:
     aa: pd.DataFrame
     curves: pd.DataFrame
     confusion: pd.DataFrame
-    shifts: dict[str, pd.DataFrame]
+    shifts: pd.DataFrame
     hard_images: pd.DataFrame
     hard_pixels: np.ndarray
     pictures: dict[str, dict[str, np.ndarray]]
@@ -59,114 +58,149 @@ class Results:
 
     @property
     def families(self) -> list[str]:
-        """Families of which the reference and another level ran, one of which is at home there or the subject of one of its hypotheses.
+        """Families to compare: the reference ran, another level ran, and the comparison belongs to this family.
 
-        Without the latter, such as where a protocol has one learning rate alone, the comparison is another family's.
+        It does where a variant has the family as its first, or where a measured hypothesis is about the family.
         """
-        asked = {about.family for key, about in self.declared.items() if self.has_run(key)}
-        levels = {key: self.names.levels(key) for key in self.settings.families}
-        compared = {
-            key: own for key, own in levels.items() if len(own) > 1 and self.settings.families[key].reference in own
-        }
-        return [
-            key
-            for key, own in compared.items()
-            if key in asked or any(self.names.home(variant) == key for variant in own)
-        ]
+        of_hypotheses = {hypothesis.family for key, hypothesis in self.declared.items() if self.has_run(key)}
+        families = []
+        for family, description in self.settings.families.items():
+            levels = self.names.levels(family)
+            is_first = any(self.names.first_family(variant) == family for variant in levels)
+            if len(levels) > 1 and description.reference in levels and (is_first or family in of_hypotheses):
+                families.append(family)
+        return families
 
     @property
     def shifts_were_probed(self) -> bool:
-        """Whether any image was moved: without a margin there is nowhere to move it to."""
-        return any(bool((table[["dy", "dx"]] != 0).any(axis=None)) for table in self.shifts.values())
+        """Whether any image was shifted. Without a margin none can be."""
+        return bool((self.shifts[["dy", "dx"]] != 0).any(axis=None))
 
-    def per_seed(self, variant: str, measure: str) -> dict[int, float]:
-        own = self.runs[self.runs["variant"] == variant]
-        return dict(zip(own["seed"], own[MEASURES[measure]], strict=True))
+    def per_seed(self, variant: str, column: str = "test_accuracy") -> dict[int, float]:
+        """Seed → value of a column of runs.csv."""
+        runs = self.runs[self.runs["variant"] == variant]
+        return dict(zip(runs["seed"], runs[column].astype(float), strict=True))
 
-    def mean(self, variant: str, measure: str = "accuracy") -> intervals.Estimate:
-        return intervals.estimate(self.per_seed(variant, measure).values(), self.settings.inference.confidence)
+    def mean(self, variant: str, column: str = "test_accuracy") -> intervals.Estimate:
+        """Mean over a variant's seeds with its interval; NaN where a seed has no value."""
+        return self.estimate(self.per_seed(variant, column).values())
 
-    def differences(self, variant: str, reference: str, measure: str = "accuracy") -> dict[int, float]:
-        """Paired over the seeds that both ran under."""
-        one, other = self.per_seed(variant, measure), self.per_seed(reference, measure)
-        shared = one.keys() & other.keys()
-        return intervals.paired_differences(*({seed: arm[seed] for seed in shared} for arm in (one, other)))
+    def means(self, variants: list[str], column: str) -> dict[str, intervals.Estimate]:
+        """The mean of each variant that has a value in every seed."""
+        estimates = {variant: self.mean(variant, column) for variant in variants}
+        return {variant: estimate for variant, estimate in estimates.items() if not np.isnan(estimate.mean)}
 
-    def contrast(self, key: str) -> dict[int, float]:
-        """What a declared hypothesis compares, by seed: variant − reference, or the difference of two such differences."""
-        about = self.declared[key]
-        made = self.differences(about.contrast.variant, about.contrast.reference, about.metric)
-        if about.contrast.minus is None:
-            return made
-        taken = self.differences(about.contrast.minus.variant, about.contrast.minus.reference, about.metric)
-        shared = made.keys() & taken.keys()
-        return intervals.paired_differences(*({seed: one[seed] for seed in shared} for one in (made, taken)))
+    def differences(self, variant: str, reference: str, column: str = "test_accuracy") -> np.ndarray:
+        """variant − reference for each seed that both ran under, in ascending order of the seeds."""
+        tables = intervals.on_shared_seeds(self.per_seed(variant, column), self.per_seed(reference, column))
+        return (tables[0] - tables[1]).ravel()
+
+    def mean_difference(self, variant: str, reference: str, column: str = "test_accuracy") -> intervals.Estimate:
+        return self.estimate(self.differences(variant, reference, column))
+
+    def contrast(self, key: str) -> np.ndarray:
+        """What a hypothesis compares, by seed: variant − reference, or one such difference minus another."""
+        contrast, column = self.declared[key].contrast, METRICS[self.declared[key].metric].column
+        if contrast.minus is None:
+            return self.differences(contrast.variant, contrast.reference, column)
+        arms = [self.per_seed(variant, column) for variant in contrast.variants]
+        tables = intervals.on_shared_seeds(*arms)
+        return ((tables[0] - tables[1]) - (tables[2] - tables[3])).ravel()
+
+    def estimate(self, values: Iterable[float]) -> intervals.Estimate:
+        """Mean of one value a seed, with its interval."""
+        return intervals.estimate(values, self.settings.inference.confidence)
+
+    def direction(self, estimate: intervals.Estimate) -> str:
+        return intervals.direction(estimate.low, estimate.high, estimate.n, self.settings.inference.min_seeds)
 
     def has_run(self, key: str) -> bool:
-        """Whether a hypothesis is declared, and was measured."""
+        """Whether a hypothesis is declared and was measured."""
         return key in self.hypotheses.index and not pd.isna(self.hypotheses.loc[key, "n_seeds"])
 
     def number(self, key: str) -> str:
-        """ "H3": a hypothesis by its place in hypotheses.yaml."""
+        """Return "H3" for the third hypothesis of hypotheses.yaml."""
         return f"H{1 + list(self.declared).index(key)}"
 
+    def connectivity(self, variant: str) -> str:
+        return self.settings.variants[variant].run.architecture.connectivity
+
     @property
-    def primary(self) -> list[str]:
-        """The variants that ran under every seed of the protocol: those of declared hypotheses."""
-        protocol = self.settings.chosen_protocol
-        return [key for key in self.variants.index if len(self.settings.seeds(key)) == len(protocol.seeds)]
+    def baseline(self) -> str:
+        return self.settings.baseline
+
+    @property
+    def with_all_seeds(self) -> list[str]:
+        """The variants that ran under every seed of the protocol: those that declared hypotheses are about."""
+        n_seeds = len(self.settings.chosen_protocol.seeds)
+        return [variant for variant in self.variants.index if len(self.settings.seeds(variant)) == n_seeds]
 
     @property
     def nets(self) -> list[str]:
-        """The variants that differ from the baseline in the architecture, and the learning rate that it was given, alone.
+        """The variants that differ from the baseline in nothing but the architecture and its learning rate.
 
-        Of an architecture that ran at several rates, the first in params.yaml: the others show what the rate does.
+        Where one architecture ran at several rates, only the first in params.yaml counts.
         """
         free = ("architecture", "recipe.lr")
-        base = _but(self.settings, self.settings.baseline, *free)
-        others = {key for group in self.alike_but("recipe.lr") for key in group[1:]} - {self.settings.baseline}
-        return [key for key in self.variants.index if key not in others and _but(self.settings, key, *free) == base]
+        baseline = _run_without(self.settings, self.baseline, *free)
+        other_rates = {variant for group in self.alike_except("recipe.lr") for variant in group[1:]} - {self.baseline}
+        return [
+            variant
+            for variant in self.variants.index
+            if variant not in other_rates and _run_without(self.settings, variant, *free) == baseline
+        ]
 
-    def alike_but(self, *free: str) -> list[list[str]]:
-        """Groups of two variants and more that differ in nothing but these settings, such as "sample.layout"."""
+    def alike_except(self, *free: str) -> list[list[str]]:
+        """Groups of two or more variants that differ in nothing but these settings, such as "sample.layout"."""
         groups: dict[str, list[str]] = {}
-        for key in self.variants.index:
-            groups.setdefault(_but(self.settings, key, *free), []).append(key)
+        for variant in self.variants.index:
+            groups.setdefault(_run_without(self.settings, variant, *free), []).append(variant)
         return [group for group in groups.values() if len(group) > 1]
-
-    def estimate(self, differences: dict[int, float]) -> intervals.Estimate:
-        return intervals.estimate(differences.values(), self.settings.inference.confidence)
-
-    def direction(self, made: intervals.Estimate) -> str:
-        return intervals.direction(made.low, made.high, made.n, self.settings.inference.min_seeds)
 
 
 def load(settings: Params) -> Results:
-    """Raises StageError if a file is missing, or if the results are not those of params.yaml's active variants."""
+    """Read everything. Raises StageError if a file is missing, or if data/results belongs to other settings."""
     declared = params.load_hypotheses(settings, paths.HYPOTHESES)
-    tables = {name: _csv(paths.RESULTS / f"{name}.csv", "collect") for name in TABLES}
+    tables = {name: _read_csv(paths.RESULTS / f"{name}.csv") for name in TABLES}
     settings = settings.without(set(tables["diverged"]["variant"]) - set(tables["runs"]["variant"]))
-    _check_fresh(settings, tables, declared)
-    tables["variants"] = tables["variants"].set_index("variant")
-    tables["hypotheses"] = tables["hypotheses"].set_index("hypothesis")
-    active = settings.active_variants
-    shifts = {key: _csv(paths.PROBES / key / "shift.csv", f"probe@{key}") for key in active}
-    described = {paths.RAW / "dataset.json": "download", paths.PREPARED / "constants.json": "prepare"}
-    for path, stage in described.items():
-        need(path, stage)
-    dataset, constants = (paths.read_json(path) for path in described)
-    drawn, pixels = (
-        pictures.load(paths.PROBES, active),
-        pictures.hard_pixels(paths.PREPARED / "test.safetensors", tables["hard_images"], constants["margin"]),
-    )
+    _check_settings(settings, tables, declared)
+    for name, column in (("variants", "variant"), ("hypotheses", "hypothesis")):
+        tables[name] = tables[name].set_index(column)
+    dataset, constants = paths.RAW / "dataset.json", paths.PREPARED / "constants.json"
+    need(dataset, "download")
+    need(constants, "prepare")
+    described = paths.read_json(constants)
     return Results(
-        settings=settings, declared=declared, shifts=shifts, pictures=drawn, hard_pixels=pixels, dataset=dataset, constants=constants, **tables,
-    )  # fmt: skip
+        settings=settings,
+        declared=declared,
+        pictures={variant: _pictures(variant, tables["runs"]) for variant in settings.active_variants},
+        hard_pixels=hard_pixels(paths.PREPARED / "test.safetensors", tables["hard_images"], described["margin"]),
+        dataset=paths.read_json(dataset),
+        constants=described,
+        **tables,
+    )
 
 
-def _but(settings: Params, key: str, *free: str) -> str:
-    """All that a variant trains, as text, without these settings, or blocks, and without the number of its seeds."""
-    run = settings.variants[key].run.model_dump(mode="json", exclude={"sample": {"seeds"}})
+def hard_pixels(test: Path, hard_images: pd.DataFrame, margin: list[int]) -> np.ndarray:
+    """The images that hard_images.csv names, without their margin: uint8 (n, C, H, W). No other image is read."""
+    with safe_open(test, framework="numpy") as file:
+        images = file.get_slice("images")
+        _, _, height, width = images.get_shape()
+        rows, columns = slice(margin[0], height - margin[0]), slice(margin[1], width - margin[1])
+        return np.stack([images[int(row) : int(row) + 1][0][:, rows, columns] for row in hard_images["image"]])
+
+
+def _pictures(variant: str, runs: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the probe of the variant's first finished seed left to draw."""
+    seed = runs.loc[runs["variant"] == variant, "seed"].min()
+    path = paths.PROBES / variant / f"seed_{seed}" / "pictures.safetensors"
+    need(path, "probe")
+    return load_file(path)
+
+
+def _run_without(settings: Params, variant: str, *free: str) -> str:
+    """All that a variant trains as text, without these settings or blocks, and without its number of seeds."""
+    run = settings.variants[variant].run.model_dump(mode="json", exclude={"sample": {"seeds"}})
     for name in free:
         block, _, field = name.partition(".")
         if field:
@@ -176,37 +210,24 @@ def _but(settings: Params, key: str, *free: str) -> str:
     return json.dumps(run, sort_keys=True)
 
 
-def _check_fresh(settings: Params, tables: dict[str, pd.DataFrame], declared: dict[str, Hypothesis]) -> None:
-    active = list(settings.active_variants)
-    begun = pd.concat([tables["runs"], tables["diverged"]]).groupby("variant")["seed"]
-    seeds = {key: sorted(own.tolist()) for key, own in begun}
-    asked = {
-        "variants": (list(tables["variants"]["variant"]), active),
+def _check_settings(settings: Params, tables: dict[str, pd.DataFrame], declared: dict[str, Hypothesis]) -> None:
+    variants = list(settings.active_variants)
+    runs = pd.concat([tables["runs"], tables["diverged"]]).groupby("variant")["seed"]
+    seeds = {variant: sorted(column.tolist()) for variant, column in runs}
+    compared = {
+        "variants": (list(tables["variants"]["variant"]), variants),
         "hypotheses": (list(tables["hypotheses"]["hypothesis"]), list(declared)),
-    } | {f"seeds of {key}": (seeds.get(key, []), sorted(settings.seeds(key))) for key in active}
-    for what, (found, wanted) in asked.items():
-        if found != wanted:
+    }
+    for variant in variants:
+        compared[f"seeds of {variant}"] = (seeds.get(variant, []), sorted(settings.seeds(variant)))
+    for what, (present, wanted) in compared.items():
+        if present != wanted:
             raise StageError(
-                f"data/results holds the {what} {found}, but the settings ask for {wanted}; run `dvc repro collect`"
+                f"data/results holds the {what} {present}, but the settings ask for {wanted}; run `dvc repro collect`"
             )
 
 
-def _csv(path: Path, stage: str) -> pd.DataFrame:
-    """A variant may be called "1", a level "none" or "NA": names stay text, and only an empty field is unknown."""
-    need(path, stage)
-    names = dict.fromkeys(
-        (
-            "variant",
-            "reference",
-            "family",
-            "level",
-            "hypothesis",
-            "metric",
-            "direction",
-            "verdict",
-            "outcome",
-            "reason",
-        ),
-        str,
-    )
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A variant may be called "1" and a level "none" or "NA": names stay text, and only an empty field is unknown."""
+    need(path, "collect")
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT_COLUMNS, str))

@@ -6,7 +6,7 @@ DASH, MINUS, NBSP = "–", "−", "\u00a0"
 
 
 def percent(fraction: float, digits: int = 2) -> str:
-    """0.9162 → "91.62"; the sign % stands in the heading, or is added by the sentence. What rounds to zero has no sign."""
+    """0.9162 → "91.62", without the sign %. What rounds to zero has no minus sign."""
     return DASH if math.isnan(fraction) else _signed(f"{100 * fraction:.{digits}f}")
 
 

@@ -34,7 +34,7 @@ class Row:
 
 
 def height(n_rows: int, rest: float = 0.62) -> float:
-    """Inches of a figure of so many rows; `rest` is what axis and margins take. Many rows stand closer, to fit a page."""
+    """Inches of a figure with so many rows, at most a page. rest: inches that the axis and the margins take."""
     return min(rest + ROW * max(n_rows, 1), style.TALLEST)
 
 

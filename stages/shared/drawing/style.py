@@ -26,14 +26,7 @@ BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
 INDIGO, WINE, TEAL, BROWN = "#332288", "#882255", "#44AA99", "#7F5539"
 GREY, PALE, INK = "#7A7A7A", "#A4A4A4", "#222222"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, INDIGO, WINE, TEAL, BROWN)
-DIRECTION_COLOURS = {"above": GREEN, "below": VERMILION, "not distinguishable from": GREY}
-OUTCOME_COLOURS = {
-    "supported": GREEN,
-    "contradicted": VERMILION,
-    "undecided": GREY,
-    "not stated": PALE,
-    "not run": PALE,
-}
+DASHED = (0, (4, 3))
 
 WIDTH = 6.3  # inches: the text's width on the printed page
 TALLEST = 8.4  # inches: the printed page's height, less a caption
@@ -72,7 +65,7 @@ def use_style() -> None:
 
 
 def plain(text: str, longest: int = 60) -> str:
-    """Text of a user as it stands (matplotlib would read what is between two $ as mathematics); the middle of a longer one is left out."""
+    """A user's text for matplotlib, which would read $…$ as mathematics; too long a text loses its middle."""
     head = longest // 2
     shown = text if len(text) <= longest else f"{text[:head].rstrip()}…{text[head - longest + 1 :].lstrip()}"
     return shown.replace("$", r"\$")
@@ -93,7 +86,7 @@ def shades(colour: str, number: int) -> list[str]:
 
 
 def readable(colour: str) -> str:
-    """The colour, darkened where small text in it would have less contrast with white than 4.5 to 1. Source: WCAG 2.1, 1.4.3."""
+    """The colour, made darker where needed for a contrast with white of 4.5 to 1. Source: WCAG 2.1, 1.4.3."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
     luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     darker = [part * min(1.0, 0.18 / luminance) if luminance > 0 else part for part in linear]

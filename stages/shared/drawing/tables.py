@@ -1,6 +1,7 @@
 """Pipe tables that pandoc and Quarto turn into HTML and typst alike."""
 
 import re
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -20,6 +21,12 @@ def pipe_tables(frame: pd.DataFrame, identifier: str, caption: str, width: int =
         suffix, note = ("", "") if number == 1 else (f"--{number}", " (continued)")
         parts.append(f"{_body(frame[columns])}\n\n: {caption}{note} {{#{identifier}{suffix}}}\n")
     return "\n".join(parts)
+
+
+def csv(frame: pd.DataFrame, integers: Collection[str] = ()) -> str:
+    """The frame as CSV, floats with six digits. integers: columns of whole numbers, some of them perhaps unknown."""
+    whole = {name: "Int64" for name in integers if name in frame}
+    return str(frame.astype(whole).to_csv(index=False, float_format="%.6f", lineterminator="\n"))
 
 
 def escape(text: str) -> str:

@@ -1,0 +1,235 @@
+"""How fast and how far each variant learns, and whether the training was long enough."""
+
+import itertools
+import math
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from stages.figures import wording
+from stages.figures.results import Results
+from stages.shared.drawing import numbers, style
+from stages.shared.drawing.tables import cell, csv, pipe_tables
+
+MEASURES = {"val_accuracy": ("val accuracy, %", 100), "train_loss": ("train loss", 1)}  # label of its axis, unit
+COLUMNS = 4  # panels beside each other
+LINES = 9  # lines in a panel: as many as there is room to name
+NAME, NAME_HEIGHT = 6, 0.1  # points of a name below the panels, and the inches that it takes
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+# An axis ends early if some lines reach FAR times as far from the best as MOST of them do; it then ends at ROOM times
+# the distance of those.
+MOST, ROOM, FAR = 0.7, 1.3, 1.5
+NAMED = 4  # variants that still learn, up to which the sentence names them
+
+
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield "learning-curves", learning_curves(results)
+
+
+def texts(results: Results) -> dict[str, str]:
+    return {"tables/convergence.md": table(results), "tables/convergence.csv": csv(convergence(results))}
+
+
+def facts(results: Results) -> dict[str, str]:
+    return {"converged": sentence(results)}
+
+
+def learning_curves(results: Results) -> Figure:
+    """For each family two panels, the mean over seeds with its interval as a band, and below them the lines' names."""
+    panels = _panels(results)
+    columns = min(COLUMNS, len(panels))
+    lengths = list(map(len, panels.values()))
+    bands = [max(lengths[first : first + columns]) for first in range(0, len(panels), columns)]
+    heights = [height for lines in bands for height in (1.1, 1.1, NAME_HEIGHT * (lines + 0.5))]
+    whole = min(0.25 + 0.4 * len(bands) + sum(heights), style.TALLEST)
+    figure = style.plt.figure(figsize=(style.WIDTH, whole))
+    grid = figure.subplots(len(heights), columns, squeeze=False, sharex=True, sharey=False, height_ratios=heights)
+    curves = _mean_curves(results)
+    drawn = curves[curves["variant"].isin([variant for lines in panels.values() for variant in lines])]
+    limits = {measure: axis_limits(drawn.loc[measure], measure) for measure in MEASURES}
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for index, (title, lines) in enumerate(panels.items()):
+        band, column = divmod(index, columns)
+        accuracy, loss, names = grid[3 * band : 3 * band + 3, column]
+        for axes, measure in zip((accuracy, loss), MEASURES, strict=True):
+            _draw(axes, results, curves.loc[measure], measure, lines, limits[measure])
+            axes.tick_params(labelsize=6.5, labelleft=column == 0, labelbottom=axes is loss)
+            if column == 0:
+                axes.set_ylabel(MEASURES[measure][0], fontsize=7.5)
+        accuracy.set_title(style.plain(textwrap.fill(title, 80 // columns)), fontsize=8)
+        loss.set_xlabel("epoch", fontsize=7.5)
+        names.legend(
+            *loss.get_legend_handles_labels(),
+            loc="upper left",
+            fontsize=NAME,
+            handlelength=2.2,
+            labelspacing=0.15,
+            borderaxespad=0,
+            handletextpad=0.5,
+        )
+    return figure
+
+
+def axis_limits(curves: pd.DataFrame, measure: str) -> tuple[float, float]:
+    """Ends of a measure's axis in its unit, such that one slow net does not flatten the lines of all others.
+
+    curves: has the columns variant and mean.
+    """
+    unit = MEASURES[measure][1]
+    sign = -1 if measure == "val_accuracy" else 1  # the worse a net, the lower its accuracy and the higher its loss
+    badness = sign * unit * curves["mean"]
+    best = badness.min()
+    distances = sorted((badness.groupby(curves["variant"]).max() - best).tolist())
+    reach = ROOM * distances[math.ceil(MOST * len(distances)) - 1]
+    if not distances[-1] > FAR * reach > 0:
+        reach = 1.06 * distances[-1] or 1.0
+    low, high = sorted((sign * (best - 0.06 * reach), sign * (best + reach)))
+    return low, high
+
+
+def last_rise(results: Results) -> pd.Series:
+    """By variant: validation accuracy after the last epoch minus the epoch before; NaN where there is one epoch."""
+    curves = results.curves.sort_values("epoch", kind="stable")
+    rises = curves.groupby(["variant", "seed"], sort=False)["val_accuracy"].agg(
+        lambda values: values.iloc[-1] - values.iloc[-2] if len(values) > 1 else math.nan
+    )
+    return rises.groupby("variant").mean().reindex(results.variants.index)
+
+
+def still_rising(results: Results) -> list[str]:
+    """Variants whose validation accuracy rose in the last epoch by more than the smallest effect of interest."""
+    rises = last_rise(results)
+    return [str(variant) for variant in rises.index[rises > results.settings.inference.smallest_effect]]
+
+
+def sentence(results: Results) -> str:
+    """Which variants would gain from longer training."""
+    rising, least = still_rising(results), wording.smallest_effect(results)
+    if last_rise(results).isna().all():
+        return "With one epoch nothing can be said of convergence."
+    raised = f"raise the validation accuracy by more than {least}"
+    if not rising:
+        return f"In no variant did the last epoch {raised}: longer training would add little."
+    variants = f"{len(rising)} of {len(results.variants)} variants"
+    if len(rising) <= NAMED:
+        variants = wording.joined([wording.italic_label(results, variant) for variant in rising])
+    raised = raised.replace("raise", "still raised", 1)
+    return f"In {variants}, the last epoch {raised}: longer training would raise it further (@tbl-convergence)."
+
+
+def convergence(results: Results) -> pd.DataFrame:
+    """A row for each variant: accuracy on train and test images, and what the last epoch added."""
+    variants = list(map(str, results.variants.index))
+    return pd.DataFrame(
+        {
+            "variant": variants,
+            "train_accuracy": [results.mean(variant, "train_accuracy").mean for variant in variants],
+            "test_accuracy": [results.mean(variant).mean for variant in variants],
+            "last_rise": last_rise(results).to_numpy(),
+        }
+    )
+
+
+def table(results: Results) -> str:
+    rows, rising = convergence(results), set(still_rising(results))
+    marks = [" (rising)" if variant in rising else "" for variant in rows["variant"]]
+    columns = {
+        "Variant": [cell(results.names.label(variant)) for variant in rows["variant"]],
+        "Train, %": list(map(numbers.percent, rows["train_accuracy"])),
+        "Test, %": list(map(numbers.percent, rows["test_accuracy"])),
+        "Gap": list(map(numbers.points, rows["train_accuracy"] - rows["test_accuracy"])),
+        "Last epoch": [numbers.points(rise) + mark for rise, mark in zip(rows["last_rise"], marks, strict=True)],
+    }
+    caption = (
+        "Accuracy on train and test images, means over the seeds, the gap between them, and what the last epoch added "
+        "on the validation images, in points."
+    )
+    return pipe_tables(pd.DataFrame(columns), "tbl-convergence", caption)
+
+
+def _panels(results: Results) -> dict[str, dict[str, str]]:
+    """Title of a panel → variant → its name there. A family with many levels has several panels.
+
+    Left out are families that extend another one, families that vary the recipe, and variants with random labels.
+    Variants without a family stand in a last panel.
+    """
+    runs = {variant: settings.run for variant, settings in results.settings.active_variants.items()}
+    recipes = {
+        variant: run.recipe.model_copy(update={"lr": results.settings.recipe.lr}) for variant, run in runs.items()
+    }
+    at_other_rates = {variant for group in results.alike_except("recipe.lr") for variant in group} - set(results.nets)
+    families = {}
+    for family in results.families:
+        levels = results.names.levels(family)
+        levels = {key: level for key, level in levels.items() if runs[key].sample.labels == "published"}
+        has_one_recipe = all(recipes[variant] == recipes[results.baseline] for variant in levels)
+        if results.names.group(family) == family and has_one_recipe and not at_other_rates & set(levels):
+            families[results.settings.families[family].title] = levels
+    others = {
+        variant: results.names.short(variant)
+        for variant in results.variants.index
+        if not families or not results.settings.variants[variant].families
+    }
+    if others:
+        families["Others" if families else "All variants"] = others
+    panels = {}
+    for title, levels in families.items():
+        lines = list(levels.items())
+        for first in range(0, len(lines), LINES):
+            number = f" ({1 + first // LINES})" if len(lines) > LINES else ""
+            panels[title + number] = dict(lines[first : first + LINES])
+    return panels
+
+
+def _mean_curves(results: Results) -> pd.DataFrame:
+    """variant, epoch, mean, low, high; indexed by measure."""
+    long = results.curves.melt(["variant", "epoch"], list(MEASURES), "measure")
+    rows = []
+    for key, values in long.groupby(["measure", "variant", "epoch"], sort=False)["value"]:
+        estimate = results.estimate(values)
+        rows.append((*key, estimate.mean, estimate.low, estimate.high))
+    return pd.DataFrame(rows, columns=["measure", "variant", "epoch", "mean", "low", "high"]).set_index("measure")
+
+
+def _draw(
+    axes: Axes,
+    results: Results,
+    curves: pd.DataFrame,
+    measure: str,
+    lines: dict[str, str],
+    limits: tuple[float, float],
+) -> None:
+    """Draw the lines of one panel; a mark at the edge stands for a line that lies beyond the axis as a whole."""
+    unit = MEASURES[measure][1]
+    axes.set_axis_on()
+    axes.set_ylim(*limits)
+    dashes = itertools.cycle(DASHES)
+    for variant, label in lines.items():
+        curve = curves[curves["variant"] == variant].sort_values("epoch")
+        epochs, mean, colour = curve["epoch"], unit * curve["mean"], results.names.colour(variant)
+        is_baseline = variant == results.baseline
+        axes.plot(
+            epochs,
+            mean,
+            color=colour,
+            linestyle="-" if is_baseline else next(dashes),
+            linewidth=1.5 if is_baseline else 1.2,
+            marker="o" if len(curve) == 1 else None,
+            markersize=3,
+            label=style.plain(label, 22),
+        )
+        axes.fill_between(epochs, unit * curve["low"], unit * curve["high"], color=colour, alpha=0.18, linewidth=0)
+        mark: dict[str, Any] = {"color": colour, "markersize": 4, "clip_on": False, "zorder": 5}
+        if mean.max() < limits[0]:
+            axes.plot(epochs.iloc[-1:], [limits[0]], marker="v", **mark)
+        if mean.min() > limits[1]:
+            axes.plot(epochs.iloc[-1:], [limits[1]], marker="^", **mark)
+    axes.grid()
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))

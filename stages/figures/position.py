@@ -1,0 +1,147 @@
+"""The last feature map: what it tells of position, and how far it is from following a shift of the image."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr
+
+from stages.figures import calibration, receptive_fields, selection, wording
+from stages.figures.results import Results
+from stages.shared.drawing import numbers, rows, style
+from stages.shared.drawing.tables import cell, csv, pipe_tables
+
+MARGINS = 0.8  # inches of the figure that its rows do not take
+NETS_TO_RANK = 4  # fewest nets between which a rank correlation says anything
+# Column of runs.csv → title of its panel, and its unit.
+PANELS = {
+    "position_r2_shuffled": ("position by a linear\nread-out, R²", 1),
+    "position_share": ("variance that belongs\nto the position, %", 100),
+    "equivariance_error_last": ("equivariance error,\n% of the map", 100),
+}
+PROBES = (
+    "ece",
+    "nll",
+    "effective_field",
+    "equivariance_error_first",
+    "equivariance_error_last",
+    "position_r2",
+    "position_r2_shuffled",
+    "position_share",
+)  # columns of runs.csv that probes.csv summarises
+
+
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield "leaks", leaks(results)
+
+
+def texts(results: Results) -> dict[str, str]:
+    tables = f"{table(results)}\n{calibration.table(results)}"
+    return {"tables/probes.md": tables, "tables/probes.csv": csv(_rows_of_csv(results))}
+
+
+def facts(results: Results) -> dict[str, str]:
+    test_images = sum(results.constants["class_counts"]["test"])
+    return {
+        "probed_images": f"{min(results.settings.probe.images, test_images):,}",
+        "equivariance_sentence": _equivariance(results),
+        "position_sentence": _position(results),
+        "position_agreement_sentence": _agreement(results),
+    }
+
+
+def leaks(results: Results) -> Figure | str:
+    """A row for each net with a map, ordered by the first panel."""
+    ranked = results.means(results.nets, next(iter(PANELS)))
+    if not ranked:
+        return "No variant has a feature map with more than one position."
+    order = sorted(ranked, key=lambda variant: -ranked[variant].mean)
+    figure, panels = rows.figure(len(order), len(PANELS), rest=MARGINS)
+    for axes, (column, (title, unit)) in zip(panels, PANELS.items(), strict=True):
+        drawn = [_row(results, variant, column, unit) for variant in order]
+        rows.draw(axes, drawn, MARGINS, labelled=axes is panels[0])
+        axes.axvline(0, color=style.GREY, linewidth=0.7, zorder=1)
+        axes.set_xlabel(title)
+    return figure
+
+
+def table(results: Results) -> str:
+    """What the last feature map of every net is like, on original and on permuted pixels."""
+    variants = selection.nets_on_any_layout(results)
+    columns = {
+        "Variant": [cell(results.names.label(variant)) for variant in variants],
+        "Sees": [numbers.size(*receptive_fields.theoretical(results, variant)[:2]) for variant in variants],
+        "Effective": [wording.decimal_sd(results, variant, "effective_field", 1) for variant in variants],
+        "Error, %": [wording.percent_sd(results, variant, "equivariance_error_last", 1) for variant in variants],
+        "Position, R²": [wording.decimal_sd(results, variant, "position_r2_shuffled", 2) for variant in variants],
+    }
+    caption = (
+        f"The last feature map: pixels that a unit sees, edge of its effective field in pixels, equivariance error, "
+        f"read-out of position. {wording.means_and_dashes(results)}"
+    )
+    return pipe_tables(pd.DataFrame(columns), "tbl-probes", caption)
+
+
+def _row(results: Results, variant: str, column: str, unit: float) -> rows.Row:
+    values = [unit * value for value in results.per_seed(variant, column).values() if not math.isnan(value)]
+    estimate, colour = results.mean(variant, column), results.names.colour(variant)
+    mean, low, high = unit * estimate.mean, unit * estimate.low, unit * estimate.high
+    return rows.Row(results.names.label(variant), values, mean, low, high, colour)
+
+
+def _equivariance(results: Results) -> str:
+    """The baseline against the locally connected net."""
+    local = selection.one_of_kind(results, "locally_connected")
+    errors = results.means([results.baseline, *filter(None, [local])], "equivariance_error_last")
+    if results.baseline not in errors:
+        return "The baseline has no feature map that could follow a shift."
+    said = (
+        f"Away from the border, the last map of {wording.label(results, results.baseline)} misses the shifted one by "
+        f"{wording.percent(errors[results.baseline])} of its size"
+    )
+    if local not in errors or local == results.baseline:
+        return f"{said}."
+    return f"{said}, that of {wording.italic_label(results, local)} by {wording.percent(errors[local])}."
+
+
+def _position(results: Results) -> str:
+    """The nets from whose last map position can be read best and worst."""
+    read_out = results.means(results.nets, "position_r2_shuffled")
+    if len(read_out) < 2:
+        return "There are no two nets with a feature map to compare."
+    ends = [choose(read_out, key=lambda variant: read_out[variant].mean) for choose in (max, min)]
+    most, least = (f"{wording.italic_label(results, end)} (R² {wording.decimal(read_out[end])})" for end in ends)
+    return (
+        f"On images without any position of their own, a linear read-out explains most of the position for {most} "
+        f"and least for {least}."
+    )
+
+
+def _agreement(results: Results) -> str:
+    """Whether the two probes of position rank the nets alike, and on which net they differ most."""
+    probes = [results.means(results.nets, column) for column in ("position_r2_shuffled", "position_share")]
+    nets = [net for net in probes[0] if net in probes[1]]
+    values = [[probe[net].mean for net in nets] for probe in probes]
+    if len(nets) < NETS_TO_RANK or any(len(set(means)) < 2 for means in values):
+        return "There are too few nets to compare the two probes of position."
+    rho = wording.unsigned(numbers.plain(float(spearmanr(*values).statistic), 2))
+    ranks = [np.argsort(np.argsort(means)) for means in values]
+    apart = np.abs(ranks[0] - ranks[1])
+    said = f"The two probes of position rank the {len(nets)} nets with a correlation of {rho} (Spearman's ρ)"
+    if apart.max() == 0:
+        return f"{said}."
+    return f"{said}; they part most on {wording.italic_label(results, nets[int(apart.argmax())])}."
+
+
+def _rows_of_csv(results: Results) -> pd.DataFrame:
+    """Every probe of every variant: its mean, SD and interval."""
+    lines = []
+    for variant in results.variants.index:
+        line: dict[str, object] = {"variant": variant, "label": results.names.label(variant)}
+        for column in PROBES:
+            estimate = results.mean(variant, column)
+            line |= {f"{column}_{part}": getattr(estimate, part) for part in ("mean", "sd", "low", "high")}
+        lines.append(line)
+    return pd.DataFrame(lines)

@@ -1,0 +1,150 @@
+"""What was run, and how far its numbers can be trusted: data, protocol, diverged runs, power and the A/A comparison."""
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.figures import wording
+from stages.figures.results import Results
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
+
+
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield from ()
+
+
+def texts(results: Results) -> dict[str, str]:
+    files = {"tables/diverged.md": diverged_table(results)}
+    if not results.diverged.empty:
+        rows = results.diverged.copy()
+        rows.insert(1, "label", [results.names.label(variant) for variant in rows["variant"]])
+        files["tables/diverged.csv"] = csv(rows)
+    return files
+
+
+def facts(results: Results) -> dict[str, str]:
+    return _data(results) | _settings(results) | _trust(results)
+
+
+def without_finished_run(results: Results) -> list[str]:
+    return [key for key in dict.fromkeys(results.diverged["variant"]) if key not in results.variants.index]
+
+
+def diverged_sentence(results: Results) -> str:
+    """How many runs have no accuracy, and which variants are therefore in no other table or figure."""
+    if results.diverged.empty:
+        return "Every run finished."
+    diverged, variants = len(results.diverged), results.diverged["variant"].nunique()
+    runs, have = numbers.plural(diverged + len(results.runs), "run"), "has" if diverged == 1 else "have"
+    said = (
+        f"Of {runs}, {diverged}, of {numbers.plural(variants, 'variant')}, diverged and {have} no accuracy "
+        f"(@tbl-diverged)."
+    )
+    lost = without_finished_run(results)
+    if not lost:
+        return said
+    names = wording.joined([wording.italic_label(results, variant) for variant in lost])
+    are = "is" if len(lost) == 1 else "are"
+    return f"{said} Without a run that finished, {names} {are} in no other table or figure."
+
+
+def diverged_table(results: Results) -> str:
+    """A row for each variant of which a run diverged; empty where none did."""
+    if results.diverged.empty:
+        return ""
+    variants = {str(variant): runs for variant, runs in results.diverged.groupby("variant", sort=False)}
+    epochs = [
+        ", ".join(f"{seed} ({epoch})" for seed, epoch in zip(runs["seed"], runs["epoch"], strict=True))
+        for runs in variants.values()
+    ]
+    columns = {
+        "Variant": [cell(results.names.label(variant)) for variant in variants],
+        "Diverged": [f"{len(runs)} of {len(results.settings.seeds(key))} seeds" for key, runs in variants.items()],
+        "Seed (epoch)": epochs,
+    }
+    caption = "Runs whose loss was no longer finite: their seeds, and the epoch in which each diverged."
+    return pipe_tables(pd.DataFrame(columns), "tbl-diverged", caption)
+
+
+def _data(results: Results) -> dict[str, str]:
+    dataset, constants = results.dataset, results.constants
+    sizes = {f"{split}_size": f"{sum(counts):,}" for split, counts in constants["class_counts"].items()}
+    return sizes | {
+        "dataset": wording.dataset_title(results),
+        "n_classes": str(len(dataset["classes"])),
+        "image_size": f"{dataset['height']}×{dataset['width']}",
+        "channels": {1: "greyscale", 3: "colour"}.get(dataset["channels"], f"{dataset['channels']}-channel"),
+        "canvas_size": f"{constants['shape'][1]}×{constants['shape'][2]}",
+    }
+
+
+def _settings(results: Results) -> dict[str, str]:
+    protocol, inference = results.settings.chosen_protocol, results.settings.inference
+    n_variants = len(results.variants) + len(without_finished_run(results))
+    return {
+        "protocol": escape(results.settings.protocol),
+        "epochs": numbers.plural(protocol.epochs, "epoch"),
+        "n_seeds": str(len(protocol.seeds)),
+        "seeds": wording.seeds(results),
+        "variants": numbers.plural(n_variants, "variant"),
+        "runs": numbers.plural(len(results.runs) + len(results.diverged), "run"),
+        "diverged": diverged_sentence(results),
+        "alpha": f"{inference.alpha:g}",
+        "power": wording.power(results),
+        "smallest_effect": wording.smallest_effect(results),
+        "confidence": wording.confidence(results),
+        "min_seeds": str(inference.min_seeds),
+        "directions": wording.why_no_direction(results)
+        or f"With {wording.seeds(results)} a direction is stated where the {wording.confidence(results)} interval of a "
+        f"paired difference excludes zero.",
+    }
+
+
+def _trust(results: Results) -> dict[str, str]:
+    return {"detectable": _detectable(results), "aa": _same_net_compared(results)}
+
+
+def _detectable(results: Results) -> str:
+    """Which differences in accuracy the seeds and test images can show, over the declared simple comparisons."""
+    simple = [
+        key
+        for key, hypothesis in results.declared.items()
+        if hypothesis.metric == "accuracy" and hypothesis.contrast.minus is None
+    ]
+    rows = results.hypotheses.loc[simple].dropna(subset="detectable")
+    if rows.empty:
+        return "How small a difference this run could detect is not known."
+    least, most = (numbers.percent(value) for value in (rows["detectable"].min(), rows["detectable"].max()))
+    counts = sorted({int(n) for n in rows["n_seeds"]})
+    seeds = f"{counts[0]} to {counts[-1]} seeds" if len(counts) > 1 else numbers.plural(counts[0], "seed")
+    images = numbers.plural(int(rows["n_images"].iloc[0]), "test image")
+    size = f"from {least} points up"
+    if least != most:
+        size += f" in the least noisy comparison, and from {most} in the noisiest,"
+    return (
+        f"With {seeds} and {images}, differences {size} are detected with {wording.power(results)} power, "
+        f"before the adjustment for the number of comparisons."
+    )
+
+
+def _same_net_compared(results: Results) -> str:
+    """The A/A comparison: how often two groups of runs of one net seem to differ."""
+    if results.aa.empty:
+        return "No variant repeats the baseline under other seeds, so there is no A/A comparison."
+    row = results.aa.iloc[0]
+    sign_flip, interval, total = (
+        numbers.percent_sign(row[f"{test}_rate"], 1) for test in ("sign_flip", "interval", "total")
+    )
+    verdict = ""
+    if not math.isnan(row["verdict_rate"]):
+        stated = numbers.percent_sign(row["verdict_rate"], 1)
+        verdict = f", and a verdict of better or worse was stated in {stated}"
+    return (
+        f"Groups of runs of one and the same net were compared {int(row['resamples'])} times as if they were two: the "
+        f"sign-flip test found a difference in {sign_flip}, the interval over seeds in {interval}, the interval for "
+        f"new images too in {total} of the comparisons{verdict}. By chance "
+        f"{100 * results.settings.inference.alpha:g}{numbers.NBSP}% are expected of the first two."
+    )

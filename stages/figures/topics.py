@@ -1,0 +1,91 @@
+"""The topics of the report, and how what they make is written.
+
+A topic is a module with three functions. Every file and every fact exists whatever ran, so that no reference breaks:
+
+    figures(results)   yields (name, figure) for figures/<name>.svg; in place of a figure, a note why there is none
+    texts(results)     path below data/figures → text: tables as markdown and CSV, and generated sections
+    facts(results)     name → a ready-made string for the report's prose
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from matplotlib.figure import Figure
+
+from stages.figures import (
+    accuracy,
+    answer,
+    calibration,
+    costs,
+    families,
+    hypotheses,
+    insides,
+    learning,
+    learning_rates,
+    mistakes,
+    position,
+    protocol,
+    receptive_fields,
+    replication,
+    shifts,
+    training_data,
+)
+from stages.figures.results import Results
+from stages.shared.drawing import style
+
+
+class Topic(Protocol):
+    def figures(self, results: Results) -> Iterator[tuple[str, Figure | str]]: ...
+    def texts(self, results: Results) -> dict[str, str]: ...
+    def facts(self, results: Results) -> dict[str, str]: ...
+
+
+# In the order of the report.
+TOPICS: tuple[Topic, ...] = (
+    answer,
+    protocol,
+    hypotheses,
+    accuracy,
+    training_data,
+    costs,
+    learning,
+    learning_rates,
+    families,
+    shifts,
+    insides,
+    receptive_fields,
+    position,
+    mistakes,
+    calibration,
+    replication,
+)
+
+
+def write(results: Results, folder: Path) -> tuple[int, int]:
+    """Write every figure, text and fact; return how many figures and how many tables there are."""
+    (folder / "figures").mkdir()
+    (folder / "tables").mkdir()
+    for topic in TOPICS:
+        for name, figure in topic.figures(results):
+            path = folder / "figures" / f"{name}.svg"
+            if isinstance(figure, str):
+                style.note(figure, path)
+            else:
+                style.save(figure, path)
+        for name, text in topic.texts(results).items():
+            (folder / name).write_text(text, encoding="utf-8")
+    (folder / "facts.yml").write_text(as_yaml(facts(results)), encoding="utf-8")
+    return len(list(folder.glob("figures/*.svg"))), len(list(folder.glob("tables/*.md")))
+
+
+def facts(results: Results) -> dict[str, str]:
+    """The facts of all topics."""
+    return {name: text for topic in TOPICS for name, text in topic.facts(results).items()}
+
+
+def as_yaml(facts: dict[str, str]) -> str:
+    """The mapping under the key `facts`. A JSON string is a YAML string."""
+    lines = [f"  {name}: {json.dumps(text, ensure_ascii=False)}\n" for name, text in sorted(facts.items())]
+    return "facts:\n" + "".join(lines)
