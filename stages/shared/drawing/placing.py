@@ -11,41 +11,23 @@ from matplotlib.text import Text
 
 from stages.shared.drawing import style
 
-# The sides first, then ever finer between them.
+# Directions from a point to its label: the sides first, then ever finer between them.
 ANGLES = np.deg2rad([0, 180, 90, 270, 30, 330, 150, 210, 60, 120, 240, 300, *range(15, 360, 30), *range(10, 360, 20)])
-DISTANCES = (
-    5,
-    9,
-    14,
-    20,
-    27,
-    35,
-    44,
-    54,
-    65,
-    77,
-    90,
-    105,
-    122,
-    140,
-    160,
-    185,
-    215,
-    250,
-)  # points, from the dot to the label's nearest edge
+# Points from the dot to the label's nearest edge.
+DISTANCES = (5, 9, 14, 20, 27, 35, 44, 54, 65, 77, 90, 105, 122, 140, 160, 185, 215, 250)
 NEAR = 9  # points up to which a label needs no leader line
 LABEL = 30  # characters
 PAD = 1.5  # points between two labels
-CROSSING = 40  # points that a label goes further to spare a leader line one dot, or half a label
+CROSSING = 40  # points that a label goes further so that its leader line crosses one dot less, or half a label
 RADIUS = 3.2  # points of a dot
-STEPS = 80  # points of a leader line that are looked at
+STEPS = 80  # places along a leader line that are tested for crossings
 
 
 @dataclass(frozen=True)
 class Point:
-    """A label to place, at (x, y) in data units; low and high are the ends of its vertical interval, if it has one.
+    """A point at (x, y) in data units. low, high: the ends of its vertical interval; NaN without one.
 
-    A point without a label is kept clear of the others' labels.
+    label: empty for a point that is drawn without one. The labels of other points do not cover it either.
     """
 
     x: float
@@ -59,11 +41,12 @@ class Point:
 def place_labels(
     figure: Figure, axes: Axes, points: Sequence[Point], path: np.ndarray | None = None, size: float = 6.5
 ) -> list[Text | None]:
-    """Label the points, the loneliest first, each at the nearest free place; a leader line joins what stands apart.
+    """Label the points, those with the fewest neighbours first, each at the nearest free place.
 
-    path: (n, 2) corners, in data units, of a drawn line that the labels keep off where they can.
-    Returns the texts in the order of the points; None without a label, and for one that has no free place and is left out.
-    The layout must be final: limits set and the layout engine off, or the texts would move apart from what was measured.
+    A leader line joins a label and its point where they stand apart.
+    path: (n, 2) corners, in data units, of a drawn line that the labels avoid where they can. size: of the font.
+    Returns the texts in the order of the points; None for a point without a label or without a free place for it.
+    The layout must be final, with limits set and the layout engine off, or the texts move after they are measured.
     """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     unit = figure.dpi / 72
@@ -73,14 +56,21 @@ def place_labels(
     labels = np.empty((0, 4))
     lines = np.empty((0, 2)) if path is None else _sampled(axes.transData.transform(path))
     texts: list[Text | None] = [None] * len(points)
-    for index in sorted(range(len(points)), key=lambda i: (_crowd(centres, i, 40 * unit), i)):
+    for index in sorted(range(len(points)), key=lambda i: (_neighbours(centres, i, 40 * unit), i)):
         point, centre = points[index], centres[index]
         if not point.label:
             continue
         text = axes.annotate(
-            style.plain(point.label, LABEL), (point.x, point.y), xytext=(0, 0), textcoords="offset points",
-            fontsize=size, color=style.readable(point.colour), ha="center", va="center", zorder=6,
-        )  # fmt: skip
+            style.plain(point.label, LABEL),
+            (point.x, point.y),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=size,
+            color=style.readable(point.colour),
+            ha="center",
+            va="center",
+            zorder=6,
+        )
         extent = text.get_window_extent(renderer)
         place = _free_place(centre, extent.width, extent.height, frame, dots, labels, lines, unit)
         if place is None:
@@ -91,17 +81,8 @@ def place_labels(
         labels = np.vstack([labels, box])
         if leader is not None:
             lines = np.vstack([lines, leader])
-            ends = axes.transData.inverted().transform(leader[[0, -1]])
-            axes.plot(
-                ends[:, 0],
-                ends[:, 1],
-                color=point.colour,
-                linewidth=0.5,
-                alpha=0.7,
-                zorder=2,
-                scalex=False,
-                scaley=False,
-            )
+            x, y = axes.transData.inverted().transform(leader[[0, -1]]).T
+            axes.plot(x, y, color=point.colour, linewidth=0.5, alpha=0.7, zorder=2, scalex=False, scaley=False)
         texts[index] = text
     return texts
 
@@ -116,12 +97,13 @@ def _free_place(
     lines: np.ndarray,
     unit: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
-    """Offset of the label's centre, its box and its leader line, all in pixels; None if it would cover something everywhere.
+    """Offset of the label's centre, its box, and its leader line or None, all in pixels; None if no place is free.
 
-    Of the free places, the nearest one that no line crosses and whose leader crosses nothing; or one still nearer with a crossing or two.
+    Of the free places it is the nearest one without crossings: no line crosses the box, and its leader line crosses
+    nothing. A crossing counts as CROSSING points of distance, so a much nearer place with a crossing may be better.
     """
     half = np.array([width, height]) / 2 + PAD * unit
-    others = dots[~_within(centre[None], dots)[0]]  # a point on which this one lies cannot be avoided
+    others = dots[~_within(centre[None], dots)[0]]  # without the dots that cover this point: they cannot be avoided
     best, lowest = None, np.inf
     for distance in DISTANCES:
         if distance >= lowest:
@@ -171,10 +153,11 @@ def _dot(axes: Axes, point: Point, radius: float) -> list[float]:
 
 
 def _sampled(corners: np.ndarray) -> np.ndarray:
-    """Points at most two pixels apart along a line through the corners."""
+    """Places at most two pixels apart along a line through the corners."""
     parts = [np.linspace(one, other, 2 + int(np.hypot(*(other - one)) / 2)) for one, other in pairwise(corners)]
     return np.concatenate(parts) if parts else corners
 
 
-def _crowd(centres: np.ndarray, index: int, radius: float) -> int:
+def _neighbours(centres: np.ndarray, index: int, radius: float) -> int:
+    """How many points lie within the radius of one, itself included."""
     return int((np.hypot(*(centres - centres[index]).T) < radius).sum())

@@ -16,10 +16,11 @@ LABEL = 44  # characters of a row's label
 
 @dataclass(frozen=True)
 class Row:
-    """values: one for each seed, in the unit of the axis. low and high are NaN where there is no interval.
+    """One row, all numbers in the unit of the axis.
 
-    text: what stands at the right of the row. outer: a second, wider interval, drawn thin. band: the half width of a
-    light band around zero, inside which a value is too small to matter.
+    values: one for each seed. low, high: the ends of the interval of the mean; NaN without one. text: at the right of
+    the row. outer: a second, wider interval, drawn thin. band: half the width of a light band around zero, inside which
+    a value is too small to matter.
     """
 
     label: str
@@ -39,7 +40,7 @@ def height(n_rows: int, rest: float = 0.62) -> float:
 
 
 def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) -> None:
-    """The first row stands on top. rest: as the `height` of the figure was asked for."""
+    """Draw the rows, the first on top. rest: the same as for the figure's `height`. labelled: names at the left."""
     size = min(style.FONT, 0.72 * 72 * (height(len(rows), rest) - rest) / len(rows))
     for place, row in enumerate(rows):
         spread = np.linspace(-0.24, 0.24, len(row.values)) if len(row.values) > 1 else np.zeros(len(row.values))
@@ -49,19 +50,16 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
         if not math.isnan(row.outer[0]):
             axes.plot(row.outer, [place, place], color=row.colour, linewidth=0.8, solid_capstyle="butt", zorder=3)
         if not math.isnan(row.low):
+            ends = [[row.mean - row.low], [row.high - row.mean]]
             axes.errorbar(
-                row.mean, place, xerr=[[row.mean - row.low], [row.high - row.mean]],
-                color=row.colour, elinewidth=1.4, capsize=2.4, capthick=1.1, zorder=3,
-            )  # fmt: skip
+                row.mean, place, xerr=ends, color=row.colour, elinewidth=1.4, capsize=2.4, capthick=1.1, zorder=3
+            )
         axes.scatter([row.mean], [place], s=22, color=row.colour, edgecolors="white", linewidths=0.5, zorder=4)
         if row.text:
             axes.text(1.02, place, row.text, transform=axes.get_yaxis_transform(), va="center", fontsize=size)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(
-        range(len(rows)),
-        [style.plain(row.label, LABEL) for row in rows] if labelled else [""] * len(rows),
-        fontsize=size,
-    )
+    labels = [style.plain(row.label, LABEL) if labelled else "" for row in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=size)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
@@ -70,6 +68,7 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
 
 
 def figure(n_rows: int, columns: int = 1, rest: float = 0.62) -> tuple[Figure, list[Axes]]:
-    """A figure as high as its rows need, with `columns` axes that share them."""
-    made, axes = style.plt.subplots(1, columns, figsize=(style.WIDTH, height(n_rows, rest)), squeeze=False)
-    return made, list(axes[0])
+    """A figure as high as its rows need, with so many panels beside each other."""
+    size = style.WIDTH, height(n_rows, rest)
+    new_figure, panels = style.plt.subplots(1, columns, figsize=size, squeeze=False)
+    return new_figure, list(panels[0])

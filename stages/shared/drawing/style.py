@@ -13,20 +13,13 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 # Okabe and Ito 2008: told apart with every common colour blindness.
-BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#56B4E9",
-    "#CC79A7",
-    "#B8A800",
-)
-# Four more that stand apart from those, of Tol's "muted" and a brown; what they name also bears a label.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#B8A800"
+# Four more colours: three of Tol's "muted" and a brown. What they mark has a label too.
 INDIGO, WINE, TEAL, BROWN = "#332288", "#882255", "#44AA99", "#7F5539"
 GREY, PALE, INK = "#7A7A7A", "#A4A4A4", "#222222"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, INDIGO, WINE, TEAL, BROWN)
-DASHED = (0, (4, 3))
+DASHED = (0, (4, 3))  # a reference line
 
 WIDTH = 6.3  # inches: the text's width on the printed page
 TALLEST = 8.4  # inches: the printed page's height, less a caption
@@ -72,13 +65,13 @@ def plain(text: str, longest: int = 60) -> str:
 
 
 def shades(colour: str, number: int) -> list[str]:
-    """`number` tones of one colour from dark to light, told apart in print and by the colour-blind."""
+    """So many tones of one colour from dark to light, told apart in print and by the colour-blind."""
     if number == 1:
         return [colour]
     rgb = to_rgb(colour)
     tones = []
     for place in range(number):
-        towards = -0.3 + 0.7 * place / (number - 1)  # below zero: black; above: white
+        towards = -0.3 + 0.7 * place / (number - 1)  # below zero: share of black; above: share of white
         target, share = (0.0, -towards) if towards < 0 else (1.0, towards)
         red, green, blue = ((1 - share) * part + share * target for part in rgb)
         tones.append(to_hex((red, green, blue)))
@@ -95,7 +88,7 @@ def readable(colour: str) -> str:
 
 
 def note(text: str, path: Path) -> None:
-    """A figure that says why there is nothing to draw, so that what includes it still finds it."""
+    """Write a figure that says why there is nothing to draw, so that the report finds the file."""
     figure, axes = plt.subplots(figsize=(WIDTH, 0.7))
     axes.set_axis_off()
     axes.text(0.5, 0.5, plain(text, 100), ha="center", va="center", color=GREY, transform=axes.transAxes)

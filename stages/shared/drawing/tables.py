@@ -5,16 +5,16 @@ from collections.abc import Collection
 
 import pandas as pd
 
-WIDTH = 88  # characters of a row, with two beside each column: what fits the printed page in a table's small type
-FIRST = 36  # of them in the first column
-MARKERS = re.compile(r"^([+/-]|=+|[0-9]+\.)\s+")  # with a space after it typst reads a list or a heading
+WIDTH = 88  # characters of a row that fit the printed page, counting two beside each column
+FIRST = 36  # characters of the first column in a line; a longer text wraps
+MARKERS = re.compile(r"^([+/-]|=+|[0-9]+\.)\s+")  # typst reads a list or a heading where a cell begins so
 
 
 def pipe_tables(frame: pd.DataFrame, identifier: str, caption: str, width: int = WIDTH, first: int = FIRST) -> str:
-    """The frame's strings as one pipe table with its caption, or as several that each repeat the first column.
+    """A frame of strings as one pipe table with its caption, or as several that each repeat the first column.
 
-    first: characters of the first column in a line; what is longer wraps.
     The first table has the id `identifier`, those that continue it `identifier--2` and so on.
+    width, first: as WIDTH and FIRST.
     """
     parts = []
     for number, columns in enumerate(_groups(frame, width, first), 1):
@@ -30,12 +30,12 @@ def csv(frame: pd.DataFrame, integers: Collection[str] = ()) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that markdown shows as it stands."""
+    """Escape a text so that markdown shows it as it is, in one line."""
     return re.sub(r"([\\`*_\[\]{}<>$@#|~^&\"']|-(?=-)|\.(?=\.))", r"\\\1", " ".join(text.split()))
 
 
 def cell(text: str) -> str:
-    """As `escape`; and what begins with "+ ", "1. " or the like has a no-break space there."""
+    """Escape a text for a table's cell: one that begins with "+ ", "1. " or the like gets a no-break space there."""
     return MARKERS.sub("\\1\u00a0", escape(text))
 
 
@@ -51,7 +51,7 @@ def _groups(frame: pd.DataFrame, width: int, longest: int) -> list[list[str]]:
 
 
 def _width(frame: pd.DataFrame, longest: int) -> int:
-    """Characters of a row as it is read, with two beside each column; what is longer in the first column wraps."""
+    """Characters of a row as a reader sees it, with two beside each column. The first column wraps."""
     first, *others = (
         max(len(re.sub(r"\\(.)", r"\1", text)) for text in (name, *frame[name])) for name in frame.columns
     )
