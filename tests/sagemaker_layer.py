@@ -51,7 +51,7 @@ class Layer:
         self.throttled_asks = 0  # how many of the next questions about a job are refused
         self.quota = math.inf  # jobs at once
         self.runs = True  # False: jobs are made, but stay as they are
-        self.interrupt_at = {}  # name → finished seeds at which spot takes the instance away, once
+        self.interrupt_at = {}  # name → finished runs at which spot takes the instance away, once
         self.seconds_a_minute = 60.0  # lower: a maximal runtime passes sooner
         self.service_failures = {}  # name → reason with which the service itself lets the job fail
         self.moto = DomainDispatcherApplication(create_backend_app)
@@ -284,7 +284,7 @@ class Job:
                 self.kill()
             limit = self.state["StoppingCondition"]["MaxRuntimeInSeconds"] / 60 * self.layer.seconds_a_minute
             while self.process.poll() is None:
-                finished = len(list((ml / "checkpoints").glob("*/seed_*")))
+                finished = len(list((ml / "checkpoints").glob("*/[!.]*")))
                 if finished >= self.layer.interrupt_at.get(self.name, math.inf):
                     del self.layer.interrupt_at[self.name]
                     os.killpg(self.process.pid, signal.SIGKILL)

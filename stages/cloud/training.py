@@ -99,14 +99,14 @@ class Queue:
         """Yield every job that completes, with its description, until all jobs have ended."""
         while self.waiting or self.running:
             try:
-                self._make_jobs()
-                yield from self._ended_jobs()
+                self.make_jobs()
+                yield from self.ended_jobs()
             except Unavailable as error:
                 self._wait_on(str(error))
             if self.waiting or self.running:
                 pause(self.place.settings.poll_seconds)
 
-    def _make_jobs(self) -> None:
+    def make_jobs(self) -> None:
         """Attach to the waiting jobs that run or are finished, and make the others while there is room."""
         others = None
         for job in list(self.waiting):
@@ -150,7 +150,7 @@ class Queue:
             raise job_service.failure(job, name, description)
         return job.name(len(known)), False
 
-    def _ended_jobs(self) -> Iterator[tuple[Job, Description]]:
+    def ended_jobs(self) -> Iterator[tuple[Job, Description]]:
         """Yield the running jobs that have completed. One that failed by the service's own fault waits again."""
         for name, job in list(self.running.items()):
             description = job_service.describe(name)
@@ -181,8 +181,8 @@ class Queue:
             what = f"job {job.name()} could not be made within {minutes:g} minutes" if job else "AWS gives no answer"
             raise StageError(
                 f"{what}: {reason}\n"
-                f"Jobs that run go on and are paid for: `dvc repro` attaches to them, {STOP} stops them. In compute.yaml "
-                "sagemaker.quota_minutes is the limit, and max_concurrent how many run at once"
+                f"Jobs that run go on and are paid for: `dvc repro` attaches to them, {STOP} stops them. "
+                "In compute.yaml sagemaker.quota_minutes limits the wait, and max_concurrent the jobs at once"
             )
         self._say(reason)
 

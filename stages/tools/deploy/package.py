@@ -34,6 +34,7 @@ CODE = (
     "shared/architectures/fourier.py",
     "shared/architectures/geometry.py",
     "shared/architectures/layers.py",
+    "shared/metrics.py",
     "shared/params",
     "shared/paths.py",
     "tools/__init__.py",
