@@ -7,15 +7,13 @@ from stages.shared import params, paths, stage_command
 
 
 def main() -> None:
-    about = "Run stages/eda/eda.ipynb on data/prepared/ and write data/eda/."
-    argparse.ArgumentParser(prog="python -m stages.eda", description=about).parse_args()
+    description = "Run stages/eda/eda.ipynb on data/prepared/ and write data/eda/."
+    argparse.ArgumentParser(prog="python -m stages.eda", description=description).parse_args()
     settings = params.load()
     stage_command.need(paths.PREPARED, "prepare")
     with stage_command.timed("eda"), paths.whole_folder(paths.EDA) as out:
         notebook.execute(notebook.parameters(settings, out), out)
-        figures, tables = (
-            len(list((out / name).glob(f"*.{end}"))) for name, end in (("figures", "svg"), ("tables", "md"))
-        )
+        figures, tables = len(list(out.glob("figures/*.svg"))), len(list(out.glob("tables/*.md")))
     print(f"eda: {figures} figures, {tables} tables → {paths.EDA.relative_to(paths.ROOT)}")
 
 

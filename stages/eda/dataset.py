@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from stages.eda.drawing import MOST_CLASSES_DRAWN
+from stages.eda.outputs import Finding
 from stages.shared import paths
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import escape
 from stages.shared.pixel_order import permutation, rearranged
 
 SPLITS = ("train", "val", "test")
@@ -14,15 +18,18 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pixels are uint8 (N, C, H, W), without the margin."""
+    """Images are uint8 (N, C, H, W), without the margin. permuted: the images of `train` with their pixels permuted.
+
+    margin: pixels above and below, and pixels left and right.
+    """
 
     title: str
     classes: list[str]
-    margin: tuple[int, int]  # pixels above and below, left and right
+    margin: tuple[int, int]
     split_labels: dict[str, np.ndarray]
     train: np.ndarray
-    labels: np.ndarray
-    permuted: np.ndarray  # the same images as `train`
+    train_labels: np.ndarray
+    permuted: np.ndarray
     test: np.ndarray
     test_labels: np.ndarray
 
@@ -44,28 +51,54 @@ def load(prepared: Path, images: int) -> Dataset:
         title=constants["title"],
         classes=constants["classes"],
         margin=margin,
-        split_labels={split: _labels(prepared / f"{split}.safetensors") for split in SPLITS},
-        train=without_margin(train["images"], margin),
-        labels=train["labels"],
-        permuted=without_margin(rearranged(train["images"], order), margin),
-        test=without_margin(test["images"], margin),
+        split_labels={split: _read_labels(prepared / f"{split}.safetensors") for split in SPLITS},
+        train=_without_margin(train["images"], margin),
+        train_labels=train["labels"],
+        permuted=_without_margin(rearranged(train["images"], order), margin),
+        test=_without_margin(test["images"], margin),
         test_labels=test["labels"],
     )
 
 
-def without_margin(images: np.ndarray, margin: tuple[int, int]) -> np.ndarray:
+def finding(data: Dataset) -> Finding:
+    """Which images the statistics are of, and which classes are shown."""
+    n, total, margin = len(data.train), len(data.split_labels["train"]), max(data.margin)
+    which = f"all {n:,}" if n == total else f"{n:,} of the {total:,}"
+    around = (
+        f"without the margin of {numbers.plural(margin, 'pixel')} around them"
+        if margin
+        else "which have no margin around them"
+    )
+    facts = {
+        "images": f"{n:,}",
+        "test_images": f"{len(data.test):,}",
+        "images_sentence": f"The statistics are of {which} train images of {escape(data.title)} "
+        f"in the original layout, {around}.",
+        "classes_shown_sentence": _classes_shown(len(data.classes)),
+    }
+    return Finding(facts, {"train_images": n, "test_images": len(data.test), "margin": list(data.margin)})
+
+
+def _classes_shown(classes: int) -> str:
+    if classes > MOST_CLASSES_DRAWN:
+        return f"The first {MOST_CLASSES_DRAWN} of {classes} classes are shown."
+    return f"All {classes} classes are shown." if classes > 1 else "The only class is shown."
+
+
+def _without_margin(images: np.ndarray, margin: tuple[int, int]) -> np.ndarray:
     """(N, C, H + 2·margin[0], W + 2·margin[1]) → (N, C, H, W)."""
     top, left = margin
     height, width = images.shape[2:]
     return np.ascontiguousarray(images[:, :, top : height - top, left : width - left])
 
 
-def _labels(file: Path) -> np.ndarray:
+def _read_labels(file: Path) -> np.ndarray:
     with safe_open(file, "numpy") as opened:
         return opened.get_tensor("labels")
 
 
 def _read(file: Path, first: int | None = None) -> dict[str, np.ndarray]:
+    """Images and labels; only the first so many, if a number is given."""
     with safe_open(file, "numpy") as opened:
         slices = {name: opened.get_slice(name) for name in ("images", "labels")}
         n = slices["labels"].get_shape()[0]

@@ -1,71 +1,191 @@
 """Correlation of two pixels against their distance: what locality means, and what a permutation takes away."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from stages.eda.verdict import ABOVE, ALIKE, BELOW, UNKNOWN
+from stages.eda.drawing import LAYOUT_STYLES, grid, nothing_to_draw
+from stages.eda.outputs import Finding, Table, decimal, interval, joined
+from stages.eda.statistics import ABOVE, ALIKE, BELOW, UNKNOWN
+from stages.shared.drawing import numbers, style
 
 DIRECTIONS = {"across": 3, "down": 2}  # axis of (N, C, H, W)
+FACT_ENDINGS = {"original": "", "permuted": "_permuted"}
 
 
 @dataclass(frozen=True)
 class Locality:
-    """table: layout, direction, distance, correlation. neighbours: original minus permuted at distance 1, with its interval."""
+    """table: layout, direction, distance, correlation.
+
+    difference, low, high: original minus permuted at distance 1, mean over both directions, with its t interval.
+    verdict: whether the original's neighbours are more alike than the permuted ones.
+    """
 
     table: pd.DataFrame
-    neighbours: tuple[float, float, float]
-    verdict: str  # where the original's neighbours stand against the permuted ones'
+    difference: float
+    low: float
+    high: float
+    verdict: str
 
     def at(self, layout: str, direction: str, distance: int) -> float:
-        """NaN where there are no such pixels."""
+        """The correlation; NaN where there are no such pixels."""
         return float(self.curve(layout, direction).get(distance, np.nan))
 
     def curve(self, layout: str, direction: str) -> pd.Series:
         """Correlation by distance."""
-        own = self.table[(self.table["layout"] == layout) & (self.table["direction"] == direction)]
-        return own.set_index("distance")["correlation"]
+        rows = self.table[(self.table["layout"] == layout) & (self.table["direction"] == direction)]
+        return rows.set_index("distance")["correlation"]
 
     def falls_below_half(self, direction: str) -> int | None:
         """The first distance at which the original's correlation is below one half; None if there is none."""
-        curve = self.curve("original", direction)
-        return next((int(distance) for distance, value in curve.items() if value < 0.5), None)  # type: ignore[call-overload]
+        below = self.curve("original", direction) < 0.5
+        return int(below.idxmax()) if below.any() else None
 
 
-def locality(original: np.ndarray, permuted: np.ndarray, max_distance: int, confidence: float) -> Locality:
-    """Both layouts, across and down, up to `max_distance` or the image's size. original, permuted: uint8 (N, C, H, W)."""
-    rows, neighbours = [], []
+def measure(original: np.ndarray, permuted: np.ndarray, max_distance: int, confidence: float) -> Locality:
+    """Correlations of both layouts, across and down, up to `max_distance` or the image's size.
+
+    original, permuted: uint8 (N, C, H, W).
+    """
+    rows, at_distance_one = [], []
     for layout, images in (("original", original), ("permuted", permuted)):
-        standard = standardised(images)
-        at_one = []
+        standard = _standardised(images)
+        by_direction = []
         for direction, axis in DIRECTIONS.items():
             for distance in range(1, min(max_distance, original.shape[axis] - 1) + 1):
-                shares = contributions(standard, axis, distance)
-                rows.append((layout, direction, distance, shares.mean()))
+                by_image = _contributions(standard, axis, distance)
+                rows.append((layout, direction, distance, by_image.mean()))
                 if distance == 1:
-                    at_one.append(shares)
-        neighbours.append(np.mean(at_one, axis=0) if at_one else np.full(len(images), np.nan))
-    mean, low, high = _interval(neighbours[0] - neighbours[1], confidence)
-    return Locality(
-        pd.DataFrame(rows, columns=["layout", "direction", "distance", "correlation"]),
-        (mean, low, high),
-        _verdict(low, high),
+                    by_direction.append(by_image)
+        at_distance_one.append(np.mean(by_direction, axis=0) if by_direction else np.full(len(images), np.nan))
+    mean, low, high = _t_interval(at_distance_one[0] - at_distance_one[1], confidence)
+    table = pd.DataFrame(rows, columns=["layout", "direction", "distance", "correlation"])
+    return Locality(table, mean, low, high, _verdict(low, high))
+
+
+def figure(locality: Locality) -> Figure:
+    """Correlation of two pixels against their distance, across and down, for both layouts."""
+    figure, panels = style.plt.subplots(1, 2, figsize=(style.WIDTH, 2.5), sharey=True)
+    for axes, direction in zip(panels, DIRECTIONS, strict=True):
+        curves = {layout: locality.curve(layout, direction).dropna() for layout in LAYOUT_STYLES}
+        axes.set_title(direction, fontweight="normal")
+        axes.set_xlabel("distance, pixels")
+        if all(curve.empty for curve in curves.values()):
+            nothing_to_draw(axes, "no two pixels that vary lie in this direction")
+            continue
+        for layout, (colour, marker, dash) in LAYOUT_STYLES.items():
+            axes.plot(
+                curves[layout].index,
+                curves[layout],
+                label=layout,
+                color=colour,
+                marker=marker,
+                markersize=3,
+                linestyle=dash,
+            )
+        axes.axhline(0, color=style.INK, linewidth=0.6, zorder=1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+        grid(axes)
+    panels[0].set_ylabel("correlation")
+    return figure
+
+
+def table(locality: Locality) -> Table:
+    """Correlation at each distance, a column for each layout and direction."""
+    columns = [(layout, direction) for layout in FACT_ENDINGS for direction in DIRECTIONS]
+    wide = locality.table.pivot_table(
+        index="distance", columns=["layout", "direction"], values="correlation", dropna=False
+    ).reindex(columns=pd.MultiIndex.from_tuples(columns))
+    shown = {"Distance": [str(distance) for distance in wide.index]}
+    for layout, direction in columns:
+        title = direction.capitalize() + (", permuted" if layout == "permuted" else "")
+        shown[title] = [decimal(value) for value in wide[layout, direction]]
+    names = [f"{layout}_{direction}" for layout, direction in columns]
+    full = wide.set_axis(names, axis=1).rename_axis("distance").reset_index()
+    caption = "Correlation of two pixels against their distance in pixels, mean over all pairs that vary."
+    return Table(pd.DataFrame(shown), caption, full)
+
+
+def finding(locality: Locality, max_distance: int, confidence: float) -> Finding:
+    """Whether neighbours are alike, and whether the permutation takes that away.
+
+    Bears on locality, and on the size of the kernel.
+    """
+    at_one = {
+        f"correlation_{direction}{ending}": locality.at(layout, direction, 1)
+        for direction in DIRECTIONS
+        for layout, ending in FACT_ENDINGS.items()
+    }
+    measured = [direction for direction in DIRECTIONS if not np.isnan(at_one[f"correlation_{direction}"])]
+    difference = f"{decimal(locality.difference, 3)} {interval(locality.low, locality.high, 3)}"
+    below_half = {direction: locality.falls_below_half(direction) for direction in measured}
+    facts = {name: decimal(value) for name, value in at_one.items()} | {
+        "locality_difference": difference,
+        "locality_sentence": _sentence(locality.verdict, at_one, measured, difference),
+        "reach_sentence": _reach_sentence(locality, below_half),
+    }
+    values = at_one | {f"below_half_{direction}": below_half.get(direction) for direction in DIRECTIONS}
+    interval_values = {"difference": locality.difference, "low": locality.low, "high": locality.high}
+    return Finding(facts, values | interval_values | {"max_distance": max_distance, "confidence": confidence})
+
+
+def _sentence(verdict: str, at_one: dict[str, float], measured: Sequence[str], difference: str) -> str:
+    if not measured:
+        return "There are no neighbouring pixels that vary, so that locality cannot be measured."
+    original, permuted = (
+        joined([f"{decimal(at_one[f'correlation_{direction}{ending}'])} {direction}" for direction in measured])
+        for ending in FACT_ENDINGS.values()
+    )
+    lead = f"Neighbouring pixels correlate by {original}, and by {permuted} once permuted"
+    if len(measured) < len(DIRECTIONS):
+        lead += " (there is no other direction)"
+    return (
+        lead
+        + {
+            UNKNOWN: "; the two cannot be compared.",
+            ABOVE: f". The original is above the permuted, by {difference}: "
+            "a small filter has local structure to use, and the permutation takes it away.",
+            BELOW: f". The original is below the permuted, by {difference}: neighbours are less alike than pixels at random, "
+            "which is local structure too, and the permutation takes it away.",
+            ALIKE: f". The original is not distinguishable from the permuted, with a difference of {difference}: "
+            "no local structure is shown that a small filter could use, or the permutation take away.",
+        }[verdict]
     )
 
 
-def standardised(images: np.ndarray) -> np.ndarray:
+def _reach_sentence(locality: Locality, below_half: dict[str, int | None]) -> str:
+    if not below_half:
+        return "There is no distance over which a correlation could fall."
+    places = []
+    for direction, distance in below_half.items():
+        if distance:
+            places.append(f"at a distance of {numbers.plural(distance, 'pixel')} {direction}")
+        else:
+            longest = len(locality.curve("original", direction))
+            places.append(f"nowhere within {numbers.plural(longest, 'pixel')} {direction}")
+    return (
+        f"The correlation of the original's pixels falls below one half {joined(places)}: "
+        "the scale on which a kernel's size can matter."
+    )
+
+
+def _standardised(images: np.ndarray) -> np.ndarray:
     """Each pixel minus its mean over the images, divided by its SD; NaN where a pixel is the same in all. (N, C, H, W)."""
     constant = (images == images[0]).all(axis=0)
     centred = images - images.mean(axis=0, dtype=np.float64)
     return centred / np.where(constant, np.nan, np.sqrt(np.mean(centred**2, axis=0)))
 
 
-def contributions(standard: np.ndarray, axis: int, distance: int) -> np.ndarray:
-    """What each image adds to the correlation of pixels so far apart: their mean over the images is the mean, over all pairs
+def _contributions(standard: np.ndarray, axis: int, distance: int) -> np.ndarray:
+    """What each image contributes to the correlation of pixels at this distance, (N,); NaN if no pair of pixels varies.
 
-    of pixels within a channel that both vary, of the pair's correlation over the images. (N,), NaN if no pair varies.
+    The mean over the images is the mean correlation over all pairs of pixels of one channel that both vary.
     """
     length = standard.shape[axis]
     products = standard.take(range(length - distance), axis) * standard.take(range(distance, length), axis)
@@ -74,16 +194,21 @@ def contributions(standard: np.ndarray, axis: int, distance: int) -> np.ndarray:
     return pairs[:, varying].mean(axis=1) if varying.any() else np.full(len(pairs), np.nan)
 
 
-def _interval(differences: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Mean over the images and its t interval; two images, standardised by their own mean, always add the same and say nothing."""
+def _t_interval(differences: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Mean over the images, and the ends of its t interval.
+
+    NaN for fewer than three: two images, standardised by their own mean, always contribute the same.
+    """
     if np.isnan(differences).any() or len(differences) < 3:
         return np.nan, np.nan, np.nan
     mean, error = float(differences.mean()), float(differences.std(ddof=1)) / len(differences) ** 0.5
-    reach = float(stats.t.ppf((1 + confidence) / 2, len(differences) - 1)) * error
-    return mean, mean - reach, mean + reach
+    half_width = float(stats.t.ppf((1 + confidence) / 2, len(differences) - 1)) * error
+    return mean, mean - half_width, mean + half_width
 
 
 def _verdict(low: float, high: float) -> str:
     if np.isnan(low):
         return UNKNOWN
-    return ABOVE if low > 0 else BELOW if high < 0 else ALIKE
+    if low > 0:
+        return ABOVE
+    return BELOW if high < 0 else ALIKE

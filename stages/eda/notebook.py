@@ -1,4 +1,4 @@
-"""Run the notebook with papermill, in a kernel of this very interpreter, and keep nothing in it that would differ next time."""
+"""Run the notebook with papermill, in a kernel of this Python, and save a copy that is the same after every run."""
 
 import json
 import os
@@ -22,17 +22,19 @@ INJECTED = "injected-parameters"  # papermill's tag, and here the cell's id
 
 
 def parameters(settings: Params, out: Path) -> dict[str, Any]:
-    """What the notebook's cell of parameters is given. `out` stands in the notebook's text, so it is relative to the root."""
-    own = settings.eda.model_dump(mode="json")
-    return own | {
+    """The values for the notebook's cell of parameters.
+
+    `out` is given relative to the root, since it stands in the executed notebook.
+    """
+    return settings.eda.model_dump(mode="json") | {
         "seed": settings.data.seed,
         "confidence": settings.inference.confidence,
         "folder": out.relative_to(paths.ROOT).as_posix(),
     }
 
 
-def execute(given: dict[str, Any], out: Path, source: Path = SOURCE) -> None:
-    """Run `source` with the parameters `given` and write the executed notebook to `out`/eda.ipynb.
+def execute(parameters: dict[str, Any], out: Path, source: Path = SOURCE) -> None:
+    """Run `source` with these parameters and write the executed notebook to `out`/eda.ipynb.
 
     Raises StageError, naming the cell and its error, if a cell fails or the kernel dies.
     """
@@ -41,25 +43,27 @@ def execute(given: dict[str, Any], out: Path, source: Path = SOURCE) -> None:
         from nbclient.exceptions import DeadKernelError
         from traitlets.config import Config
 
-        # Sockets in files: no port that another run could take. There is nothing that the kernel should save when it ends.
+        # Sockets in files: there is no port that another run could take. The kernel has nothing to save when it ends.
         sockets = Config(KernelManager={"transport": "ipc", "ip": str(Path(scratch) / "socket")})
         engine = {"config": sockets, "shutdown_kernel": "immediate", "stderr_file": sys.stderr}
         try:
-            made = papermill.execute_notebook(source, None, given, kernel_name="python3", cwd=paths.ROOT, **engine)
+            notebook = papermill.execute_notebook(
+                source, None, parameters, kernel_name="python3", cwd=paths.ROOT, **engine
+            )
         except papermill.PapermillExecutionError as error:
             raise StageError(_message(source, error)) from None
         except DeadKernelError:
             raise StageError(
                 f"{source.name}: its kernel was killed (out of memory?); lessen eda.images in params.yaml"
             ) from None
-    repeatable(made, nbformat.read(source, as_version=4).metadata)
-    nbformat.write(made, out / source.name)
+    make_repeatable(notebook, nbformat.read(source, as_version=4).metadata)
+    nbformat.write(notebook, out / source.name)
 
 
-def repeatable(notebook: nbformat.NotebookNode, metadata: nbformat.NotebookNode) -> None:
-    """Leave what depends on the code and the data alone: no times, versions, paths or random ids.
+def make_repeatable(notebook: nbformat.NotebookNode, metadata: nbformat.NotebookNode) -> None:
+    """Remove times, versions, paths and random ids, so that only code and data decide the notebook's bytes.
 
-    What libraries write to stderr (it went to the terminal already) holds paths and process numbers.
+    Output to stderr goes too, since it holds paths and process numbers; it was shown in the terminal already.
     """
     notebook.metadata = metadata
     for cell in notebook.cells:
@@ -72,9 +76,12 @@ def repeatable(notebook: nbformat.NotebookNode, metadata: nbformat.NotebookNode)
 
 
 def _private_kernel(scratch: Path) -> dict[str, str]:
-    """A kernel "python3" of this interpreter under `scratch`, and the environment in which Jupyter finds it and writes nowhere else."""
+    """Make a kernel "python3" of this Python in `scratch`; returns the environment in which Jupyter finds only this one.
+
+    Jupyter and the kernel write nowhere else.
+    """
     code = str(Path(stages.__file__).parents[1])
-    inside = {
+    kernel_environment = {
         "PYTHONPATH": os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH")])),
         "PIPELINE_ROOT": str(paths.ROOT.resolve()),
         "IPYTHONDIR": str(scratch / "ipython"),
@@ -83,15 +90,14 @@ def _private_kernel(scratch: Path) -> dict[str, str]:
         # The order of a sum depends on the number of threads, and so would its last digit.
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     }
-    # The kernel's own log holds only that it was told to end; an error of a cell comes as a message.
+    # The kernel's log would only say that it ends; an error of a cell comes as a message.
     command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL", "-f", "{connection_file}"]
-    home = scratch / "kernels" / "python3"
-    home.mkdir(parents=True)
-    (home / "kernel.json").write_text(
-        json.dumps({"argv": command, "display_name": "Python 3", "language": "python", "env": inside})
-    )
-    own = {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    return {"JUPYTER_PATH": str(scratch), "IPYTHONDIR": inside["IPYTHONDIR"], **own}
+    folder = scratch / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    kernel = {"argv": command, "display_name": "Python 3", "language": "python", "env": kernel_environment}
+    (folder / "kernel.json").write_text(json.dumps(kernel))
+    folders = {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    return {"JUPYTER_PATH": str(scratch), "IPYTHONDIR": kernel_environment["IPYTHONDIR"], **folders}
 
 
 @contextmanager
@@ -106,9 +112,11 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def _message(source: Path, error: Any) -> str:
-    """One line: the cell's first line, the error, and the line of our own code that raised it."""
-    first = next(iter(error.source.strip().splitlines()), "")
-    places = re.findall(r"File (\S+\.py):(\d+)", re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)))
-    own = [f"{Path(file).name}, line {line}" for file, line in places if f"{os.sep}stages{os.sep}" in file]
-    where = f" ({own[-1]})" if own else ""
-    return f"{source.name} stopped in the cell `{first}`: {error.ename}: {' '.join(str(error.evalue).split())[:500]}{where}"
+    """One line: the cell's first line, the error, and the line of this project that raised it."""
+    first_line = next(iter(error.source.strip().splitlines()), "")
+    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    places = re.findall(r"File (\S+\.py):(\d+)", traceback)
+    in_project = [f"{Path(file).name}, line {line}" for file, line in places if f"{os.sep}stages{os.sep}" in file]
+    where = f" ({in_project[-1]})" if in_project else ""
+    text = " ".join(str(error.evalue).split())[:500]
+    return f"{source.name} stopped in the cell `{first_line}`: {error.ename}: {text}{where}"

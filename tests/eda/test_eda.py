@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import small_data
 from ruamel.yaml import YAML
 from safetensors.numpy import save_file
 from scipy import stats
@@ -23,20 +24,18 @@ from stages.eda import (
     classes,
     dataset,
     dimension,
-    draw_images,
+    distances,
+    duplicates,
     locality,
-    neighbours,
+    nearest_neighbour,
     notebook,
-    one_nn,
     position,
     spectrum,
-    verdict,
+    statistics,
 )
-from stages.eda.duplicates import duplicates
-from stages.eda.explained import eta_squared
-from stages.eda.findings.finding import Finding, decimal, joined
-from stages.eda.outputs import Outputs, Table
-from stages.prepare.canvas import on_canvas
+from stages.eda.outputs import Finding, Outputs, Table, decimal, joined
+from stages.eda.statistics import eta_squared
+from stages.prepare.write import on_canvas
 from stages.shared import params, paths
 from stages.shared.pixel_order import rearranged
 from stages.shared.stage_command import StageError
@@ -52,6 +51,11 @@ SETTINGS = {
 def stack(*pictures):
     """Pictures of one channel as uint8 (N, 1, H, W)."""
     return np.array(pictures, dtype=np.uint8)[:, None]
+
+
+def data_of(train, labels, test, test_labels):
+    """A dataset of two classes, for what needs train and test images alone."""
+    return dataset.Dataset("Two", ["a", "b"], (0, 0), {}, train, labels, train, test, test_labels)
 
 
 def noise(*shape, seed=0):
@@ -77,8 +81,8 @@ def test_counts_mean_and_sd_of_a_class_by_hand():
 
 def test_samples_are_of_their_class_and_a_small_class_gives_what_it_has():
     labels = np.array([0, 1, 0, 0, 1])
-    rows = classes.samples(labels, 3, 2, np.random.default_rng(0))
-    assert [len(own) for own in rows] == [2, 2, 0]
+    rows = classes.sample_rows(labels, 3, 2, np.random.default_rng(0))
+    assert [len(rows_of_class) for rows_of_class in rows] == [2, 2, 0]
     assert set(rows[0]) < {0, 2, 3}
     assert set(rows[1]) == {1, 4}
 
@@ -125,7 +129,7 @@ def test_eta_squared_is_one_where_the_class_says_all():
 def test_horizontal_stripes_correlate_fully_across_and_not_down():
     # Two rows of three pixels, each row of one value; over the four images the two rows vary independently.
     stripes = stack(*([[row_1] * 3, [row_2] * 3] for row_1 in (0, 200) for row_2 in (0, 200)))
-    found = locality.locality(stripes, stripes, 9, 0.95)
+    found = locality.measure(stripes, stripes, 9, 0.95)
     assert found.curve("original", "across").to_dict() == pytest.approx({1: 1, 2: 1})
     assert found.curve("original", "down").to_dict() == pytest.approx({1: 0})
     assert found.falls_below_half("across") is None
@@ -134,13 +138,13 @@ def test_horizontal_stripes_correlate_fully_across_and_not_down():
 
 def test_a_pixel_and_its_negative_correlate_by_minus_one():
     images = stack([[10, 245]], [[90, 165]], [[30, 225]])
-    assert locality.locality(images, images, 1, 0.95).at("original", "across", 1) == pytest.approx(-1)
+    assert locality.measure(images, images, 1, 0.95).at("original", "across", 1) == pytest.approx(-1)
 
 
 def test_correlation_is_numpys_mean_over_the_pairs_that_vary():
     images = noise(50, 2, 4, 5)
     images[:, 0, 1, 2] = 77  # a constant pixel
-    found = locality.locality(images, images, 3, 0.95)
+    found = locality.measure(images, images, 3, 0.95)
     for direction, (dy, dx) in {"across": (0, 2), "down": (2, 0)}.items():
         pairs = [
             np.corrcoef(images[:, c, y, x], images[:, c, y + dy, x + dx])[0, 1]
@@ -163,18 +167,18 @@ def test_a_permutation_takes_smoothness_away_and_leaves_noise_as_it_was():
         )
     )
     order = rng.permutation(144)
-    assert locality.locality(smooth, rearranged(smooth, order), 3, 0.95).verdict == verdict.ABOVE
-    assert locality.locality(rearranged(smooth, order), smooth, 3, 0.95).verdict == verdict.BELOW
+    assert locality.measure(smooth, rearranged(smooth, order), 3, 0.95).verdict == statistics.ABOVE
+    assert locality.measure(rearranged(smooth, order), smooth, 3, 0.95).verdict == statistics.BELOW
     random = noise(200, 1, 12, 12)
-    assert locality.locality(random, rearranged(random, order), 3, 0.95).verdict == verdict.ALIKE
+    assert locality.measure(random, rearranged(random, order), 3, 0.95).verdict == statistics.ALIKE
 
 
 def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
-    found = locality.locality(noise(20, 1, 1, 9), noise(20, 1, 1, 9), 3, 0.95)
+    found = locality.measure(noise(20, 1, 1, 9), noise(20, 1, 1, 9), 3, 0.95)
     assert found.curve("original", "down").empty
     assert np.isnan(found.at("original", "down", 1))
     assert len(found.curve("original", "across")) == 3
-    assert locality.locality(noise(2, 1, 3, 3), noise(2, 1, 3, 3), 1, 0.95).verdict == verdict.UNKNOWN
+    assert locality.measure(noise(2, 1, 3, 3), noise(2, 1, 3, 3), 1, 0.95).verdict == statistics.UNKNOWN
 
 
 # --- position
@@ -183,7 +187,7 @@ def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
 def test_the_centroid_and_box_of_one_bright_pixel():
     image = np.zeros((5, 7), dtype=np.uint8)
     image[1, 5] = 200
-    found = position.measure(position.ink(stack(image), np.array([0.0])), 0.1)
+    found = position.measure(position.contrast(stack(image), np.array([0.0])), 0.1)
     # The centre of five rows is row 2, of seven columns column 3.
     assert found.iloc[0].to_dict() == {
         "centroid_x": 2, "centroid_y": -1, "box_x": 2, "box_y": -1, "box_width": 1, "box_height": 1, "touches_border": 0,
@@ -193,10 +197,10 @@ def test_the_centroid_and_box_of_one_bright_pixel():
 def test_the_centroid_weighs_by_ink_and_the_box_by_the_threshold():
     image = np.zeros((3, 4), dtype=np.uint8)
     image[1, 0], image[1, 3] = 60, 20
-    found = position.measure(position.ink(stack(image), np.array([0.0])), 0.1)  # 25.5 of 255
+    found = position.measure(position.contrast(stack(image), np.array([0.0])), 0.1)  # 25.5 of 255
     assert found["centroid_x"].iloc[0] == pytest.approx((60 * -1.5 + 20 * 1.5) / 80)
     assert (found["box_x"].iloc[0], found["box_width"].iloc[0], found["touches_border"].iloc[0]) == (-1.5, 1, 1)
-    at_threshold = position.measure(position.ink(stack([[51, 52, 51]]), np.array([0.0])), 0.2)  # 51 of 255
+    at_threshold = position.measure(position.contrast(stack([[51, 52, 51]]), np.array([0.0])), 0.2)  # 51 of 255
     assert at_threshold["box_width"].iloc[0] == 1, "the object has more than the threshold"
 
 
@@ -204,7 +208,7 @@ def test_black_on_white_is_measured_like_white_on_black():
     white_on_black = noise(30, 3, 6, 6)
     white_on_black[:, :, [0, -1]] = white_on_black[:, :, :, [0, -1]] = 0
     one, other = (
-        position.measure(position.ink(images, position.background(images)), 0.1)
+        position.measure(position.contrast(images, position.background(images)), 0.1)
         for images in (white_on_black, 255 - white_on_black)
     )
     pd.testing.assert_frame_equal(one, other)
@@ -214,7 +218,7 @@ def test_black_on_white_is_measured_like_white_on_black():
 def test_a_blank_image_has_no_place_and_does_not_count():
     images = np.zeros((3, 1, 4, 4), dtype=np.uint8)
     images[0, 0, 1, 1] = images[1, 0, 0, 2] = 255
-    found = position.measure(position.ink(images, np.array([0.0])), 0.1)
+    found = position.measure(position.contrast(images, np.array([0.0])), 0.1)
     assert found.iloc[2].isna().all()
     assert found["touches_border"].mean() == 0.5
 
@@ -306,70 +310,70 @@ def test_nearest_and_second_agree_with_scipy_and_ties_go_to_the_first():
     images[30] = images[10]
     far = cdist(images.reshape(40, -1), images.reshape(40, -1))
     np.fill_diagonal(far, np.inf)
-    found = neighbours.within(images)
+    found = distances.within(images)
     np.testing.assert_allclose(found.distance, np.sort(far, axis=1)[:, 0], rtol=1e-14)
     np.testing.assert_allclose(found.second, np.sort(far, axis=1)[:, 1], rtol=1e-14)
     assert found.index.tolist() == far.argmin(axis=1).tolist()
     assert (found.distance[[10, 30]] == 0).all()
-    tie = neighbours.of_beginnings(stack([[5, 5]]), stack([[9, 9]], [[5, 6]], [[6, 5]]), [1, 2, 3])
+    tie = distances.to_first(stack([[5, 5]]), stack([[9, 9]], [[5, 6]], [[6, 5]]), [1, 2, 3])
     assert [(distance[0], index[0]) for distance, index in tie] == [(np.sqrt(32), 0), (1, 1), (1, 1)]
 
 
 def test_beginnings_and_blocks_give_what_the_whole_gives(monkeypatch):
     images, references = noise(23, 1, 2, 2, seed=1), noise(37, 1, 2, 2, seed=2)
-    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 100)
-    for size, (distance, index) in zip(
-        (5, 18, 37), neighbours.of_beginnings(images, references, [5, 18, 37]), strict=True
-    ):
+    monkeypatch.setattr(distances, "BLOCK_VALUES", 100)
+    for size, (distance, index) in zip((5, 18, 37), distances.to_first(images, references, [5, 18, 37]), strict=True):
         far = cdist(images.reshape(23, -1), references[:size].reshape(size, -1))
         assert index.tolist() == far.argmin(axis=1).tolist()
         np.testing.assert_allclose(distance, far.min(axis=1), rtol=1e-14)
 
 
 def test_halvings_end_at_one_image_a_class():
-    assert neighbours.halvings(5000, 10) == [19, 39, 78, 156, 312, 625, 1250, 2500, 5000]
-    assert neighbours.halvings(3, 10) == [3]
+    assert nearest_neighbour.halvings(5000, 10) == [19, 39, 78, 156, 312, 625, 1250, 2500, 5000]
+    assert nearest_neighbour.halvings(3, 10) == [3]
 
 
 def test_wilsons_interval_of_five_in_ten():
-    assert one_nn.wilson(5, 10, 0.95) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert nearest_neighbour.wilson(5, 10, 0.95) == pytest.approx((0.2366, 0.7634), abs=1e-4)
 
 
 def test_one_nn_counts_right_labels_and_knows_what_chance_would_give():
     train, labels = stack([[0]], [[10]], [[100]], [[200]]), np.array([0, 1, 1, 0])
-    found = one_nn.one_nn(stack([[1]], [[11]], [[99]], [[210]]), np.array([0, 1, 0, 0]), train, labels, 2, 0.95)
+    test, test_labels = stack([[1]], [[11]], [[99]], [[210]]), np.array([0, 1, 0, 0])
+    found = nearest_neighbour.measure(data_of(train, labels, test, test_labels), 0.95)
     # With the first two images only: nearest 0, 10, 10, 10 → labels 0, 1, 1, 1, two of four right; with all four, 99 is wrong alone.
     assert found.table[["train_images", "accuracy"]].to_numpy().tolist() == [[2, 0.5], [4, 0.75]]
-    assert (found.chance, found.doubling, found.verdict) == (0.75, 0.25, verdict.ALIKE)
+    assert (found.chance, found.doubling, found.verdict) == (0.75, 0.25, statistics.ALIKE)
     assert found.index.tolist() == [0, 1, 2, 3]
 
 
 def test_the_paired_verdict_is_mcnemars():
     better = np.array([True] * 6 + [False] * 4)
     none = np.zeros(10, dtype=bool)
-    assert one_nn.paired_verdict(better, none, 0.95) == verdict.ABOVE  # p = 2/2⁶ = 0.031
-    assert one_nn.paired_verdict(none, better, 0.95) == verdict.BELOW
-    assert one_nn.paired_verdict(better[1:], none[1:], 0.95) == verdict.ALIKE  # p = 2/2⁵ = 0.0625
-    assert one_nn.paired_verdict(none, none, 0.95) == verdict.ALIKE
+    assert nearest_neighbour.paired_verdict(better, none, 0.95) == statistics.ABOVE  # p = 2/2⁶ = 0.031
+    assert nearest_neighbour.paired_verdict(none, better, 0.95) == statistics.BELOW
+    assert nearest_neighbour.paired_verdict(better[1:], none[1:], 0.95) == statistics.ALIKE  # p = 2/2⁵ = 0.0625
+    assert nearest_neighbour.paired_verdict(none, none, 0.95) == statistics.ALIKE
 
 
-@pytest.mark.parametrize("block", [neighbours.BLOCK_VALUES, 1], ids=["at once", "one by one"])
+@pytest.mark.parametrize("block", [distances.BLOCK_VALUES, 1], ids=["at once", "one by one"])
 def test_planted_duplicates_are_found_and_counted(block, monkeypatch):
-    monkeypatch.setattr(neighbours, "BLOCK_VALUES", block)
+    monkeypatch.setattr(distances, "BLOCK_VALUES", block)
     train, labels = noise(50, 1, 6, 6), np.arange(50) % 2
     test, test_labels = noise(20, 1, 6, 6, seed=9), np.arange(20) % 2
     train[7] = train[3]  # labels 1 and 1
     train[[20, 21]] = train[4]  # three equal images: 0, 0 and 1
     train[31] = train[30] ^ 1  # nearly equal: 0 and 1
     test[2], test[5] = train[4], train[40] ^ 1  # equal to three of train; near to one, of another label
-    nearest = neighbours.within(train)
-    distance, _ = neighbours.of_beginnings(test, train, [50])[-1]
-    found = duplicates(train, labels, nearest, test, test_labels, distance, 0.2)
+    nearest = distances.within(train)
+    distance, _ = distances.to_first(test, train, [50])[-1]
+    data = data_of(train, labels, test, test_labels)
+    found = duplicates.measure(data, nearest, distance, 0.2)
     assert found.median == np.median(nearest.distance)
     inside, across = found.within_train, found.train_to_test
     assert (inside.exact, inside.near, inside.other_label, inside.images, inside.of) == (4, 1, 3, 7, 50)
     assert (across.exact, across.near, across.other_label, across.images, across.of) == (3, 1, 2, 2, 20)
-    assert duplicates(train, labels, nearest, test, test_labels, distance, 0.0).within_train.near == 0
+    assert duplicates.measure(data, nearest, distance, 0.0).within_train.near == 0
 
 
 # --- words, tables, outputs
@@ -382,7 +386,7 @@ def test_numbers_have_a_true_minus_sign_and_zero_none():
 
 def test_outputs_write_what_the_report_reads(tmp_path):
     outputs = Outputs(tmp_path)
-    outputs.say(
+    outputs.finding(
         "part",
         Finding(
             {"a_sentence": 'Said "so".', "b": "1"}, {"x": np.float64(1 / 3), "y": np.nan, "z": [np.int64(2)], "n": None}
@@ -397,8 +401,8 @@ def test_outputs_write_what_the_report_reads(tmp_path):
     }
     assert (tmp_path / "tables" / "things.csv").read_bytes() == b"value\n-0.333333\n"
     assert "{#tbl-eda-things}" in (tmp_path / "tables" / "things.md").read_text()
-    with pytest.raises(ValueError, match="b: said twice"):
-        outputs.say("again", Finding({"b": "2"}, {}))
+    with pytest.raises(ValueError, match="two findings have a fact named b;"):
+        outputs.finding("again", Finding({"b": "2"}, {}))
 
 
 # --- the notebook's cells on every kind of data
@@ -580,7 +584,7 @@ def test_a_signal_is_drawn_as_a_line_and_an_image_as_a_picture(tmp_path):
     from stages.shared.drawing import style
 
     for name, images in (("signal", noise(2, 1, 1, 30)), ("image", noise(2, 1, 5, 5))):
-        style.save(draw_images.samples(images, [np.array([0]), np.array([1])], ["a", "b"]), tmp_path / f"{name}.svg")
+        style.save(classes.samples_figure(images, [np.array([0]), np.array([1])], ["a", "b"]), tmp_path / f"{name}.svg")
     assert "<image" not in (tmp_path / "signal.svg").read_text()
     assert "<image" in (tmp_path / "image.svg").read_text()
 
@@ -607,16 +611,16 @@ def test_the_notebook_in_git_has_no_outputs_and_fixed_ids():
 
 def test_the_notebook_names_exactly_the_parameters_that_the_stage_gives(monkeypatch):
     (cell,) = [cell for cell in cells_of() if "parameters" in cell.metadata.get("tags", [])]
-    own = {
+    assigned = {
         node.targets[0].id: ast.unparse(node.value)
         for node in ast.parse(cell.source).body
         if isinstance(node, ast.Assign)
     }
     settings = params.load(REPOSITORY / "params.yaml")
     given = notebook.parameters(settings, paths.PARTIAL / "eda")
-    assert own.keys() - {"settings"} == given.keys()
+    assert assigned.keys() - {"settings"} == given.keys()
     for name in params.Eda.model_fields:
-        assert own[name] == f"settings.eda.{name}"
+        assert assigned[name] == f"settings.eda.{name}"
     assert given["folder"] == "data/partial/eda"
     assert json.loads(json.dumps(given)) == given
 
@@ -638,8 +642,6 @@ def test_no_measured_number_is_typed_in_the_prose():
 
 
 def make_root(root):
-    import small_data
-
     small_data.write_prepared(root / "data" / "prepared")
     text = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
     (root / "params.yaml").write_text(text, encoding="utf-8")
@@ -724,7 +726,7 @@ def test_a_failing_cell_ends_in_one_message_and_leaves_nothing(tmp_path):
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     said = result.stderr.strip().splitlines()[-1]
-    assert "eda.ipynb stopped in the cell `from stages.shared.drawing import style`: FileNotFoundError: " in said
+    assert "eda.ipynb stopped in the cell `from stages.eda import (`: FileNotFoundError: " in said
     assert "test.safetensors" in said
     assert "(dataset.py, line" in said
     assert not (root / "data" / "eda").exists()
@@ -761,7 +763,7 @@ def test_what_would_differ_next_time_is_taken_out():
     ]
     streams = [nbformat.v4.new_output("stream", name=name, text="said") for name in ("stderr", "stdout")]
     made.cells += [nbformat.v4.new_code_cell("2", id="kept", metadata={"papermill": {"duration": 1}}, outputs=streams)]
-    notebook.repeatable(made, nbformat.from_dict({"kernelspec": {"name": "python3"}}))
+    notebook.make_repeatable(made, nbformat.from_dict({"kernelspec": {"name": "python3"}}))
     assert made.metadata == {"kernelspec": {"name": "python3"}}
     assert [cell.metadata for cell in made.cells] == [{"tags": ["injected-parameters"]}, {}]
     assert [cell.id for cell in made.cells] == ["injected-parameters", "kept"]

@@ -1,16 +1,21 @@
-"""How much of a measure's variance the class explains."""
+"""Statistics that several topics use: how much of a measure the class explains, and the words for a difference."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-ROUNDING = 1e-9  # of a measure's size: what varies by less is constant
+ABOVE, BELOW, ALIKE, UNKNOWN = "above", "below", "not distinguishable from", "unknown"
+ROUNDING = 1e-9  # relative to the size of the values: what varies by less is constant
 
 
 @dataclass(frozen=True)
 class Explained:
-    """share: η², between 0 and 1; by_chance: its mean if the classes did not differ; p: of the F test. NaN where nothing varies."""
+    """How much of a measure's variance the class explains.
+
+    share: η², in [0, 1]. by_chance: the mean of η² if the classes did not differ. p: of the F test.
+    All are NaN where nothing varies.
+    """
 
     share: float
     by_chance: float
@@ -18,9 +23,9 @@ class Explained:
 
 
 def eta_squared(values: np.ndarray, labels: np.ndarray) -> Explained:
-    """One-way analysis of variance: sum of squares between the classes over that of all. NaN values are left out.
+    """One-way analysis of variance: the sum of squares between the classes over the whole sum of squares.
 
-    values, labels: (N,). Source: Fisher 1925; by chance (K − 1)/(N − 1).
+    values, labels: (N,); NaN values are left out. Source: Fisher 1925; by chance (K − 1) / (N − 1).
     """
     known = ~np.isnan(values)
     values, labels = values[known], np.unique(labels[known], return_inverse=True)[1]

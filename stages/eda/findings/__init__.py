@@ -1,1 +1,0 @@
-"""Every finding in words: the number, its direction, and the hypothesis on which it bears; grammatical for every outcome."""
