@@ -127,8 +127,8 @@ def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: s
     row: dict[str, Any] = {}
     inference = settings.inference
     for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
-        arms = [runs[runs["variant"] == key].set_index("seed")[column].to_dict() for key in (variant, reference)]
-        estimate = intervals.paired_difference(*arms, inference.confidence)
+        by_seed = {key: rows.set_index("seed")[column].to_dict() for key, rows in runs.groupby("variant")}
+        estimate = intervals.paired_difference(by_seed[variant], by_seed[reference], inference.confidence)
         direction = intervals.direction(estimate.low, estimate.high, estimate.n, inference.min_seeds)
         row |= {"n_seeds": estimate.n, f"{prefix}difference": estimate.mean, f"{prefix}direction": direction}
         row |= {f"{prefix}low": estimate.low, f"{prefix}high": estimate.high}

@@ -64,8 +64,9 @@ def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
             run = dict(variant["run"])
             for block in MERGED:
                 base, change = raw.get(block), run.get(block, {})
-                both = isinstance(base, dict) and isinstance(change, dict)
-                run[block] = {**base, **change} if both else change
+                run[block] = change
+                if isinstance(base, dict) and isinstance(change, dict):
+                    run[block] = {**base, **change}
             variant = {**variant, "run": run}
         variants[key] = variant
     return {**raw, "variants": variants}
