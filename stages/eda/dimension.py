@@ -32,8 +32,8 @@ class TwoNN:
 def explained_variance(images: np.ndarray) -> np.ndarray:
     """Share of the variance of all pixels that each principal component holds, descending.
 
-    It is empty if all images are equal. From the eigenvalues of pixels × pixels or images × images, whichever is smaller:
-    their nonzero eigenvalues agree.
+    It is empty if all images are equal. Computed from the eigenvalues of pixels × pixels or images × images, whichever
+    is smaller: their nonzero eigenvalues agree.
     """
     flat = images.reshape(len(images), -1)
     centred = flat - flat.mean(axis=0, dtype=np.float64)
@@ -132,7 +132,7 @@ def _components_clause(components: dict[float, int]) -> str:
     """Which number of components holds which share; the noun and "of the variance" stand once."""
     if not all(components.values()):
         return "no principal component holds any variance, since all images are equal"
-    parts = []
+    parts: list[str] = []
     for share, count in components.items():
         holds = f"{'holds' if count == 1 else 'hold'} {100 * share:g}{numbers.NBSP}%"
         if parts:

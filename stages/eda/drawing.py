@@ -1,6 +1,7 @@
 """Parts that several figures use: axes with names of classes or plain numbers, and strips of images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -55,9 +56,9 @@ def shortened(name: str, length: int) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def image_title(axes: Axes, title: str, **keywords: object) -> None:
+def image_title(axes: Axes, title: str, **keywords: Any) -> None:
     """A small title above an image."""
-    axes.set_title(style.plain(title), fontweight="normal", pad=2, **keywords)  # type: ignore[arg-type]
+    axes.set_title(style.plain(title), fontweight="normal", pad=2, **keywords)
 
 
 def draw_pairs(figure: Figure, images: np.ndarray, others: np.ndarray, titles: Sequence[str]) -> None:

@@ -144,7 +144,7 @@ def _count(distance: np.ndarray, labels_differ: np.ndarray, images: np.ndarray, 
 
 def _draw_distances(axes: Axes, duplicates: Duplicates, within_train: np.ndarray, to_test: np.ndarray) -> None:
     """Histograms of distances that are divided by the median within train."""
-    bins = np.linspace(0, max(within_train.max(), to_test.max(), 1.0), 61)
+    bins = np.linspace(0, max(within_train.max(), to_test.max(), 1.0), 61).tolist()
     for values, colour, name in (
         (within_train, style.BLUE, "train image to another"),
         (to_test, style.ORANGE, "test image to a train image"),

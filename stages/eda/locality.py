@@ -151,8 +151,8 @@ def _sentence(verdict: str, at_one: dict[str, float], measured: Sequence[str], d
             UNKNOWN: "; the two cannot be compared.",
             ABOVE: f". The original is above the permuted, by {difference}: "
             "a small filter has local structure to use, and the permutation takes it away.",
-            BELOW: f". The original is below the permuted, by {difference}: neighbours are less alike than pixels at random, "
-            "which is local structure too, and the permutation takes it away.",
+            BELOW: f". The original is below the permuted, by {difference}: neighbours are less alike "
+            "than pixels at random, which is local structure too, and the permutation takes it away.",
             ALIKE: f". The original is not distinguishable from the permuted, with a difference of {difference}: "
             "no local structure is shown that a small filter could use, or the permutation take away.",
         }[verdict]
@@ -176,7 +176,7 @@ def _reach_sentence(locality: Locality, below_half: dict[str, int | None]) -> st
 
 
 def _standardised(images: np.ndarray) -> np.ndarray:
-    """Each pixel minus its mean over the images, divided by its SD; NaN where a pixel is the same in all. (N, C, H, W)."""
+    """Each pixel minus its mean over the images, over its SD; NaN where it is the same in all. (N, C, H, W)."""
     constant = (images == images[0]).all(axis=0)
     centred = images - images.mean(axis=0, dtype=np.float64)
     return centred / np.where(constant, np.nan, np.sqrt(np.mean(centred**2, axis=0)))

@@ -76,7 +76,7 @@ def make_repeatable(notebook: nbformat.NotebookNode, metadata: nbformat.Notebook
 
 
 def _private_kernel(scratch: Path) -> dict[str, str]:
-    """Make a kernel "python3" of this Python in `scratch`; returns the environment in which Jupyter finds only this one.
+    """Make a kernel "python3" of this Python in `scratch`; returns the environment in which Jupyter finds it.
 
     Jupyter and the kernel write nowhere else.
     """

@@ -84,7 +84,7 @@ class Outputs:
         return Markdown(table.shown.to_markdown(index=False, disable_numparse=True))
 
     def finding(self, name: str, finding: Finding) -> Markdown:
-        """Keep the facts, and the numbers under `name`. Raises ValueError if another finding has a fact of that name."""
+        """Keep the facts, and the numbers under `name`. Raises ValueError if another finding has such a fact."""
         twice = sorted(self._facts.keys() & finding.facts.keys())
         if twice:
             raise ValueError(f"two findings have a fact named {', '.join(twice)}; give each fact another name")

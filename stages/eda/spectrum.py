@@ -73,7 +73,7 @@ def coarse_share(power: np.ndarray) -> float:
 def figure(original: pd.DataFrame, permuted: pd.DataFrame) -> Figure:
     """Radial power of both layouts, each divided by its sum, so that the two can be compared."""
     figure, axes = style.plt.subplots(figsize=(style.WIDTH, 2.6))
-    rings_of = {layout: rings[rings["power"] > 0] for layout, rings in (("original", original), ("permuted", permuted))}
+    rings_of = {"original": original[original["power"] > 0], "permuted": permuted[permuted["power"] > 0]}
     for layout, (colour, marker, dash) in LAYOUT_STYLES.items():
         rings = rings_of[layout]
         axes.plot(

@@ -1,4 +1,4 @@
-"""The EDA: statistics on images small enough to work out by hand, sentences for every outcome, and the notebook as a stage."""
+"""The EDA: statistics on images that can be worked out by hand, sentences for each outcome, and the notebook."""
 
 import ast
 import json
@@ -190,7 +190,8 @@ def test_the_centroid_and_box_of_one_bright_pixel():
     found = position.measure(position.contrast(stack(image), np.array([0.0])), 0.1)
     # The centre of five rows is row 2, of seven columns column 3.
     assert found.iloc[0].to_dict() == {
-        "centroid_x": 2, "centroid_y": -1, "box_x": 2, "box_y": -1, "box_width": 1, "box_height": 1, "touches_border": 0,
+        "centroid_x": 2, "centroid_y": -1, "box_x": 2, "box_y": -1, "box_width": 1, "box_height": 1,
+        "touches_border": 0,
     }  # fmt: skip
 
 
@@ -341,7 +342,8 @@ def test_one_nn_counts_right_labels_and_knows_what_chance_would_give():
     train, labels = stack([[0]], [[10]], [[100]], [[200]]), np.array([0, 1, 1, 0])
     test, test_labels = stack([[1]], [[11]], [[99]], [[210]]), np.array([0, 1, 0, 0])
     found = nearest_neighbour.measure(data_of(train, labels, test, test_labels), 0.95)
-    # With the first two images only: nearest 0, 10, 10, 10 → labels 0, 1, 1, 1, two of four right; with all four, 99 is wrong alone.
+    # With the first two images the nearest are 0, 10, 10, 10, so labels 0, 1, 1, 1: two of four are right.
+    # With all four images only 99 is wrong.
     assert found.table[["train_images", "accuracy"]].to_numpy().tolist() == [[2, 0.5], [4, 0.75]]
     assert (found.chance, found.doubling, found.verdict) == (0.75, 0.25, statistics.ALIKE)
     assert found.index.tolist() == [0, 1, 2, 3]
@@ -562,7 +564,8 @@ def test_the_number_of_images_is_what_there_is_and_the_margin_is_cut_off(usual, 
 )
 def test_every_parameter_moves_the_outputs(changed, usual, tmp_path, monkeypatch):
     other = {
-        "max_distance": 2, "samples_per_class": 3, "object_threshold": 0.02, "variance_shares": [0.5], "twonn_discard": 0.4, "near_duplicate": 1.0, "seed": 1,
+        "max_distance": 2, "samples_per_class": 3, "object_threshold": 0.02, "variance_shares": [0.5], "twonn_discard": 0.4,
+        "near_duplicate": 1.0, "seed": 1,
     }  # fmt: skip
     folder, _ = run_cells(tmp_path, monkeypatch, DATA["lines"], **{changed: other[changed]})
     assert contents(folder) != contents(usual[0])
