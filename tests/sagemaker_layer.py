@@ -1,7 +1,7 @@
 """Training jobs over moto's server: each runs its own entry point as a process, with SageMaker's folders.
 
-moto keeps S3, STS and the logs. What it lacks of training jobs is here: what AWS refuses, states, artifacts, logs, stops,
-spot interruptions, quotas, throttling and billable seconds.
+moto keeps S3, STS and the logs. What it lacks of training jobs is here: what AWS refuses, states, artifacts, logs,
+stops, spot interruptions, quotas, throttling and billable seconds.
 """
 
 import contextlib
@@ -59,10 +59,18 @@ class Layer:
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.environment = {
-            "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "COMPUTE_BACKEND": "sagemaker", "SAGEMAKER_ROLE": ROLE, "SAGEMAKER_BUCKET": BUCKET, "SAGEMAKER_IMAGE": "image:1",
-        }  # fmt: skip
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "COMPUTE_BACKEND": "sagemaker",
+            "SAGEMAKER_ROLE": ROLE,
+            "SAGEMAKER_BUCKET": BUCKET,
+            "SAGEMAKER_IMAGE": "image:1",
+        }
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -92,50 +100,50 @@ class Layer:
         operation = getattr(self, f"_{target.partition('.')[2]}", None) if target.startswith("SageMaker.") else None
         if operation is None:
             return self.moto(environ, start_response)
-        asked = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+        arguments = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
         try:
             with self.lock:
-                status, content = "200 OK", operation(asked)
+                status, content = "200 OK", operation(arguments)
         except Refused as refusal:
             status, content = "400 Bad Request", {"__type": refusal.code, "message": str(refusal)}
         start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
         return [json.dumps(content).encode()]
 
-    def _CreateTrainingJob(self, asked):
+    def _CreateTrainingJob(self, arguments):
         if self.throttled > 0:
             self.throttled -= 1
             raise Refused("ThrottlingException", "Rate exceeded")
-        name = asked["TrainingJobName"]
-        for wrong, message in _mistakes(asked):
+        name = arguments["TrainingJobName"]
+        for wrong, message in _mistakes(arguments):
             if wrong:
                 raise Refused("ValidationException", f"1 validation error detected: {message}")
         if name in self.jobs:
-            raise Refused(
-                "ResourceInUse",
-                f"Job name must be unique within an AWS account and region, and a training job with this name already exists ({name})",
-            )
+            text = f"Job name must be unique within an AWS account and region, and {name} already exists"
+            raise Refused("ResourceInUse", text)
         running = sum(job.state["TrainingJobStatus"] in ("InProgress", "Stopping") for job in self.jobs.values())
         if running >= self.quota:
-            kind = f"{asked['ResourceConfig']['InstanceType']} for {'spot ' if asked.get('EnableManagedSpotTraining') else ''}training job usage"
+            spot = "spot " if arguments.get("EnableManagedSpotTraining") else ""
+            kind = f"{arguments['ResourceConfig']['InstanceType']} for {spot}training job usage"
             raise Refused(
                 "ResourceLimitExceeded",
-                f"The account-level service limit '{kind}' is {self.quota} Instances, with current utilization of {running} Instances "
-                "and a request delta of 1 Instances. Please use AWS Service Quotas to request an increase for this quota.",
+                f"The account-level service limit '{kind}' is {self.quota} Instances, with current utilization of "
+                f"{running} Instances and a request delta of 1 Instances. "
+                "Please use AWS Service Quotas to request an increase for this quota.",
             )
-        self.jobs[name] = Job(self, asked)
+        self.jobs[name] = Job(self, arguments)
         self.created.append((time.monotonic(), name))
         if self.runs:
             self.jobs[name].thread.start()
         return {"TrainingJobArn": self.jobs[name].state["TrainingJobArn"]}
 
-    def _DescribeTrainingJob(self, asked):
+    def _DescribeTrainingJob(self, arguments):
         if self.throttled_asks > 0:
             self.throttled_asks -= 1
             raise Refused("ThrottlingException", "Rate exceeded")
-        return self._job(asked["TrainingJobName"]).state
+        return self._job(arguments["TrainingJobName"]).state
 
-    def _StopTrainingJob(self, asked):
-        job = self._job(asked["TrainingJobName"])
+    def _StopTrainingJob(self, arguments):
+        job = self._job(arguments["TrainingJobName"])
         if job.state["TrainingJobStatus"] != "InProgress":
             raise Refused(
                 "ValidationException",
@@ -144,9 +152,9 @@ class Layer:
         job.stop("Stopped")
         return {}
 
-    def _ListTrainingJobs(self, asked):
-        found = [job.state for name, job in self.jobs.items() if asked.get("NameContains", "") in name]
-        found = [state for state in found if asked.get("StatusEquals") in (None, state["TrainingJobStatus"])]
+    def _ListTrainingJobs(self, arguments):
+        found = [job.state for name, job in self.jobs.items() if arguments.get("NameContains", "") in name]
+        found = [state for state in found if arguments.get("StatusEquals") in (None, state["TrainingJobStatus"])]
         keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus")
         return {"TrainingJobSummaries": [{key: state[key] for key in keys} for state in found]}
 
@@ -156,13 +164,16 @@ class Layer:
         return self.jobs[name]
 
 
-def _mistakes(asked):
+def _mistakes(arguments):
     """What AWS's own model of the request does not allow, as far as it bears on us."""
-    stopping, spot = asked["StoppingCondition"], asked.get("EnableManagedSpotTraining", False)
+    stopping, spot = arguments["StoppingCondition"], arguments.get("EnableManagedSpotTraining", False)
     waiting = stopping.get("MaxWaitTimeInSeconds")
-    algorithm = asked["AlgorithmSpecification"]
-    values = asked.get("HyperParameters", {}).values()
-    yield not NAME.fullmatch(asked["TrainingJobName"]), "trainingJobName must satisfy ^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+    algorithm = arguments["AlgorithmSpecification"]
+    values = arguments.get("HyperParameters", {}).values()
+    yield (
+        not NAME.fullmatch(arguments["TrainingJobName"]),
+        "trainingJobName must satisfy ^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
+    )
     yield (
         any(len(argument) > 256 for argument in algorithm.get("ContainerArguments", [])),
         "containerArguments must have length at most 256",
@@ -171,7 +182,7 @@ def _mistakes(asked):
         any(not isinstance(value, str) or len(value) > 2500 for value in values),
         "hyperParameters must be strings of length at most 2500",
     )
-    yield not asked["RoleArn"].startswith("arn:aws"), "roleArn must be an ARN"
+    yield not arguments["RoleArn"].startswith("arn:aws"), "roleArn must be an ARN"
     yield (
         spot and (waiting is None or waiting < stopping["MaxRuntimeInSeconds"]),
         "MaxWaitTimeInSeconds must be at least MaxRuntimeInSeconds",
@@ -182,17 +193,22 @@ def _mistakes(asked):
 class Job:
     """One job. `state` is what DescribeTrainingJob answers."""
 
-    def __init__(self, layer, asked):
-        self.layer, self.name, self.process, self.ending = layer, asked["TrainingJobName"], None, None
+    def __init__(self, layer, arguments):
+        self.layer, self.name, self.process, self.ending = layer, arguments["TrainingJobName"], None, None
         self.kill_at = math.inf
         self.thread = threading.Thread(target=self._live, daemon=True)
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{self.name}"
         now = time.time()
         self.state = {
-            **{key: value for key, value in asked.items() if key != "Tags"}, "TrainingJobArn": arn, "CreationTime": now, "LastModifiedTime": now,
-            "ModelArtifacts": {"S3ModelArtifacts": ""}, "TrainingJobStatus": "InProgress", "SecondaryStatus": "Starting",
-        }  # fmt: skip
-        self.tags = asked.get("Tags", [])
+            **{key: value for key, value in arguments.items() if key != "Tags"},
+            "TrainingJobArn": arn,
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "ModelArtifacts": {"S3ModelArtifacts": ""},
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatus": "Starting",
+        }
+        self.tags = arguments.get("Tags", [])
 
     def stop(self, how):
         """SIGTERM to the entry point alone, as a container's end begins; SIGKILL follows if that does not end it."""
@@ -359,7 +375,7 @@ MOUNTS = _mounts()
 
 
 def _within(ml, command, environment):
-    """The command with `ml` as /opt/ml: the very command where mounting is allowed, else one with that path replaced."""
+    """The command with `ml` as /opt/ml: the very command where mounting is allowed, else with that path replaced."""
     if MOUNTS:
         return [
             "unshare",

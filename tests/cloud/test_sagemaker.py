@@ -83,7 +83,8 @@ def compute(**changes):
 
 def runs(*variants, seeds=(0, 1), epochs=2, lr=0.01, **sample):
     """The planned runs of these variants of a very small net, `cnn` if none is named."""
-    settings = small_settings(dict.fromkeys(variants or ("cnn",), sample), seeds, channels=(2, 4))
+    samples = {name: dict(sample) for name in variants or ("cnn",)}
+    settings = small_settings(samples, seeds, channels=(2, 4))
     for variant in settings.variants.values():
         variant.run.recipe.__dict__.update(epochs=epochs, lr=lr)
     return planned_runs(settings, settings.variants)
@@ -286,65 +287,67 @@ def test_an_expired_artifact_makes_the_job_again(layer, tmp_path, capsys):
     assert "its artifact is gone" in capsys.readouterr().out
 
 
-def repacked(content, change):
-    """The artifact with its members changed: name → bytes, or a tarfile.TarInfo to add."""
-    with tarfile.open(fileobj=BytesIO(content)) as archive:
-        members = {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}
-    change(members)
-    packed = BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, member in members.items():
-            entry = member if isinstance(member, tarfile.TarInfo) else tarfile.TarInfo(name)
-            entry.size = 0 if member is entry else len(member)
-            archive.addfile(entry, None if member is entry else BytesIO(member))
-    return packed.getvalue()
+def packed(members):
+    """An artifact. members: name → bytes, or the target of a link as text."""
+    file = BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+            else:
+                entry.size = len(content)
+            archive.addfile(entry, None if isinstance(content, str) else BytesIO(content))
+    return file.getvalue()
 
 
-def link(target):
-    entry = tarfile.TarInfo("./cnn/seed_0/curves.csv")
-    entry.type, entry.linkname = tarfile.SYMTYPE, target
-    return entry
-
-
-METRICS = "./cnn/seed_0/metrics.json"
-OTHER_DIGEST = b'{"digest": "0", "files": {}}'
+RUN = "./cnn/seed_0/"
 HOSTILE = {
-    "no archive": lambda content: b"nothing",
-    "half of it": lambda content: content[: len(content) // 2],
-    "a file changed": lambda content: repacked(content, lambda members: members.update({METRICS: b"{}"})),
-    "a file missing": lambda content: repacked(content, lambda members: members.pop(METRICS)),
-    "a file too many": lambda content: repacked(content, lambda members: members.update({"./cnn/seed_0/x.py": b"x"})),
-    "another run": lambda content: repacked(
-        content, lambda members: members.update({"./cnn/seed_0/record.json": OTHER_DIGEST})
+    "no archive": lambda members, artifact: b"nothing",
+    "half of it": lambda members, artifact: artifact[: len(artifact) // 2],
+    "a file changed": lambda members, _: packed(members | {f"{RUN}metrics.json": b"{}"}),
+    "a file missing": lambda members, _: packed(
+        {name: content for name, content in members.items() if name != f"{RUN}metrics.json"}
     ),
-    "a path upwards": lambda content: repacked(content, lambda members: members.update({"../../escaped": b"x"})),
-    "a link outside": lambda content: repacked(content, lambda members: members.update(l=link("/etc/passwd"))),
-    "a link inside": lambda content: repacked(content, lambda members: members.update(l=link("metrics.json"))),
+    "a file too many": lambda members, _: packed(members | {f"{RUN}x.py": b"x"}),
+    "a folder too many": lambda members, _: packed(members | {f"{RUN}x/y": b"x"}),
+    "another run": lambda members, _: packed(members | {f"{RUN}record.json": b'{"digest": "0", "files": {}}'}),
+    "a path upwards": lambda members, _: packed(members | {"../../escaped": b"x"}),
+    "a link outside": lambda members, _: packed(members | {f"{RUN}curves.csv": "/etc/passwd"}),
+    "a link inside": lambda members, _: packed(members | {f"{RUN}curves.csv": "metrics.json"}),
 }
 
 
 @pytest.fixture(scope="module")
-def honest_artifact():
-    return {}
+def honest_files(tmp_path_factory):
+    """Name → bytes of what one run leaves, trained here."""
+    root = tmp_path_factory.mktemp("honest")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMPUTE_BACKEND", "sagemaker")
+        for name in ("PREPARED", "PARTIAL"):
+            patch.setattr(paths, name, root / name.lower())
+        write_prepared(paths.PREPARED)
+        return trained(root / "out", runs(seeds=(0,)), where=local)[1]
 
 
-@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
-def test_an_artifact_that_is_not_what_the_job_was_to_train_is_refused(layer, tmp_path, hostile):
-    """The job is made without training; its artifact is that of local training, spoilt."""
+@pytest.mark.parametrize("spoil", [None, *HOSTILE.values()], ids=["honest", *HOSTILE])
+def test_an_artifact_that_is_not_what_the_job_was_to_train_is_refused(layer, tmp_path, honest_files, spoil):
+    """The job never runs; its artifact is made of the files of local training, and spoilt."""
     layer.runs = False
     (job,) = jobs(seeds=(0,))
     started(job)
-    _, files = trained(tmp_path / "here", job.runs, where=local)
-    packed = BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in {**files, "job.json": b"{}"}.items():
-            entry = tarfile.TarInfo(f"./{name}")
-            entry.size = len(content)
-            archive.addfile(entry, BytesIO(content))
+    record = json.dumps(
+        {"run_seconds": [1], "packages": {"torch": torch.__version__}, "cpu": "", "cores": 1, "python": ""}
+    )
+    members = {f"./{name}": content for name, content in {**honest_files, "job.json": record.encode()}.items()}
+    artifact = packed(members)
     key = f"what-convolution-buys/jobs/{job.name()}/output/model.tar.gz"
-    layer.client("s3").put_object(Bucket=BUCKET, Key=key, Body=hostile(packed.getvalue()))
-    artifact = {"ModelArtifacts": {"S3ModelArtifacts": f"s3://{BUCKET}/{key}"}}
-    layer.jobs[job.name()].state |= {"TrainingJobStatus": "Completed", "SecondaryStatus": "Completed", **artifact}
+    layer.client("s3").put_object(Bucket=BUCKET, Key=key, Body=spoil(members, artifact) if spoil else artifact)
+    completed = {"TrainingJobStatus": "Completed", "SecondaryStatus": "Completed", "BillableTimeInSeconds": 1}
+    layer.jobs[job.name()].state |= completed | {"ModelArtifacts": {"S3ModelArtifacts": f"s3://{BUCKET}/{key}"}}
+    if spoil is None:
+        assert trained(tmp_path / "out", job.runs)[1] == honest_files
+        return
     with pytest.raises(
         StageError, match=rf"{key} (cannot be unpacked|lacks seed 0 of variant 'cnn', or holds another)"
     ):
@@ -578,7 +581,7 @@ def test_what_is_missing_is_named_with_the_variable_that_sets_it(layer, monkeypa
         (
             "head_bucket",
             "400",
-            "the region .eu-central-1. or the credentials are wrong; set SAGEMAKER_BUCKET .*, AWS_REGION or AWS_PROFILE",
+            "the region .eu-central-1. or the credentials are wrong; set SAGEMAKER_BUCKET .*, AWS_REGION or AWS_PROF",
         ),
         (
             "get_caller_identity",
@@ -641,7 +644,7 @@ def test_an_instance_without_a_known_price_is_refused_before_anything_is_made_un
 def test_the_plan_says_both_ways_prices_and_sends_nothing(layer, monkeypatch, capsys):
     """By hand: 200/3 s a run on a core, and ml.c5.xlarge trains two at once.
 
-    One job: 90 + 2 × 66.7 = 223.3 s. A job a seed: 3 × (90 + 66.7) = 470 s. At 0.204 USD an hour, of which spot asks 40 %.
+    One job: 90 + 2 × 66.7 = 223.3 s. A job a seed: 3 × (90 + 66.7) = 470 s. At 0.204 USD an hour; spot asks 40 %.
     """
     planned = runs("a", "b", seeds=(0, 1, 2))
     monkeypatch.setattr(command, "_missing_runs", lambda variants: planned)
@@ -780,8 +783,8 @@ def test_an_interrupted_repro_says_how_to_stop_what_runs_and_the_next_one_attach
     assert process.returncode != 0
     assert "interrupted; the jobs go on and are paid for: `python -m stages.cloud stop` stops them" in output
     assert "Traceback" not in output
-    for job in layer.jobs.values():
-        job.thread.start()
+    for state in layer.jobs.values():
+        state.thread.start()
     remote.succeed("dvc", "repro", "train")
     assert len(layer.created) == 3
 

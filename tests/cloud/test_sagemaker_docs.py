@@ -1,10 +1,10 @@
-"""docs/sagemaker.md names the rights that the code needs, no more, and bounds of the price that follow from the settings."""
+"""docs/sagemaker.md names the rights that the code needs and no more, and bounds of the price that are true."""
 
 import json
 import re
 
 from stages.cloud import prices
-from stages.cloud.overview import START_SECONDS
+from stages.cloud.__main__ import START_SECONDS
 from stages.cloud.settings import load
 from stages.shared import params, paths
 
@@ -36,11 +36,8 @@ def actions(*policies):
 def called():
     """The operations of AWS that our files name, as IAM's actions."""
     found = set()
-    for file in sorted(
-        file
-        for folder in ("aws", "deploy", "train/compute/sagemaker")
-        for file in (paths.ROOT / "stages" / folder).glob("*.py")
-    ):
+    folders = (paths.ROOT / "stages" / "cloud", paths.ROOT / "stages" / "tools" / "deploy")
+    for file in [file for folder in folders for file in sorted(folder.glob("*.py"))]:
         source = file.read_text(encoding="utf-8")
         services = {re.escape(f'client("{name}")'): name for name in re.findall(r'client\("([a-z0-9-]+)"\)', source)}
         services |= {

@@ -1,4 +1,4 @@
-"""Endpoints made, tried, listed and removed against moto's server, which a layer here makes answer, fail and refuse as AWS does."""
+"""Endpoints made, tried, listed and removed, over moto and a layer that makes it answer, fail and refuse as AWS does."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def server():
 
 @pytest.fixture
 def aws(server, monkeypatch, tmp_path):
-    """An empty account, with the bucket, the variables that a user sets, and what moto does otherwise than AWS mended."""
+    """An empty account with the bucket, the variables that a user sets, and moto corrected where AWS is otherwise."""
     import boto3
 
     for name in [name for name in os.environ if name.startswith(("AWS_", "SAGEMAKER_"))]:
@@ -87,7 +87,7 @@ def forget():
 
 
 class Layer:
-    """What AWS does and moto does not: states that follow each other, no name twice, an answer by the package itself."""
+    """What AWS does and moto does not: states that follow each other, no name twice, an answer by the package."""
 
     def __init__(self, monkeypatch):
         from moto.sagemaker.models import SageMakerModelBackend as Backend
@@ -219,7 +219,7 @@ def test_create_makes_a_serverless_endpoint_that_answers_as_in_training(aws, arc
     assert body == archive.read_bytes()
 
     label = load_constants(data / "prepared")["classes"][
-        load_file(data / "runs/cnn/predictions.safetensors")["predicted"][1, 0]
+        load_file(data / "runs/cnn/seed_1/predictions.safetensors")["predicted"][0]
     ]
     assert f"answer to the first test image: {label} (probability " in said
     assert f"AWS account {NUMBER}, region {REGION}" in said
@@ -349,7 +349,7 @@ def test_an_interrupted_create_says_what_is_left(aws, archive, monkeypatch):
     monkeypatch.setattr(endpoint, "pause", interrupt)
     with pytest.raises(
         StageError,
-        match=r"(?s)^interrupted\nleft on AWS: .*the endpoint; an endpoint that is up costs .*stages\.deploy delete wcb-cnn-",
+        match=r"(?s)^interrupted\nleft on AWS: .*the endpoint; an endpoint that is up costs .*deploy delete wcb-cnn-",
     ):
         create(archive)
 
@@ -374,14 +374,14 @@ def test_an_interrupted_delete_says_what_may_still_cost(aws, archive, monkeypatc
 @pytest.mark.parametrize("body", ["no JSON", "[]", '{"error": "it is broken"}'])
 def test_an_endpoint_that_answers_nonsense_is_not_called_good(aws, archive, body):
     aws.answer = lambda *_: body
-    with pytest.raises(StageError, match=r"is up, but answers b'.*'(?s:.*)stages\.deploy delete"):
+    with pytest.raises(StageError, match=r"is up, but answers b'.*'(?s:.*)stages\.tools\.deploy delete"):
         create(archive)
 
 
 def test_an_endpoint_that_answers_otherwise_than_this_machine_is_not_called_good(aws, archive, data):
     with unpacked(archive) as folder:
         classes = handler.model_fn(folder).classes
-    right = classes[load_file(data / "runs/cnn/predictions.safetensors")["predicted"][1, 0]]
+    right = classes[load_file(data / "runs/cnn/seed_1/predictions.safetensors")["predicted"][0]]
     wrong = next(name for name in classes if name != right)
     aws.answer = lambda *_: json.dumps({"label": wrong, "probabilities": dict.fromkeys(classes, 0.5)})
     with pytest.raises(StageError, match="answers otherwise than this machine"):

@@ -147,11 +147,9 @@ def _make(
 def _try(name: str, classifier: handler.Classifier, example: bytes) -> None:
     """Send the endpoint the example and print its answer. Raises StageError if this machine answers otherwise."""
     kind = "application/json"
-    body = (
-        client("sagemaker-runtime")
-        .invoke_endpoint(EndpointName=name, ContentType=kind, Accept=kind, Body=example)["Body"]
-        .read()
-    )
+    runtime = client("sagemaker-runtime")
+    reply = runtime.invoke_endpoint(EndpointName=name, ContentType=kind, Accept=kind, Body=example)
+    body = reply["Body"].read()
     here = json.loads(handler.answer(classifier, example, kind, kind).body)
     try:
         there = json.loads(body)
