@@ -1,8 +1,9 @@
-"""A specification made into a module, its weights drawn from a generator of its own."""
+"""From a specification to a torch module, with its weights drawn from a generator of its own."""
 
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,6 +21,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
 }
 PADDINGS = {"zero": nn.ZeroPad2d, "reflect": nn.ReflectionPad2d, "circular": nn.CircularPad2d}
+# (channels, pool size) → module
 POOLINGS: dict[str, Callable[[int, tuple[int, int]], nn.Module]] = {
     "max": lambda _, size: nn.MaxPool2d(size),
     "average": lambda _, size: nn.AvgPool2d(size),
@@ -44,10 +46,10 @@ def build(
     """A module from pixels (N, C, H, W) in [0, 255] to logits (N, classes); weights drawn from `generator`.
 
     shape: (C, H, W). mean, std: of each channel, of pixels / 255.
-    Its children are `normalise`, `features` (the layers, to the last feature map) and `head`.
+    Its children are `normalise`, `features` (all layers, to the last feature map) and `head`.
     Raises ValueError, naming the layer, if a feature map vanishes.
     """
-    with torch.random.fork_rng(devices=[]):  # torch draws default weights; ours replace them
+    with torch.random.fork_rng(devices=[]):  # torch draws default weights from its global generator; ours replace them
         features, head = BUILDERS[architecture.connectivity](architecture, shape, classes)
     model = nn.Sequential()
     model.add_module("normalise", Normalise(mean, std))
@@ -67,6 +69,22 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict(load_file(path))
 
 
+def logits_of(model: nn.Module, pixels: Tensor) -> Tensor:
+    """(N, C, H, W) pixels of any type to (N, classes) logits, in the memory format that the CPU convolves fastest."""
+    logits: Tensor = model(_channels_last(pixels))
+    return logits
+
+
+def _channels_last(pixels: Tensor) -> Tensor:
+    """The same pixels with the strides of channels last, also where there is one channel.
+
+    torch's `contiguous` leaves the strides of one channel as they are. The weights of a 1×1 convolution do not tell the
+    formats apart either, so that its output would have channels first, and pooling would take four times as long.
+    """
+    images, channels, height, width = pixels.shape
+    return pixels.movedim(1, 3).flatten().view(images, height, width, channels).movedim(3, 1)
+
+
 def _draw_weights(module: nn.Module, generator: torch.Generator) -> None:
     """U(−1/√fan_in, 1/√fan_in) for weights and biases alike: torch's default for linear and convolutional layers."""
     if not isinstance(module, nn.Conv2d | nn.Linear | LocallyConnected2d):
@@ -82,66 +100,71 @@ def _convolutional(
     channels, height, width = shape
     sizes = [(height, width), *map_sizes(architecture, height, width)]
     features = nn.Sequential()
-    for layer, (fan, units) in enumerate(pairwise([channels, *architecture.channels]), 1):
-        pads = _pads(architecture)
+    for layer, (inputs, outputs) in enumerate(pairwise([channels, *architecture.channels]), 1):
         reduces = layer in architecture.reduce_at
-        # A convolution pads with zeros by itself, in less time, where both sides get as many.
-        own = architecture.connectivity == "conv" and architecture.padding == "zero" and pads[::2] == pads[1::2]
-        if any(pads) and not own:
-            features.append(PADDINGS[architecture.padding](pads))
-        size, zeros = (sizes[layer - 1], pads[2::-2]) if own else (_padded(sizes[layer - 1], pads), (0, 0))
-        features.append(_connection(architecture, fan, units, size, zeros, reduces))
-        features.append(NORMS[architecture.norm](units))
-        after: list[nn.Module] = [ACTIVATIONS[architecture.activation]()]
+        features.extend(_connection(architecture, inputs, outputs, sizes[layer - 1], reduces))
+        features.append(NORMS[architecture.norm](outputs))
+        rest: list[nn.Module] = [ACTIVATIONS[architecture.activation]()]
         if reduces:
-            after.append(POOLINGS[architecture.pooling](units, pair(architecture.pool_size)))
+            rest.append(POOLINGS[architecture.pooling](outputs, pair(architecture.pool_size)))
         if architecture.pooling == "max" and architecture.activation == "relu":
-            after.reverse()  # the two commute, and the pooled map is smaller
-        features.extend(after)
-    last = sizes[-1] if architecture.head == "flatten" else (1, 1)
+            rest.reverse()  # the two commute, and the pooled map is smaller
+        features.extend(rest)
+    height, width = sizes[-1] if architecture.head == "flatten" else (1, 1)
     head = nn.Sequential(HEADS[architecture.head](), nn.Flatten())
-    widths = [architecture.channels[-1] * last[0] * last[1], *architecture.hidden]
-    for fan, units in pairwise(widths):
-        head.extend([nn.Linear(fan, units), ACTIVATIONS[architecture.activation]()])
+    widths = [architecture.channels[-1] * height * width, *architecture.hidden]
+    for inputs, outputs in pairwise(widths):
+        head.extend([nn.Linear(inputs, outputs), ACTIVATIONS[architecture.activation]()])
     head.append(nn.Linear(widths[-1], classes))
     return features, head
 
 
 def _connection(
-    architecture: Architecture, fan: int, units: int, in_size: tuple[int, int], zeros: tuple[int, int], reduces: bool
-) -> nn.Module:
+    architecture: Architecture, inputs: int, outputs: int, in_size: tuple[int, int], reduces: bool
+) -> list[nn.Module]:
+    """The padding, if it needs a module, and the convolution or locally connected layer of maps of in_size."""
     kernel, dilation = pair(architecture.kernel), pair(architecture.dilation)
     stride = pair(architecture.stride) if reduces else (1, 1)
-    if architecture.connectivity == "conv":
-        return nn.Conv2d(fan, units, kernel, stride=stride, padding=zeros, dilation=dilation)
-    return LocallyConnected2d(fan, units, kernel, in_size, stride=stride, dilation=dilation)
+    pads = _pads(architecture)
+    shares_weights = architecture.connectivity == "conv"
+    if shares_weights and architecture.padding == "zero" and pads.left == pads.right and pads.top == pads.bottom:
+        # A convolution pads with zeros itself, in less time, if both sides get as many.
+        return [nn.Conv2d(inputs, outputs, kernel, stride, padding=(pads.top, pads.left), dilation=dilation)]
+    padding = [PADDINGS[architecture.padding](pads)] if any(pads) else []
+    if shares_weights:
+        return [*padding, nn.Conv2d(inputs, outputs, kernel, stride, dilation=dilation)]
+    padded = (in_size[0] + pads.top + pads.bottom, in_size[1] + pads.left + pads.right)
+    return [*padding, LocallyConnected2d(inputs, outputs, kernel, padded, stride, dilation)]
 
 
-def _pads(architecture: Architecture) -> tuple[int, int, int, int]:
-    """Pixels added left, right, top and bottom, so that a stride of 1 keeps the size."""
+class _Pads(NamedTuple):
+    """Pixels added on each side, in the order of torch's padding modules."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
+def _pads(architecture: Architecture) -> _Pads:
+    """As many that a stride of 1 keeps the size; of an odd number, one more at the right and at the bottom."""
     if architecture.padding == "valid":
-        return 0, 0, 0, 0
-    top, left = (d * (k - 1) // 2 for d, k in zip(pair(architecture.dilation), pair(architecture.kernel), strict=True))
-    bottom, right = (
-        d * (k - 1) - d * (k - 1) // 2
-        for d, k in zip(pair(architecture.dilation), pair(architecture.kernel), strict=True)
-    )
-    return left, right, top, bottom
-
-
-def _padded(size: tuple[int, int], pads: tuple[int, int, int, int]) -> tuple[int, int]:
-    return size[0] + pads[2] + pads[3], size[1] + pads[0] + pads[1]
+        return _Pads(0, 0, 0, 0)
+    kernel, dilation = pair(architecture.kernel), pair(architecture.dilation)
+    rows, columns = dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1)
+    top, left = rows // 2, columns // 2
+    return _Pads(left, columns - left, top, rows - top)
 
 
 def _fully_connected(
     architecture: Architecture, shape: tuple[int, int, int], classes: int
 ) -> tuple[nn.Module, nn.Module]:
+    channels, height, width = shape
     features = nn.Sequential(nn.Flatten())
-    widths = [shape[0] * shape[1] * shape[2], *architecture.channels]
-    for fan, units in pairwise(widths):
-        features.extend(
-            [nn.Linear(fan, units), NORMS_OF_UNITS[architecture.norm](units), ACTIVATIONS[architecture.activation]()]
-        )
+    widths = [channels * height * width, *architecture.channels]
+    for inputs, outputs in pairwise(widths):
+        norm = NORMS_OF_UNITS[architecture.norm](outputs)
+        features.extend([nn.Linear(inputs, outputs), norm, ACTIVATIONS[architecture.activation]()])
     return features, nn.Linear(widths[-1], classes)
 
 
@@ -155,25 +178,10 @@ def _resnet18(_: Architecture, shape: tuple[int, int, int], classes: int) -> tup
     return features, nn.Sequential(net.avgpool, nn.Flatten(), net.fc)
 
 
+# Connectivity → (architecture, shape of an image, classes) → features and head.
 BUILDERS: dict[str, Callable[[Architecture, tuple[int, int, int], int], tuple[nn.Module, nn.Module]]] = {
     "conv": _convolutional,
     "locally_connected": _convolutional,
     "fully_connected": _fully_connected,
     "resnet18": _resnet18,
 }
-
-
-def logits_of(model: nn.Module, pixels: Tensor) -> Tensor:
-    """(N, C, H, W) pixels of any type to (N, classes) logits, in the memory format that the CPU convolves fastest."""
-    logits: Tensor = model(_channels_last(pixels))
-    return logits
-
-
-def _channels_last(pixels: Tensor) -> Tensor:
-    """The same pixels with the strides of channels last, also where there is one channel.
-
-    torch's `contiguous` leaves the strides of one channel as they are. A 1×1 convolution, whose weights do not tell the
-    formats apart either, then answers with channels first, which takes the pooling four times as long.
-    """
-    images, channels, height, width = pixels.shape
-    return pixels.movedim(1, 3).flatten().view(images, height, width, channels).movedim(3, 1)

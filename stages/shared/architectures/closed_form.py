@@ -1,5 +1,6 @@
-"""What a specification costs and sees, worked out without building it: parameters, MACs, map sizes, receptive field."""
+"""What a specification costs and sees, without building it: parameters, MACs, map sizes, receptive field."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,96 +31,100 @@ def closed_form(architecture: Architecture, shape: tuple[int, int, int], classes
 
 def receptive_field(architecture: Architecture) -> tuple[int, int]:
     """r = 1 + Σ_l (k_l − 1) Π_{i<l} s_i along each axis, poolings counted as layers. Source: Araujo et al. 2019."""
-    field = []
-    for axis in (0, 1):
-        reach, jump = 1, 1
-        for layer in range(1, len(architecture.channels) + 1):
-            for span, stride in _steps(architecture, layer, axis):
-                reach += (span - 1) * jump
-                jump *= stride
-        field.append(reach)
-    return field[0], field[1]
+    return _field_along(architecture, 0), _field_along(architecture, 1)
 
 
-def _steps(architecture: Architecture, layer: int, axis: int) -> list[tuple[int, int]]:
-    """(pixels spanned, stride) of the convolution of a layer and of what pools after it."""
-    kernel, dilation, stride, pool = (
-        pair(v)[axis] for v in (architecture.kernel, architecture.dilation, architecture.stride, architecture.pool_size)
-    )
-    span = dilation * (kernel - 1) + 1
+def _field_along(architecture: Architecture, axis: int) -> int:
+    field, jump = 1, 1
+    for layer in range(1, len(architecture.channels) + 1):
+        for span, stride in _windows(architecture, layer, axis):
+            field += (span - 1) * jump
+            jump *= stride
+    return field
+
+
+def _windows(architecture: Architecture, layer: int, axis: int) -> list[tuple[int, int]]:
+    """(pixels spanned, stride) of the convolution of a layer and of the pooling after it."""
+    span = pair(architecture.dilation)[axis] * (pair(architecture.kernel)[axis] - 1) + 1
     if layer not in architecture.reduce_at:
         return [(span, 1)]
-    pooling = {
+    pool = pair(architecture.pool_size)[axis]
+    poolings = {
         "none": [],
         "max": [(pool, pool)],
         "average": [(pool, pool)],
         "blur": [(pool, 1), (BLUR_TAPS if pool > 1 else 1, pool)],
     }
-    return [(span, stride), *pooling[architecture.pooling]]
+    return [(span, pair(architecture.stride)[axis]), *poolings[architecture.pooling]]
 
 
 def _convolutional(architecture: Architecture, shape: tuple[int, int, int], classes: int) -> ClosedForm:
     channels, height, width = shape
     sizes = map_sizes(architecture, height, width)
-    area = pair(architecture.kernel)[0] * pair(architecture.kernel)[1]
-    shared = architecture.connectivity == "conv"
+    sizes_before = [(height, width), *sizes[:-1]]
+    kernel_height, kernel_width = pair(architecture.kernel)
     parameters = macs = 0
-    for layer, ((fan, units), before) in enumerate(
-        zip(pairwise([channels, *architecture.channels]), [(height, width), *sizes], strict=False), 1
-    ):
-        positions = _positions(architecture, layer, before)
-        macs += positions * area * fan * units
-        parameters += (1 if shared else positions) * (area * fan + 1) * units
-        parameters += 2 * units * (architecture.norm == "batch")
-    last = sizes[-1][0] * sizes[-1][1] if architecture.head == "flatten" else 1
-    head = list(pairwise([architecture.channels[-1] * last, *architecture.hidden, classes]))
-    parameters += sum((fan + 1) * units for fan, units in head)
-    macs += sum(fan * units for fan, units in head)
-    return ClosedForm(parameters, macs, sizes, receptive_field(architecture))
+    for layer, (inputs, outputs) in enumerate(pairwise([channels, *architecture.channels]), 1):
+        positions = _positions(architecture, layer, sizes_before[layer - 1])
+        fan_in = kernel_height * kernel_width * inputs
+        n_filters = outputs if architecture.connectivity == "conv" else positions * outputs
+        macs += positions * fan_in * outputs
+        parameters += (fan_in + 1) * n_filters + _norm_parameters(architecture, outputs)
+    last_height, last_width = sizes[-1] if architecture.head == "flatten" else (1, 1)
+    widths = [architecture.channels[-1] * last_height * last_width, *architecture.hidden, classes]
+    head_parameters, head_macs = _linear_layers(widths)
+    return ClosedForm(parameters + head_parameters, macs + head_macs, sizes, receptive_field(architecture))
 
 
 def _positions(architecture: Architecture, layer: int, before: tuple[int, int]) -> int:
-    """Output positions of the convolution of a layer, before any pooling."""
-    unpooled = architecture.model_copy(
-        update={"channels": (1,), "pooling": "none", "reduce_at": (1,) if layer in architecture.reduce_at else ()}
-    )
-    height, width = map_sizes(unpooled, *before)[0]
+    """Output positions of the convolution of a layer, before any pooling. before: (height, width) of its input."""
+    reduce_at = (1,) if layer in architecture.reduce_at else ()
+    convolution = architecture.model_copy(update={"channels": (1,), "pooling": "none", "reduce_at": reduce_at})
+    height, width = map_sizes(convolution, *before)[0]
     return height * width
+
+
+def _norm_parameters(architecture: Architecture, units: int) -> int:
+    return 2 * units if architecture.norm == "batch" else 0
+
+
+def _linear_layers(widths: list[int]) -> tuple[int, int]:
+    """Parameters and multiply-accumulates of the linear layers between these widths."""
+    layers = list(pairwise(widths))
+    return sum((inputs + 1) * outputs for inputs, outputs in layers), sum(
+        inputs * outputs for inputs, outputs in layers
+    )
 
 
 def _fully_connected(architecture: Architecture, shape: tuple[int, int, int], classes: int) -> ClosedForm:
     channels, height, width = shape
-    steps = list(pairwise([channels * height * width, *architecture.channels, classes]))
-    norms = 2 * sum(architecture.channels) * (architecture.norm == "batch")
-    return ClosedForm(
-        sum((fan + 1) * units for fan, units in steps) + norms, sum(fan * units for fan, units in steps), [], None
-    )
+    parameters, macs = _linear_layers([channels * height * width, *architecture.channels, classes])
+    return ClosedForm(parameters + _norm_parameters(architecture, sum(architecture.channels)), macs, [], None)
 
 
 def _resnet18(_: Architecture, shape: tuple[int, int, int], classes: int) -> ClosedForm:
     """ResNet-18 with a 3×3 stem of stride 1 and no first pooling. Source: He et al. 2016, table 1 and section 4.2."""
-    fan, height, width = shape
-    size = (height, width)
-    layers = [(fan, 64, 3, 1)]  # in, out, kernel, stride
-    shortcuts = []
-    for units, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        before = layers[-1][1]
-        layers += [(before, units, 3, stride), (units, units, 3, 1), (units, units, 3, 1), (units, units, 3, 1)]
-        if stride > 1:
-            shortcuts.append((before, units, 1, stride))
-    sizes, macs, reach, jump = [], 0, 1, 1
-    for fan, units, kernel, stride in layers:
-        size = ((size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1)
-        area = size[0] * size[1]
-        macs += area * kernel * kernel * fan * units
-        macs += sum(area * a * b for a, b, _, s in shortcuts if (a, b, s) == (fan, units, stride) and s > 1)
-        reach, jump = reach + (kernel - 1) * jump, jump * stride
-        sizes.append(size)
-    parameters = sum(kernel * kernel * fan * units + 2 * units for fan, units, kernel, _ in layers + shortcuts)
-    return ClosedForm(parameters + 513 * classes, macs + 512 * classes, sizes, (reach, reach))
+    channels, height, width = shape
+    parameters, macs = 9 * channels * 64 + 2 * 64, height * width * 9 * channels * 64
+    sizes, field, jump = [(height, width)], 3, 1
+    inputs = 64
+    for outputs, first_stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        for convolution in range(4):  # two blocks of two
+            stride = first_stride if convolution == 0 else 1
+            height, width = (height - 1) // stride + 1, (width - 1) // stride + 1
+            parameters += 9 * inputs * outputs + 2 * outputs
+            macs += height * width * 9 * inputs * outputs
+            if stride > 1:  # the shortcut is a 1×1 convolution
+                parameters += inputs * outputs + 2 * outputs
+                macs += height * width * inputs * outputs
+            field, jump = field + 2 * jump, jump * stride
+            sizes.append((height, width))
+            inputs = outputs
+    return ClosedForm(parameters + (512 + 1) * classes, macs + 512 * classes, sizes, (field, field))
 
 
-COUNTERS = {
+# Connectivity → (architecture, shape of an image, classes) → its closed form.
+COUNTERS: dict[str, Callable[[Architecture, tuple[int, int, int], int], ClosedForm]] = {
     "conv": _convolutional,
     "locally_connected": _convolutional,
     "fully_connected": _fully_connected,

@@ -1,4 +1,4 @@
-"""Sizes of images, patches and feature maps, worked out from the settings alone. What is trained depends on them."""
+"""Sizes of images, patches and feature maps, from the settings alone. They decide what is trained."""
 
 from stages.shared.params.blocks import Architecture
 
@@ -10,46 +10,63 @@ def pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 def canvas(height: int, width: int, margin: int) -> tuple[int, int]:
     """Height and width with the margin around; an axis of one pixel (a signal) gets none."""
-    return tuple(size if size == 1 else size + 2 * margin for size in (height, width))  # type: ignore[return-value]
+    return _with_margin(height, margin), _with_margin(width, margin)
+
+
+def _with_margin(size: int, margin: int) -> int:
+    return size if size == 1 else size + 2 * margin
 
 
 def map_sizes(architecture: Architecture, height: int, width: int) -> list[tuple[int, int]]:
     """Height and width of the feature map after each convolution (or locally connected) layer and its pooling.
 
-    Raises ValueError, naming the layer, if nothing is left or reflection has too few pixels.
+    Raises ValueError, naming the layer, if nothing is left or the padding needs more pixels than there are.
     """
     sizes = []
     for layer in range(1, len(architecture.channels) + 1):
-        reduces = layer in architecture.reduce_at
-        size = []
-        for axis, before in enumerate((height, width)):
-            reach = pair(architecture.dilation)[axis] * (pair(architecture.kernel)[axis] - 1)
-            if architecture.padding in ("reflect", "circular") and (reach + 1) // 2 >= before + (
-                architecture.padding == "circular"
-            ):
+        for axis, pixels in enumerate((height, width)):
+            needed = _smallest_padded(architecture, axis)
+            if pixels < needed:
+                padding, added = architecture.padding, -(-_reach(architecture, axis) // 2)
                 raise ValueError(
-                    f"layer {layer}: {architecture.padding} padding of {(reach + 1) // 2} pixels needs a larger map than {height}×{width}"
+                    f"layer {layer}: {padding} padding of {added} pixels needs a larger map than {height}×{width}"
                 )
-            span = before - reach if architecture.padding == "valid" else before
-            stride = pair(architecture.stride)[axis] if reduces else 1
-            after = (span - 1) // stride + 1 if span >= 1 else 0
-            if reduces and architecture.pooling != "none":
-                after //= pair(architecture.pool_size)[axis]
-            size.append(after)
-        if min(size) < 1:
-            raise ValueError(f"layer {layer}: the feature map vanishes ({height}×{width} → {size[0]}×{size[1]})")
-        height, width = size
-        sizes.append((height, width))
+        reduces = layer in architecture.reduce_at
+        after = (_size_after(architecture, 0, height, reduces), _size_after(architecture, 1, width, reduces))
+        if min(after) < 1:
+            raise ValueError(f"layer {layer}: the feature map vanishes ({height}×{width} → {after[0]}×{after[1]})")
+        height, width = after
+        sizes.append(after)
     return sizes
+
+
+def _smallest_padded(architecture: Architecture, axis: int) -> int:
+    """The least pixels along an axis that can be padded: reflection repeats all but one, circular padding all."""
+    added = -(-_reach(architecture, axis) // 2)  # on the side with more
+    return {"reflect": added + 1, "circular": added}.get(architecture.padding, 0)
+
+
+def _size_after(architecture: Architecture, axis: int, before: int, reduces: bool) -> int:
+    """Pixels along an axis after one layer. reduces: whether this layer has the stride and the pooling."""
+    windows = before - _reach(architecture, axis) if architecture.padding == "valid" else before
+    if windows < 1:
+        return 0
+    if not reduces:
+        return windows
+    after = (windows - 1) // pair(architecture.stride)[axis] + 1
+    return after if architecture.pooling == "none" else after // pair(architecture.pool_size)[axis]
+
+
+def _reach(architecture: Architecture, axis: int) -> int:
+    """Pixels between the first and the last that one filter sees."""
+    return pair(architecture.dilation)[axis] * (pair(architecture.kernel)[axis] - 1)
 
 
 def patch_side(layout: str) -> int | None:
     """Pixels along a side of the patches that a layout shuffles, 1 for single pixels; None where nothing is moved."""
-    return (
-        {"original": None, "permuted": 1}[layout]
-        if layout in ("original", "permuted")
-        else int(layout.removeprefix("patches_"))
-    )
+    if layout == "original":
+        return None
+    return 1 if layout == "permuted" else int(layout.removeprefix("patches_"))
 
 
 def patches_fit(side: int, height: int, width: int) -> bool:

@@ -1,4 +1,4 @@
-"""The layers that torch lacks, or has slower: pixels to normalised floats, a convolution without shared weights, blurred pooling, global average."""
+"""Layers that torch lacks, or has slower: normalisation, local connection without shared weights, two poolings."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,10 @@ from stages.shared.architectures.geometry import pair
 
 
 class Normalise(nn.Module):
-    """Pixels in [0, 255] to zero mean and unit variance, by constants of the train split that travel with the weights."""
+    """Pixels in [0, 255] to zero mean and unit variance.
+
+    The constants are those of the train split, and are saved with the weights.
+    """
 
     mean: Tensor
     std: Tensor
@@ -41,30 +44,29 @@ class LocallyConnected2d(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
-        self.out_size = tuple(
-            (size - d * (k - 1) - 1) // s + 1
-            for size, k, s, d in zip(in_size, kernel_size, stride, dilation, strict=True)
-        )
+        self.out_size = self._out_size(in_size, 0), self._out_size(in_size, 1)
         positions = self.out_size[0] * self.out_size[1]
         self.fan_in = kernel_size[0] * kernel_size[1] * in_channels
         self.weight = nn.Parameter(torch.empty(positions, self.fan_in, out_channels))
         self.bias = nn.Parameter(torch.empty(positions, 1, out_channels))
 
+    def _out_size(self, in_size: tuple[int, int], axis: int) -> int:
+        span = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+        return (in_size[axis] - span) // self.stride[axis] + 1
+
     def forward(
         self, maps: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch filter new_height new_width"]:
         pixels = maps.permute(2, 3, 0, 1).contiguous()  # height, width, batch, channel
-        patches = torch.stack(
-            [self._at_offset(pixels, dy, dx) for dy in range(self.kernel_size[0]) for dx in range(self.kernel_size[1])],
-            3,
-        )
+        rows, columns = range(self.kernel_size[0]), range(self.kernel_size[1])
+        patches = torch.stack([self._at_offset(pixels, dy, dx) for dy in rows for dx in columns], 3)
         patches = patches.flatten(0, 1).flatten(2)  # position, batch, offset · channel
         outputs = torch.baddbmm(self.bias, patches, self.weight)  # position, batch, filter
         # Without this copy the layers that follow, which expect channels last, take twice as long.
         return outputs.unflatten(0, self.out_size).permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
 
     def _at_offset(self, pixels: Tensor, dy: int, dx: int) -> Tensor:
-        """The pixel at offset (dy, dx) of the window of each output position."""
+        """Pixel (dy, dx) of the window of each output position, (new height, new width, batch, channel)."""
         top, left = dy * self.dilation[0], dx * self.dilation[1]
         rows = slice(top, top + (self.out_size[0] - 1) * self.stride[0] + 1, self.stride[0])
         columns = slice(left, left + (self.out_size[1] - 1) * self.stride[1] + 1, self.stride[1])
@@ -82,23 +84,27 @@ class BlurPool2d(nn.Module):
     def __init__(self, channels: int, pool_size: int | tuple[int, int]) -> None:
         super().__init__()
         self.pool_size = pair(pool_size)
-        taps = [torch.tensor([1.0, 2.0, 1.0]) / 4 if p > 1 else torch.ones(1) for p in self.pool_size]
-        self.register_buffer("filter", torch.outer(*taps).expand(channels, 1, -1, -1).contiguous(), persistent=False)
+        vertical, horizontal = (torch.tensor([1.0, 2.0, 1.0]) / 4 if p > 1 else torch.ones(1) for p in self.pool_size)
+        blur = torch.outer(vertical, horizontal).expand(channels, 1, -1, -1).contiguous()
+        self.register_buffer("filter", blur, persistent=False)
 
     def forward(
         self, maps: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch channel new_height new_width"]:
-        (ph, pw), (height, width) = self.pool_size, maps.shape[2:]
-        maps = maps[:, :, : height // ph * ph, : width // pw * pw]
-        maps = F.max_pool2d(F.pad(maps, (0, pw - 1, 0, ph - 1), mode="replicate"), self.pool_size, stride=1)
-        border = (int(pw > 1),) * 2 + (int(ph > 1),) * 2
-        return F.conv2d(F.pad(maps, border, mode="replicate"), self.filter, stride=self.pool_size, groups=maps.shape[1])
+        (pool_height, pool_width), (channels, height, width) = self.pool_size, maps.shape[1:]
+        maps = maps[:, :, : height // pool_height * pool_height, : width // pool_width * pool_width]
+        maps = F.pad(maps, (0, pool_width - 1, 0, pool_height - 1), mode="replicate")
+        maps = F.max_pool2d(maps, self.pool_size, stride=1)
+        beside, above = int(pool_width > 1), int(pool_height > 1)
+        maps = F.pad(maps, (beside, beside, above, above), mode="replicate")
+        return F.conv2d(maps, self.filter, stride=self.pool_size, groups=channels)
 
 
 class GlobalAverage(nn.Module):
     """The mean of every map over its positions.
 
-    torch's own pooling hands the gradient back with channels first, and the layers below, which have channels last, take twice as long with it.
+    nn.AdaptiveAvgPool2d returns a gradient with channels first, and the layers below, which have channels last, take
+    twice as long with it.
     """
 
     def forward(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel"]:
