@@ -1,4 +1,4 @@
-"""Prepared data small enough to train on in a moment, in the format that `prepare` writes."""
+"""Prepared data small enough to train on in a moment, in the form that `prepare` writes."""
 
 from pathlib import Path
 
@@ -19,8 +19,9 @@ def write_prepared(folder: Path, seed: int = 0) -> None:
         labels = np.arange(count) % 3
         images = rng.integers(0, 60, (count, 1, SIZE, SIZE), dtype=np.uint8)
         for image, label in zip(images, labels, strict=True):
-            line = rng.integers(1, SIZE - 1)
-            image[0][[line, slice(None), range(SIZE)][label], [slice(None), line, range(SIZE)][label]] += 150
+            line, every = rng.integers(1, SIZE - 1), np.arange(SIZE)
+            rows, columns = ((line, every), (every, line), (every, every))[label]
+            image[0, rows, columns] += 150
         images[:, :, [0, -1]] = 0
         images[:, :, :, [0, -1]] = 0
         save_file({"images": images, "labels": labels}, folder / f"{split}.safetensors")

@@ -97,10 +97,10 @@ def test_the_histogram_is_a_share_of_all_pixels():
 
 def test_eta_squared_of_two_groups_by_hand():
     # Means 2 and 6 around 4: between 2·4 + 2·4 = 16, within 4·1 = 4; F = 16 / (4/2) = 8 on 1 and 2 degrees of freedom.
-    found = eta_squared(np.array([1.0, 3, 5, 7, np.nan]), np.array([0, 0, 1, 1, 1]))
-    assert found.share == pytest.approx(0.8)
-    assert found.by_chance == pytest.approx(1 / 3)
-    assert found.p == pytest.approx(stats.f_oneway([1, 3], [5, 7]).pvalue)
+    result = eta_squared(np.array([1.0, 3, 5, 7, np.nan]), np.array([0, 0, 1, 1, 1]))
+    assert result.share == pytest.approx(0.8)
+    assert result.by_chance == pytest.approx(1 / 3)
+    assert result.p == pytest.approx(stats.f_oneway([1, 3], [5, 7]).pvalue)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_eta_squared_of_two_groups_by_hand():
     ids=["constant", "one class", "an image a class", "constant but for rounding"],
 )
 def test_eta_squared_is_unknown_where_nothing_can_be_explained(values, labels):
-    found = eta_squared(np.array(values), np.array(labels))
-    assert np.isnan([found.share, found.by_chance, found.p]).all()
+    result = eta_squared(np.array(values), np.array(labels))
+    assert np.isnan([result.share, result.by_chance, result.p]).all()
 
 
 def test_eta_squared_is_one_where_the_class_says_all():
-    found = eta_squared(np.array([1.0, 1, 2, 2]), np.array([0, 0, 1, 1]))
-    assert (found.share, found.p) == (1, 0)
+    result = eta_squared(np.array([1.0, 1, 2, 2]), np.array([0, 0, 1, 1]))
+    assert (result.share, result.p) == (1, 0)
 
 
 # --- locality
@@ -129,11 +129,11 @@ def test_eta_squared_is_one_where_the_class_says_all():
 def test_horizontal_stripes_correlate_fully_across_and_not_down():
     # Two rows of three pixels, each row of one value; over the four images the two rows vary independently.
     stripes = stack(*([[row_1] * 3, [row_2] * 3] for row_1 in (0, 200) for row_2 in (0, 200)))
-    found = locality.measure(stripes, stripes, 9, 0.95)
-    assert found.curve("original", "across").to_dict() == pytest.approx({1: 1, 2: 1})
-    assert found.curve("original", "down").to_dict() == pytest.approx({1: 0})
-    assert found.falls_below_half("across") is None
-    assert found.falls_below_half("down") == 1
+    result = locality.measure(stripes, stripes, 9, 0.95)
+    assert result.curve("original", "across").to_dict() == pytest.approx({1: 1, 2: 1})
+    assert result.curve("original", "down").to_dict() == pytest.approx({1: 0})
+    assert result.falls_below_half("across") is None
+    assert result.falls_below_half("down") == 1
 
 
 def test_a_pixel_and_its_negative_correlate_by_minus_one():
@@ -144,7 +144,7 @@ def test_a_pixel_and_its_negative_correlate_by_minus_one():
 def test_correlation_is_numpys_mean_over_the_pairs_that_vary():
     images = noise(50, 2, 4, 5)
     images[:, 0, 1, 2] = 77  # a constant pixel
-    found = locality.measure(images, images, 3, 0.95)
+    result = locality.measure(images, images, 3, 0.95)
     for direction, (dy, dx) in {"across": (0, 2), "down": (2, 0)}.items():
         pairs = [
             np.corrcoef(images[:, c, y, x], images[:, c, y + dy, x + dx])[0, 1]
@@ -153,7 +153,7 @@ def test_correlation_is_numpys_mean_over_the_pairs_that_vary():
             for x in range(5 - dx)
             if (c, 1, 2) not in ((c, y, x), (c, y + dy, x + dx)) or c == 1
         ]
-        assert found.at("original", direction, 2) == pytest.approx(np.mean(pairs), abs=1e-12)
+        assert result.at("original", direction, 2) == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
 def test_a_permutation_takes_smoothness_away_and_leaves_noise_as_it_was():
@@ -174,10 +174,10 @@ def test_a_permutation_takes_smoothness_away_and_leaves_noise_as_it_was():
 
 
 def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
-    found = locality.measure(noise(20, 1, 1, 9), noise(20, 1, 1, 9), 3, 0.95)
-    assert found.curve("original", "down").empty
-    assert np.isnan(found.at("original", "down", 1))
-    assert len(found.curve("original", "across")) == 3
+    result = locality.measure(noise(20, 1, 1, 9), noise(20, 1, 1, 9), 3, 0.95)
+    assert result.curve("original", "down").empty
+    assert np.isnan(result.at("original", "down", 1))
+    assert len(result.curve("original", "across")) == 3
     assert locality.measure(noise(2, 1, 3, 3), noise(2, 1, 3, 3), 1, 0.95).verdict == statistics.UNKNOWN
 
 
@@ -187,9 +187,9 @@ def test_a_signal_has_no_correlation_down_and_two_images_no_verdict():
 def test_the_centroid_and_box_of_one_bright_pixel():
     image = np.zeros((5, 7), dtype=np.uint8)
     image[1, 5] = 200
-    found = position.measure(position.contrast(stack(image), np.array([0.0])), 0.1)
+    result = position.measure(position.contrast(stack(image), np.array([0.0])), 0.1)
     # The centre of five rows is row 2, of seven columns column 3.
-    assert found.iloc[0].to_dict() == {
+    assert result.iloc[0].to_dict() == {
         "centroid_x": 2, "centroid_y": -1, "box_x": 2, "box_y": -1, "box_width": 1, "box_height": 1,
         "touches_border": 0,
     }  # fmt: skip
@@ -198,9 +198,9 @@ def test_the_centroid_and_box_of_one_bright_pixel():
 def test_the_centroid_weighs_by_ink_and_the_box_by_the_threshold():
     image = np.zeros((3, 4), dtype=np.uint8)
     image[1, 0], image[1, 3] = 60, 20
-    found = position.measure(position.contrast(stack(image), np.array([0.0])), 0.1)  # 25.5 of 255
-    assert found["centroid_x"].iloc[0] == pytest.approx((60 * -1.5 + 20 * 1.5) / 80)
-    assert (found["box_x"].iloc[0], found["box_width"].iloc[0], found["touches_border"].iloc[0]) == (-1.5, 1, 1)
+    result = position.measure(position.contrast(stack(image), np.array([0.0])), 0.1)  # 25.5 of 255
+    assert result["centroid_x"].iloc[0] == pytest.approx((60 * -1.5 + 20 * 1.5) / 80)
+    assert (result["box_x"].iloc[0], result["box_width"].iloc[0], result["touches_border"].iloc[0]) == (-1.5, 1, 1)
     at_threshold = position.measure(position.contrast(stack([[51, 52, 51]]), np.array([0.0])), 0.2)  # 51 of 255
     assert at_threshold["box_width"].iloc[0] == 1, "the object has more than the threshold"
 
@@ -219,9 +219,9 @@ def test_black_on_white_is_measured_like_white_on_black():
 def test_a_blank_image_has_no_place_and_does_not_count():
     images = np.zeros((3, 1, 4, 4), dtype=np.uint8)
     images[0, 0, 1, 1] = images[1, 0, 0, 2] = 255
-    found = position.measure(position.contrast(images, np.array([0.0])), 0.1)
-    assert found.iloc[2].isna().all()
-    assert found["touches_border"].mean() == 0.5
+    result = position.measure(position.contrast(images, np.array([0.0])), 0.1)
+    assert result.iloc[2].isna().all()
+    assert result["touches_border"].mean() == 0.5
 
 
 def test_the_border_of_a_signal_is_its_two_ends():
@@ -242,8 +242,8 @@ def test_white_noise_has_a_flat_spectrum():
 
 def test_a_power_law_gives_its_exponent():
     frequencies = np.arange(1, 15) / 28
-    found = spectrum.slope(pd.DataFrame({"frequency": frequencies, "power": 3 * frequencies**-2.5}), 0.95)
-    assert (found.value, found.low, found.high) == pytest.approx((-2.5, -2.5, -2.5))
+    result = spectrum.slope(pd.DataFrame({"frequency": frequencies, "power": 3 * frequencies**-2.5}), 0.95)
+    assert (result.value, result.low, result.high) == pytest.approx((-2.5, -2.5, -2.5))
 
 
 def test_power_sums_to_the_variance_within_an_image():
@@ -275,9 +275,9 @@ def test_a_signal_has_a_spectrum_along_its_length_and_a_flat_image_none():
 @pytest.mark.parametrize("shape", [(60, 1, 3, 4), (12, 2, 5, 5)], ids=["more images", "more pixels"])
 def test_explained_variance_is_that_of_scikit_learn(shape):
     images = noise(*shape)
-    found = dimension.explained_variance(images)
+    result = dimension.explained_variance(images)
     np.testing.assert_allclose(
-        found, PCA().fit(images.reshape(len(images), -1)).explained_variance_ratio_[: len(found)], atol=1e-12
+        result, PCA().fit(images.reshape(len(images), -1)).explained_variance_ratio_[: len(result)], atol=1e-12
     )
 
 
@@ -297,9 +297,9 @@ def test_twonn_recovers_the_dimension_of_a_line_a_plane_and_a_cube_that_lie_in_m
 
 def test_twonn_by_hand_and_without_duplicates():
     # Ratios 2, 4, 8 of three images and a duplicate; the largest is left out. F = 1/3, 2/3; logs ln2, 2 ln2.
-    found = dimension.two_nn(np.array([1.0, 1, 1, 0]), np.array([8.0, 2, 4, 3]), 0.1)
-    assert found.images == 3
-    assert found.dimension == pytest.approx((np.log(1.5) + 2 * np.log(3)) / (5 * np.log(2)))
+    result = dimension.two_nn(np.array([1.0, 1, 1, 0]), np.array([8.0, 2, 4, 3]), 0.1)
+    assert result.images == 3
+    assert result.dimension == pytest.approx((np.log(1.5) + 2 * np.log(3)) / (5 * np.log(2)))
     assert np.isnan(dimension.two_nn(np.array([0.0, 0]), np.array([1.0, 1]), 0.1).dimension)
 
 
@@ -311,11 +311,11 @@ def test_nearest_and_second_agree_with_scipy_and_ties_go_to_the_first():
     images[30] = images[10]
     far = cdist(images.reshape(40, -1), images.reshape(40, -1))
     np.fill_diagonal(far, np.inf)
-    found = distances.within(images)
-    np.testing.assert_allclose(found.distance, np.sort(far, axis=1)[:, 0], rtol=1e-14)
-    np.testing.assert_allclose(found.second, np.sort(far, axis=1)[:, 1], rtol=1e-14)
-    assert found.index.tolist() == far.argmin(axis=1).tolist()
-    assert (found.distance[[10, 30]] == 0).all()
+    result = distances.within(images)
+    np.testing.assert_allclose(result.distance, np.sort(far, axis=1)[:, 0], rtol=1e-14)
+    np.testing.assert_allclose(result.second, np.sort(far, axis=1)[:, 1], rtol=1e-14)
+    assert result.index.tolist() == far.argmin(axis=1).tolist()
+    assert (result.distance[[10, 30]] == 0).all()
     tie = distances.to_first(stack([[5, 5]]), stack([[9, 9]], [[5, 6]], [[6, 5]]), [1, 2, 3])
     assert [(distance[0], index[0]) for distance, index in tie] == [(np.sqrt(32), 0), (1, 1), (1, 1)]
 
@@ -341,12 +341,12 @@ def test_wilsons_interval_of_five_in_ten():
 def test_one_nn_counts_right_labels_and_knows_what_chance_would_give():
     train, labels = stack([[0]], [[10]], [[100]], [[200]]), np.array([0, 1, 1, 0])
     test, test_labels = stack([[1]], [[11]], [[99]], [[210]]), np.array([0, 1, 0, 0])
-    found = nearest_neighbour.measure(data_of(train, labels, test, test_labels), 0.95)
+    result = nearest_neighbour.measure(data_of(train, labels, test, test_labels), 0.95)
     # With the first two images the nearest are 0, 10, 10, 10, so labels 0, 1, 1, 1: two of four are right.
     # With all four images only 99 is wrong.
-    assert found.table[["train_images", "accuracy"]].to_numpy().tolist() == [[2, 0.5], [4, 0.75]]
-    assert (found.chance, found.doubling, found.verdict) == (0.75, 0.25, statistics.ALIKE)
-    assert found.index.tolist() == [0, 1, 2, 3]
+    assert result.table[["train_images", "accuracy"]].to_numpy().tolist() == [[2, 0.5], [4, 0.75]]
+    assert (result.chance, result.doubling, result.verdict) == (0.75, 0.25, statistics.ALIKE)
+    assert result.index.tolist() == [0, 1, 2, 3]
 
 
 def test_the_paired_verdict_is_mcnemars():
@@ -370,9 +370,9 @@ def test_planted_duplicates_are_found_and_counted(block, monkeypatch):
     nearest = distances.within(train)
     distance, _ = distances.to_first(test, train, [50])[-1]
     data = data_of(train, labels, test, test_labels)
-    found = duplicates.measure(data, nearest, distance, 0.2)
-    assert found.median == np.median(nearest.distance)
-    inside, across = found.within_train, found.train_to_test
+    result = duplicates.measure(data, nearest, distance, 0.2)
+    assert result.median == np.median(nearest.distance)
+    inside, across = result.within_train, result.train_to_test
     assert (inside.exact, inside.near, inside.other_label, inside.images, inside.of) == (4, 1, 3, 7, 50)
     assert (across.exact, across.near, across.other_label, across.images, across.of) == (3, 1, 2, 2, 20)
     assert duplicates.measure(data, nearest, distance, 0.0).within_train.near == 0
@@ -549,25 +549,21 @@ def test_the_number_of_images_is_what_there_is_and_the_margin_is_cut_off(usual, 
     np.testing.assert_array_equal(np.sort(loaded.permuted.reshape(20, -1)), np.sort(loaded.train.reshape(20, -1)))
 
 
+CHANGES = {
+    "max_distance": 2,
+    "samples_per_class": 3,
+    "object_threshold": 0.02,
+    "variance_shares": [0.5],
+    "twonn_discard": 0.4,
+    "near_duplicate": 1.0,
+    "seed": 1,
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "changed",
-    [
-        "max_distance",
-        "samples_per_class",
-        "object_threshold",
-        "variance_shares",
-        "twonn_discard",
-        "near_duplicate",
-        "seed",
-    ],
-)
+@pytest.mark.parametrize("changed", CHANGES)
 def test_every_parameter_moves_the_outputs(changed, usual, tmp_path, monkeypatch):
-    other = {
-        "max_distance": 2, "samples_per_class": 3, "object_threshold": 0.02, "variance_shares": [0.5], "twonn_discard": 0.4,
-        "near_duplicate": 1.0, "seed": 1,
-    }  # fmt: skip
-    folder, _ = run_cells(tmp_path, monkeypatch, DATA["lines"], **{changed: other[changed]})
+    folder, _ = run_cells(tmp_path, monkeypatch, DATA["lines"], **{changed: CHANGES[changed]})
     assert contents(folder) != contents(usual[0])
 
 
@@ -620,12 +616,12 @@ def test_the_notebook_names_exactly_the_parameters_that_the_stage_gives(monkeypa
         if isinstance(node, ast.Assign)
     }
     settings = params.load(REPOSITORY / "params.yaml")
-    given = notebook.parameters(settings, paths.PARTIAL / "eda")
-    assert assigned.keys() - {"settings"} == given.keys()
+    parameters = notebook.parameters(settings, paths.PARTIAL / "eda")
+    assert assigned.keys() - {"settings"} == parameters.keys()
     for name in params.Eda.model_fields:
         assert assigned[name] == f"settings.eda.{name}"
-    assert given["folder"] == "data/partial/eda"
-    assert json.loads(json.dumps(given)) == given
+    assert parameters["folder"] == "data/partial/eda"
+    assert json.loads(json.dumps(parameters)) == parameters
 
 
 def test_cells_call_and_show_but_hold_no_logic():
@@ -687,13 +683,13 @@ def test_the_stage_writes_the_executed_notebook_and_all_that_the_report_needs(fi
     assert result.returncode == 0, result.stderr
     assert "eda: 10 figures, 7 tables → data/eda" in result.stdout
     assert "cell/s" in result.stderr, "the progress is shown"
-    made = nbformat.read(root / "data" / "eda" / "eda.ipynb", as_version=4)
-    assert [cell.execution_count for cell in made.cells if cell.cell_type == "code"] == list(
+    document = nbformat.read(root / "data" / "eda" / "eda.ipynb", as_version=4)
+    assert [cell.execution_count for cell in document.cells if cell.cell_type == "code"] == list(
         range(1, len(cells_of()) + 2)
     )
-    assert {output.output_type for cell in made.cells for output in cell.get("outputs", [])} == {"execute_result"}
+    assert {output.output_type for cell in document.cells for output in cell.get("outputs", [])} == {"execute_result"}
     assert (
-        sum("image/svg+xml" in output.get("data", {}) for cell in made.cells for output in cell.get("outputs", []))
+        sum("image/svg+xml" in output.get("data", {}) for cell in document.cells for output in cell.get("outputs", []))
         == 10
     )
     assert sorted(path.name for path in (root / "data" / "eda").iterdir()) == [
@@ -728,10 +724,10 @@ def test_a_failing_cell_ends_in_one_message_and_leaves_nothing(tmp_path):
     result = run_stage(root)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    said = result.stderr.strip().splitlines()[-1]
-    assert "eda.ipynb stopped in the cell `from stages.eda import (`: FileNotFoundError: " in said
-    assert "test.safetensors" in said
-    assert "(dataset.py, line" in said
+    message = result.stderr.strip().splitlines()[-1]
+    assert "eda.ipynb stopped in the cell `from stages.eda import (`: FileNotFoundError: " in message
+    assert "test.safetensors" in message
+    assert "(dataset.py, line" in message
     assert not (root / "data" / "eda").exists()
     assert not any((root / "data" / "partial").iterdir())
     assert not (root / "data" / "timings").exists()
@@ -740,9 +736,9 @@ def test_a_failing_cell_ends_in_one_message_and_leaves_nothing(tmp_path):
 @pytest.mark.slow
 def test_a_kernel_that_dies_is_named(tmp_path):
     source = tmp_path / "deadly.ipynb"
-    made = nbformat.v4.new_notebook(metadata=nbformat.read(SOURCE, as_version=4).metadata)
-    made.cells = [nbformat.v4.new_code_cell("import os\nos._exit(9)", id="end")]
-    nbformat.write(made, source)
+    document = nbformat.v4.new_notebook(metadata=nbformat.read(SOURCE, as_version=4).metadata)
+    document.cells = [nbformat.v4.new_code_cell("import os\nos._exit(9)", id="end")]
+    nbformat.write(document, source)
     before = dict(os.environ)
     with pytest.raises(StageError, match=r"deadly\.ipynb: its kernel was killed.*lessen eda\.images"):
         notebook.execute({}, tmp_path, source)
@@ -756,18 +752,20 @@ def test_without_prepared_data_the_stage_says_what_makes_them(tmp_path):
 
 
 def test_what_would_differ_next_time_is_taken_out():
-    made = nbformat.v4.new_notebook(
+    document = nbformat.v4.new_notebook(
         metadata={"papermill": {"start_time": "now"}, "language_info": {"name": "python", "version": "3.11"}}
     )
-    made.cells = [
+    document.cells = [
         nbformat.v4.new_code_cell(
             "1", id="a1b2", metadata={"tags": ["injected-parameters"], "execution": {"iopub.execute_input": "now"}}
         )
     ]
     streams = [nbformat.v4.new_output("stream", name=name, text="said") for name in ("stderr", "stdout")]
-    made.cells += [nbformat.v4.new_code_cell("2", id="kept", metadata={"papermill": {"duration": 1}}, outputs=streams)]
-    notebook.make_repeatable(made, nbformat.from_dict({"kernelspec": {"name": "python3"}}))
-    assert made.metadata == {"kernelspec": {"name": "python3"}}
-    assert [cell.metadata for cell in made.cells] == [{"tags": ["injected-parameters"]}, {}]
-    assert [cell.id for cell in made.cells] == ["injected-parameters", "kept"]
-    assert [output.name for output in made.cells[1].outputs] == ["stdout"]
+    document.cells += [
+        nbformat.v4.new_code_cell("2", id="kept", metadata={"papermill": {"duration": 1}}, outputs=streams)
+    ]
+    notebook.make_repeatable(document, nbformat.from_dict({"kernelspec": {"name": "python3"}}))
+    assert document.metadata == {"kernelspec": {"name": "python3"}}
+    assert [cell.metadata for cell in document.cells] == [{"tags": ["injected-parameters"]}, {}]
+    assert [cell.id for cell in document.cells] == ["injected-parameters", "kept"]
+    assert [output.name for output in document.cells[1].outputs] == ["stdout"]

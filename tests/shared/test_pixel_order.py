@@ -12,22 +12,26 @@ from stages.shared.prepared_data import permutation_of
 SAMPLE = params.load().sample
 
 
-class Reverse:
-    """In place of a generator: the last patch first."""
+@pytest.fixture
+def _last_patch_first(monkeypatch):
+    """In place of a random order of the patches, the reverse order."""
 
-    def permutation(self, count):
-        return np.arange(count)[::-1]
+    class Reverse:
+        def permutation(self, count):
+            return np.arange(count)[::-1]
 
-
-def test_patches_of_two_in_a_four_by_four_image_by_hand(monkeypatch):
     monkeypatch.setattr("stages.shared.pixel_order.stream", lambda name, seed: Reverse())
+
+
+@pytest.mark.usefixtures("_last_patch_first")
+def test_patches_of_two_in_a_four_by_four_image_by_hand():
     order = permutation("patches_2", 4, 4, (0, 0), seed=0)
     # Four patches, of which each keeps its pixels in their places: lower right, lower left, upper right, upper left.
     assert order.reshape(4, 4).tolist() == [[10, 11, 8, 9], [14, 15, 12, 13], [2, 3, 0, 1], [6, 7, 4, 5]]
 
 
-def test_permuted_moves_single_pixels_and_leaves_the_margin(monkeypatch):
-    monkeypatch.setattr("stages.shared.pixel_order.stream", lambda name, seed: Reverse())
+@pytest.mark.usefixtures("_last_patch_first")
+def test_permuted_moves_single_pixels_and_leaves_the_margin():
     order = permutation("permuted", 2, 3, (1, 2), seed=0).reshape(4, 7)
     canvas = np.arange(4 * 7).reshape(4, 7)
     # The image's pixels stand at rows 1 and 2, columns 2 to 4.
@@ -36,8 +40,8 @@ def test_permuted_moves_single_pixels_and_leaves_the_margin(monkeypatch):
     np.testing.assert_array_equal(order, canvas)
 
 
-def test_a_signal_is_moved_along_its_length_alone(monkeypatch):
-    monkeypatch.setattr("stages.shared.pixel_order.stream", lambda name, seed: Reverse())
+@pytest.mark.usefixtures("_last_patch_first")
+def test_a_signal_is_moved_along_its_length_alone():
     assert permutation("patches_3", 1, 6, (0, 1), seed=0).tolist() == [0, 4, 5, 6, 1, 2, 3, 7]
     assert permutation("permuted", 1, 3, (0, 0), seed=0).tolist() == [2, 1, 0]
 
