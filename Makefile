@@ -52,7 +52,7 @@ quick: $(READY) ## A smoke run with the quick protocol, beside your results; its
 runs: $(READY) ## Say which runs are finished and what they reached: make runs V="cnn kernel_5" for single variants
 	@python -m stages.tools.run_list $(V)
 
-jobs: $(SAGEMAKER) ## SageMaker's jobs: make jobs ARGS="--dry-run", --stop, --cost or --retry-failed
+jobs: $(SAGEMAKER) ## SageMaker's jobs: make jobs ARGS=plan, or stop, cost, retry
 	@python -m stages.cloud $(ARGS)
 
 prune: $(READY) ## Remove finished runs that no longer match from the store: make prune GB=2 (default: what compute.yaml says)

@@ -3,13 +3,13 @@
 import argparse
 
 from stages.eda import notebook
-from stages.shared import params, paths, stage_command
+from stages.shared import paths, stage_command
+from stages.shared.params import Params
 
 
-def main() -> None:
+def main(settings: Params) -> None:
     description = "Run stages/eda/eda.ipynb on data/prepared/ and write data/eda/."
     argparse.ArgumentParser(prog="python -m stages.eda", description=description).parse_args()
-    settings = params.load()
     stage_command.need(paths.PREPARED, "prepare")
     with stage_command.timed("eda"), paths.whole_folder(paths.EDA) as out:
         notebook.execute(notebook.parameters(settings, out), out)
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stage_command.run(main)
+    stage_command.run_stage(main)

@@ -3,13 +3,13 @@
 import argparse
 
 from stages.prepare.write import prepare
-from stages.shared import params, paths, stage_command
+from stages.shared import paths, stage_command
+from stages.shared.params import Params
 
 
-def main() -> None:
+def main(settings: Params) -> None:
     description = "Split data/raw/ as params.yaml says, and write data/prepared/."
     argparse.ArgumentParser(prog="python -m stages.prepare", description=description).parse_args()
-    settings = params.load()
     stage_command.need(paths.RAW, "download")
     with stage_command.timed("prepare"), paths.whole_folder(paths.PREPARED) as out:
         counts = prepare(settings, paths.RAW, out)
@@ -17,4 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stage_command.run(main)
+    stage_command.run_stage(main)
