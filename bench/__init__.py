@@ -1,1 +1,1 @@
-"""How fast training is here, beside what a user would run instead: `make bench`. No stage, and no result depends on it."""
+"""How fast training is, beside what a user would run instead. No stage, and no result depends on it."""

@@ -1,4 +1,4 @@
-"""Images a second of this project and of what a user would run instead, side by side: `make bench`, or `python -m bench`."""
+"""Images a second of this project and of what a user would run instead: `make bench`, or `python -m bench`."""
 
 import argparse
 import dataclasses
@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
+import pandas as pd
 from tabulate import tabulate
 
 from bench import flops, machine, table
@@ -14,10 +15,8 @@ from bench.data import OUT, TRAIN, arrays, torchvision_root
 from bench.rounds import EACH_CORE, ONE_CORE, OTHERS_PYTHON, Block, run_rounds
 from stages.shared import params, paths, stage_command
 
-NETS = {
-    "lab_cnn_3": 1,
-    "lab_mlp": 5,
-}  # variants of params.yaml, and how many times `--images` an epoch has, for blocks of like length
+# Variant of params.yaml → how many times `--images` its epoch has, so that all epochs take about as long.
+NETS = {"lab_cnn_3": 1, "lab_mlp": 5}
 
 
 def main() -> None:
@@ -34,11 +33,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if not 128 <= arguments.images <= TRAIN or arguments.rounds < 1:
         raise stage_command.StageError(
-            f"--images is {arguments.images} and --rounds {arguments.rounds}; allowed are 128 to {TRAIN} images, and rounds from 1 up"
+            f"--images is {arguments.images} and --rounds {arguments.rounds}; "
+            f"allowed are 128 to {TRAIN} images, and rounds from 1 up"
         )
     if not OTHERS_PYTHON.exists():
         raise stage_command.StageError(
-            f"{OTHERS_PYTHON.relative_to(paths.ROOT)} is missing, with which the others run; `make bench` installs it"
+            f"{OTHERS_PYTHON.relative_to(paths.ROOT)}, which runs the others, is missing; `make bench` installs it"
         )
     arrays()  # refuses another dataset before anything is started
     torchvision_root()
@@ -50,8 +50,8 @@ def main() -> None:
     for net in nets:
         parts += [f"## {net}", _section(net, [block for block in blocks if block.net == net]), *absent]
     parts += [*machine.description(OTHERS_PYTHON), flops.HOW, _how(arguments.rounds, time.monotonic() - began)]
-    rows = [{**dataclasses.asdict(block), "rate": block.rate} for block in blocks]
-    paths.write_csv(OUT / "speed.csv", list(rows[0]), rows)
+    table_of_blocks = pd.DataFrame([{**dataclasses.asdict(block), "rate": block.rate} for block in blocks])
+    table_of_blocks.to_csv(OUT / "speed.csv", index=False)
     text = "\n\n".join(parts) + "\n"
     with paths.whole_file(OUT / "speed.md") as partial:
         partial.write_text(text, encoding="utf-8")
@@ -75,20 +75,24 @@ def _started(absent: list[str], name: str, words: str) -> None:
 
 
 def _section(net: str, blocks: list[Block]) -> str:
-    costs = flops.training_flops(params.load().variant(net).run.architecture, (1, 28, 28), 10)
+    costs = flops.training_flops(params.load().variants[net].run.architecture, (1, 28, 28), 10)
     lines = tabulate(table.rows_of(blocks, costs), table.HEADER, tablefmt="github", disable_numparse=True)
     one, all_cores = (table.peak(blocks, mode) / 1e9 for mode in (ONE_CORE, EACH_CORE))
     best = " with ".join(table.best_other(table.rates_of(blocks)))
-    return f"{lines}\n\nBest other: {best}. Peak: {one:.0f} GFLOP/s on one core, {all_cores:.0f} on all; training with one image takes {costs / 1e6:.2f} MFLOP."
+    return (
+        f"{lines}\n\nBest other: {best}. Peak: {one:.0f} GFLOP/s on one core, {all_cores:.0f} on all; "
+        f"training with one image takes {costs / 1e6:.2f} MFLOP."
+    )
 
 
 def _how(rounds: int, seconds: float) -> str:
     return (
-        f"Rates: median over {rounds} rounds, and range. In every round everybody trains one epoch in turn, in another order; one before does not count; "
-        "no evaluation, no files. One core: a process that may use that core alone. Default threads: one process, as its user starts it. "
-        f"A process a core: {len(os.sched_getaffinity(0))} such processes at once, for several seeds; the slowest counts. Ratios are of the whole machine, "
-        "each with the better of its two ways, within each round. CPU seconds are those of all threads: what else the machine does moves them less. "
-        f"The whole bench took {seconds:.0f} s."
+        f"Rates: median over {rounds} rounds, and range. In every round everybody trains one epoch, one after another, "
+        "in a new order; a first epoch does not count; no evaluation, no files. One core: a process that may use only "
+        "that core. Default threads: one process, as its user starts it. A process a core: "
+        f"{len(os.sched_getaffinity(0))} such processes at once, for several seeds; the slowest counts. Ratios are of "
+        "the whole machine, within each round, each contestant in its faster mode. CPU seconds are those of all threads: "
+        f"other work on the machine changes them less. The whole bench took {seconds:.0f} s."
     )
 
 

@@ -1,4 +1,4 @@
-"""Seconds to the lab's test accuracy, over seeds, of its loop and of this project under a shorter recipe: `make bench-accuracy`. It takes long."""
+"""Seconds to the lab's test accuracy: its loop, and this project with a shorter recipe; `make bench-accuracy`."""
 
 import argparse
 import json
@@ -18,24 +18,23 @@ from bench.rounds import OTHERS_PYTHON
 from stages.prepare.write import prepare
 from stages.shared import params, paths, stage_command
 from stages.shared.inference.intervals import estimate
-from stages.shared.params import Run
-from stages.shared.process_pool import Report, spread
+from stages.shared.params import Params
+from stages.shared.process_pool import Report, run_parallel
 from stages.train.run import train_run
+from stages.train.run_spec import RunSpec
 
 NET = "lab_cnn_3"
 LAB_EPOCHS = 15
-SHORTER = {
-    "optimizer": "adamw",
-    "lr": 3e-3,
-    "weight_decay": 0.01,
-    "schedule": "one_cycle",
-    "warm_up": 0.3,
-}  # the rest is the lab's
+# Of the recipe; the rest is the lab's.
+SHORTER = {"optimizer": "adamw", "lr": 3e-3, "weight_decay": 0.01, "schedule": "one_cycle", "warm_up": 0.3}
 
 
 @dataclass(frozen=True)
 class Result:
-    """accuracies: on the test images, one for each seed. seconds: wall, of all seeds, with reading, evaluation and writing."""
+    """accuracies: on the test images, one for each seed.
+
+    seconds: wall, of all seeds, with reading, evaluation and writing.
+    """
 
     name: str
     accuracies: list[float]
@@ -76,17 +75,18 @@ def main() -> None:
         prepare(settings, paths.RAW, prepared)
     results = [_lab(arguments.lab_seeds, arguments.lab_epochs)]
     for epochs in arguments.epochs:
-        results.append(_ours(settings.variant(NET).run, epochs, arguments.seeds))
+        results.append(_ours(settings, epochs, arguments.seeds))
         print(f"{results[-1].name}: {results[-1].accuracies}, {results[-1].seconds:.0f} s", flush=True)
-    published = settings.variant(NET).published
+    published = settings.variants[NET].published
     assert published is not None
     text = "\n\n".join(
         [
             "# Seconds to the lab's accuracy",
             _table(results, settings.inference.confidence),
-            f"The lab published {published.accuracy:.4f}, of one seed. Each trains on {TRAIN:,} images with batches of 128. Seconds a seed: wall seconds "
-            "of all seeds over their number, with reading, an evaluation on the validation images after every epoch, and one on the test images. So they are "
-            "of the whole machine, on which the lab's loop runs alone with its default threads, and this project as many seeds at once as there are cores.",
+            f"The lab published {published.accuracy:.4f}, of one seed. Each trains on {TRAIN:,} images with batches of "
+            "128. Seconds a seed: wall seconds of all seeds, divided by their number, with reading, an evaluation on the "
+            "validation images after every epoch, and one on the test images. They are of the whole machine: the lab's "
+            "loop runs alone with its default threads, this project as many seeds at once as there are cores.",
             *machine.description(OTHERS_PYTHON),
         ]
     )
@@ -163,26 +163,25 @@ def _lab_run(seed: int, epochs: int) -> float:
     return accuracy(loader_of(dataset(train=False), shuffle=False))
 
 
-def _ours(run: Run, epochs: int, seeds: int) -> Result:
-    run = run.model_copy(update={"recipe": run.recipe.model_copy(update=SHORTER)})
+def _ours(settings: Params, epochs: int, seeds: int) -> Result:
+    variant = settings.variants[NET]
+    recipe = variant.run.recipe.model_copy(update={**SHORTER, "epochs": epochs})
+    variant = variant.model_copy(update={"run": variant.run.model_copy(update={"recipe": recipe})})
+    settings = settings.model_copy(update={"variants": {NET: variant}})
+    specs = [RunSpec.of(settings, NET, seed, "cpu") for seed in range(seeds)]
     with paths.whole_folder(OUT / "runs") as out:
         start = time.perf_counter()
-        spread(
-            partial(_train_seed, run, epochs, out),
-            range(seeds),
-            reports=seeds * epochs,
-            title=f"{epochs} epochs",
-            unit="epoch",
-        )
+        accuracies = run_parallel(partial(_test_accuracy, out), specs, seeds * epochs, f"{epochs} epochs")
         seconds = time.perf_counter() - start
-        accuracies = [paths.read_json(out / str(seed) / "metrics.json")["test_accuracy"] for seed in range(seeds)]
     return Result(f"this project, {epochs} epochs of one-cycle AdamW", accuracies, seconds)
 
 
-def _train_seed(run: Run, epochs: int, out: Path, seed: int, report: Report) -> None:
-    folder = out / str(seed)
+def _test_accuracy(out: Path, spec: RunSpec, report: Report) -> float:
+    folder = out / str(spec.seed)
     folder.mkdir()
-    train_run(run, epochs, seed, OUT / "prepared", folder, report)
+    train_run(spec, OUT / "prepared", folder, lambda text: report(1, text))
+    accuracy: float = paths.read_json(folder / "metrics.json")["test_accuracy"]
+    return accuracy
 
 
 if __name__ == "__main__":

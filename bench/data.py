@@ -22,12 +22,16 @@ IDX_NAMES = {
 
 
 def arrays() -> dict[str, np.ndarray]:
-    """train_images and test_images, uint8 (N, 28, 28), train_labels and test_labels, int64 (N,). Raises StageError if data/raw holds another dataset."""
+    """train_images and test_images, uint8 (N, 28, 28), train_labels and test_labels, int64 (N,).
+
+    Raises StageError if data/raw holds another dataset.
+    """
     need(paths.RAW / "dataset.json", "download")
     name = paths.read_json(paths.RAW / "dataset.json")["name"]
     if name != "fashion_mnist":
         raise StageError(
-            f"data/raw holds {name!r}; the bench trains on fashion_mnist: set data.dataset in params.yaml, and `dvc repro download`"
+            f"data/raw holds {name!r}; the bench trains on fashion_mnist: set data.dataset in params.yaml, "
+            "and `dvc repro download`"
         )
     return {
         key: array[..., 0] if array.ndim == 4 else array

@@ -4,8 +4,9 @@ from stages.shared.architectures.closed_form import closed_form
 from stages.shared.params import Architecture
 
 HOW = (
-    "Floating-point operations of a training step, for one image: two for each multiply-accumulate of convolutions and linear layers, once forward, "
-    "once for the gradient of the weights, once for the gradient of a layer's input; the first layer's input needs none. Nothing else is counted."
+    "Floating-point operations of a training step, for one image: two for each multiply-accumulate of convolutions and "
+    "linear layers, once forward, once for the gradient of the weights, once for the gradient of a layer's input; the "
+    "first layer's input needs none. Nothing else is counted."
 )
 
 
@@ -15,7 +16,10 @@ def training_flops(architecture: Architecture, shape: tuple[int, int, int], clas
 
 
 def first_layer_macs(architecture: Architecture, shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of the first convolution or linear layer: those of a net with that layer alone, less its read-out into one class."""
+    """Multiply-accumulates of the first convolution or linear layer.
+
+    They are those of a net with that layer alone, minus those of its linear layer to one class.
+    """
     units = architecture.channels[0]
     alone = architecture.model_copy(
         update={

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from stages.shared.instruction_set import flags
-from stages.shared.stage_command import machine
+from stages.shared.provenance import machine
 
 PACKAGES = ("torch", "lightning", "keras", "jax", "tensorflow-cpu")
 BFLOAT16 = {"avx512_bf16", "amx_bf16"}
@@ -30,7 +30,7 @@ def description(others_python: Path) -> list[str]:
 
 
 def _versions(python: Path) -> str:
-    """Of the packages, as the others' interpreter has them, or of torch alone where there is none; torch is also ours."""
+    """Versions in the interpreter of the others; of torch alone, which is also ours, where there is none."""
     if not python.exists():
         return f"torch {importlib.metadata.version('torch')}"
     ask = f"import importlib.metadata as m\nfor name in {PACKAGES!r}:\n    print(name, m.version(name))"

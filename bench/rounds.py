@@ -25,7 +25,10 @@ ONE_CORE, DEFAULT, EACH_CORE = "one core", "default threads", "a process a core"
 
 @dataclass(frozen=True)
 class Block:
-    """What one contestant did in one round: `processes` epochs of `images` at once. seconds: wall, of the slowest. cpu_seconds: of all together."""
+    """What one contestant did in one round: `processes` processes at once, each with an epoch of `images` images.
+
+    seconds: wall, of the slowest process. cpu_seconds: of all together.
+    """
 
     net: str
     round: int
@@ -72,7 +75,8 @@ def run_rounds(nets: dict[str, int], rounds: int, report: Callable[[str, str], N
             teams |= {(name, mode): workers for mode, workers in modes.items() if workers}
         if not any(name in OTHERS for name, _ in teams):
             raise StageError(
-                f"none of the others started; `{OUT / 'logs'}` has why, and `rm -r .venv-bench && make bench` installs them again"
+                f"none of the others started; `{OUT / 'logs'}` has why, "
+                "and `rm -r .venv-bench && make bench` installs them again"
             )
         order = random.Random(0)
         for number in range(1, rounds + 1):
@@ -116,8 +120,8 @@ class Worker:
         print(net, file=self.process.stdin, flush=True)
 
     def answer(self) -> dict[str, float]:
-        found: dict[str, float] = json.loads(self._line())
-        return found
+        answer: dict[str, float] = json.loads(self._line())
+        return answer
 
     def _line(self) -> str:
         line: str = self.process.stdout.readline()  # type: ignore[union-attr]

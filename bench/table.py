@@ -1,4 +1,4 @@
-"""Blocks of all rounds → the tables that are printed: medians and ranges, ratios paired by round, shares of the peak."""
+"""From the blocks of all rounds to the printed tables: medians, ranges, ratios within a round, shares of the peak."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -64,8 +64,8 @@ def rows_of(blocks: Sequence[Block], flops: int) -> list[list[str]]:
 
 def _row(blocks: Sequence[Block], rates: Rates, name: str, flops: int) -> list[str]:
     whole = best_mode(rates, name)
-    own = [block for block in blocks if block.contestant == name]
-    best = [block for block in own if block.mode == whole[1]]
+    of_contestant = [block for block in blocks if block.contestant == name]
+    best = [block for block in of_contestant if block.mode == whole[1]]
     return [
         name,
         *(_spread(rates.get((name, mode))) for mode in (ONE_CORE, DEFAULT, EACH_CORE)),
@@ -76,7 +76,7 @@ def _row(blocks: Sequence[Block], rates: Rates, name: str, flops: int) -> list[s
         else "",
         f"{100 * median(rates[whole]) * flops / peak(blocks, EACH_CORE):.0f} %",
         f"{median(block.processes * block.images / block.cpu_seconds for block in best):,.0f}",
-        f"{max(block.memory_mib for block in own):,}",
+        f"{max(block.memory_mib for block in of_contestant):,}",
     ]
 
 
@@ -84,5 +84,5 @@ def _spread(rates: Sequence[float] | None) -> str:
     return f"{median(rates):,.0f} ({min(rates):,.0f}–{max(rates):,.0f})" if rates else ""
 
 
-def _times(found: tuple[float, float, float]) -> str:
-    return "{:.2f} ({:.2f}–{:.2f})".format(*found)
+def _times(ratios: tuple[float, float, float]) -> str:
+    return "{:.2f} ({:.2f}–{:.2f})".format(*ratios)

@@ -1,4 +1,4 @@
-"""One process of a contestant: it gets ready, then trains one epoch of the net that each line names, and answers with what that took."""
+"""A contestant's process: of the net that a line of its input names it trains an epoch, and prints the time."""
 
 import argparse
 import json

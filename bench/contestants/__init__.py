@@ -1,11 +1,11 @@
-"""Who is compared, each behind the same two lines: `trainer(net, images)`, and a call that trains one epoch and returns its wall seconds."""
+"""Who is compared. Each module has `trainer(net, images)`: a function that trains one epoch and returns its seconds."""
 
 import importlib
 from collections.abc import Callable
 
 Train = Callable[[], float]
 
-# Name → module of this folder, and what it is told before anything is imported.
+# Name → module of this folder, and the environment variables that are set before it is imported.
 MODULES: dict[str, tuple[str, dict[str, str]]] = {
     "this project": ("ours", {}),
     "PyTorch loop": ("lab", {"LOADER_WORKERS": "0"}),
@@ -22,5 +22,5 @@ OTHERS = [name for name in MODULES if name not in (OURS, PEAK)]
 
 def trainer(name: str, net: str, images: int) -> Train:
     """net: a variant of params.yaml. images: of one epoch. Imports what the contestant needs, and nothing else."""
-    found: Train = importlib.import_module(f"bench.contestants.{MODULES[name][0]}").trainer(net, images)
-    return found
+    train: Train = importlib.import_module(f"bench.contestants.{MODULES[name][0]}").trainer(net, images)
+    return train

@@ -1,4 +1,4 @@
-"""What the machine can do at most: the product of two square float32 matrices, by the library that torch multiplies with."""
+"""The most that the machine can do: the product of two float32 matrices, by torch's library for that."""
 
 import time
 

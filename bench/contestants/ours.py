@@ -11,7 +11,9 @@ from stages.shared.architectures.build import build
 from stages.shared.process_pool import keep_freed_memory
 from stages.shared.random_streams import stream
 from stages.train.data import Split
-from stages.train.run import _epochs, set_up
+from stages.train.run import set_up, train_epochs
+
+ENDLESS = 2**40  # steps
 
 
 def trainer(net: str, images: int) -> Train:
@@ -19,12 +21,10 @@ def trainer(net: str, images: int) -> Train:
     set_up()
     data = arrays()
     images = min(images, TRAIN)
-    split = Split(
-        torch.from_numpy(data["train_images"][:images]).unsqueeze(1), torch.from_numpy(data["train_labels"][:images])
-    )
-    run = params.load().variant(net).run
+    pixels, labels = (torch.from_numpy(data[name][:images]) for name in ("train_images", "train_labels"))
+    run = params.load().variants[net].run
     model = build(run.architecture, (1, 28, 28), 10, [0.0], [1.0], torch.Generator().manual_seed(0))
-    epochs = _epochs(model, run.recipe, split, steps=2**40, order=stream("order", 0))
+    epochs = train_epochs(model, run.recipe, Split(pixels.unsqueeze(1), labels), ENDLESS, stream("order", 0))
 
     def train() -> float:
         start = time.perf_counter()

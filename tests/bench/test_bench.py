@@ -18,13 +18,13 @@ IMAGE = (1, 28, 28)
 
 
 def test_training_counts_three_products_a_layer_and_two_of_the_first():
-    cnn = params.load().variant("lab_cnn_3").run.architecture
+    cnn = params.load().variants["lab_cnn_3"].run.architecture
     first, rest = 28 * 28 * 9 * 32, 14 * 14 * 9 * 32 * 64 + 3136 * 128 + 128 * 10
     assert flops.training_flops(cnn, IMAGE, 10) == 2 * (2 * first + 3 * rest)
 
 
 def test_the_first_layer_of_a_fully_connected_net_needs_no_gradient_of_its_input_either():
-    mlp = params.load().variant("lab_mlp").run.architecture
+    mlp = params.load().variants["lab_mlp"].run.architecture
     assert flops.training_flops(mlp, IMAGE, 10) == 2 * (2 * 784 * 256 + 3 * (256 * 128 + 128 * 10))
 
 
@@ -114,14 +114,14 @@ def test_the_lab_s_nets_have_as_many_parameters_as_ours():
     from bench.contestants.lab import net_of
 
     for net in ("lab_cnn_3", "lab_mlp"):
-        assert sum(p.numel() for p in net_of(net).parameters()) == params.load().variant(net).published.parameters
+        assert sum(p.numel() for p in net_of(net).parameters()) == params.load().variants[net].published.parameters
 
 
 def test_ours_is_timed_with_the_lab_s_recipe():
     from bench.data import BATCH, LR
 
     for net in ("lab_cnn_3", "lab_mlp"):
-        recipe = params.load().variant(net).run.recipe
+        recipe = params.load().variants[net].run.recipe
         assert (recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.schedule, recipe.batch_size) == (
             "adam",
             LR,
