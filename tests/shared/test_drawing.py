@@ -13,13 +13,14 @@ import pypandoc
 import pytest
 from matplotlib.colors import to_rgb
 
-from stages.shared.drawing import numbers, placing, rows, style, tables
+from stages.shared.drawing import numbers, pictures, placing, rows, style, tables
 
 NAN = math.nan
 
 
 @pytest.fixture(autouse=True)
 def _style():
+    """Draw in the report's style, and close what a test drew."""
     style.use_style()
     yield
     style.plt.close("all")
@@ -87,18 +88,18 @@ def test_a_number_reads_as(made, text):
 
 
 AWKWARD = [
-    "a | b", "$x_1$ costs $5", "*stars* and _lines_", "<b>bold</b> & &amp;", "[link](x) ![image](y)", "{{< var x >}} {#id}", "`code` ~sub~ ^sup^",
-    "@cite #tag", "back\\slash \\$", "-- and --- and ...", "\"double\" and 'single'", "1. one", "+ plus", "- minus", "= equals", "== two",
-    "/ slash: x", "-1", "+0.42 [0.10, 0.74]",
+    "a | b", "$x_1$ costs $5", "*stars* and _lines_", "<b>bold</b> & &amp;", "[link](x) ![image](y)",
+    "{{< var x >}} {#id}", "`code` ~sub~ ^sup^", "@cite #tag", "back\\slash \\$", "-- and --- and ...",
+    "\"double\" and 'single'", "1. one", "+ plus", "- minus", "= equals", "== two", "/ slash: x", "-1",
+    "+0.42 [0.10, 0.74]",
 ]  # fmt: skip
 
 
 def strings(block):
-    """The text of a piece of pandoc's JSON, a soft or hard space as a space; a construct other than plain text fails."""
-    words = {"Space": " ", "SoftBreak": " ", "Str": None}
-    return "".join(inline["c"] if words[inline["t"]] is None else words[inline["t"]] for inline in block).replace(
-        "\u00a0", " "
-    )
+    """The text of a piece of pandoc's JSON, with plain spaces; a construct other than plain text fails."""
+    spaces = {"Space": " ", "SoftBreak": " "}
+    words = [inline["c"] if inline["t"] == "Str" else spaces[inline["t"]] for inline in block]
+    return "".join(words).replace("\u00a0", " ")
 
 
 def test_markdown_shows_every_text_as_it_stands():
@@ -142,7 +143,10 @@ def test_a_wide_table_is_split_and_every_part_repeats_the_first_column():
     [("a" * 22, 40, 1), ("a" * 23, 40, 2), (r"\|" * 22, 40, 1), ("a" * 300, 54, 1), ("a" * 300, 53, 2)],
 )
 def test_the_width_is_that_of_the_text_as_read(first, width, parts):
-    """22 + 4 + 8 and two beside each make 40; a backslash is not read; the first column wraps at 36, and 36 + 4 + 8 + 6 make 54."""
+    """22 + 4 + 8 and two beside each make 40; a backslash is not read.
+
+    The first column wraps at 36, and 36 + 4 + 8 + 6 make 54.
+    """
     frame = pd.DataFrame({"F": [first], "G": ["1234"], "H": ["12345678"]})
     assert tables.pipe_tables(frame, "tbl-x", "C", width).count("{#tbl-x") == parts
 
@@ -308,3 +312,12 @@ def test_shades_are_as_many_different_tones_from_dark_to_light(number):
     tones = style.shades(style.BLUE, number)
     assert len(set(tones)) == number
     assert [sum(to_rgb(tone)) for tone in tones] == sorted(sum(to_rgb(tone)) for tone in tones)
+
+
+def test_a_mosaic_lays_maps_beside_and_below_each_other_and_signals_in_rows():
+    nan = math.nan
+    expected = [[0, 1, nan, 4, 5], [2, 3, nan, 6, 7], [nan] * 5, [8, 9, nan, nan, nan], [10, 11, nan, nan, nan]]
+    mosaic = pictures.mosaic(np.arange(12.0).reshape(3, 2, 2), columns=2, gap=1)
+    assert np.array_equal(mosaic, expected, equal_nan=True)
+    for shape in ((2, 1, 3), (2, 3, 1)):
+        assert pictures.mosaic(np.arange(6.0).reshape(shape), 2, 1).tolist() == [[0, 1, 2], [3, 4, 5]]
