@@ -1,4 +1,4 @@
-"""Endpoints made, tried, listed and removed, over moto and a layer that makes it answer, fail and refuse as AWS does."""
+"""Endpoints made, tried, listed and removed, over moto and a layer that answers, fails and refuses as AWS does."""
 
 import io
 import json

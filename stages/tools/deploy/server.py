@@ -128,6 +128,9 @@ class TimedProtocol(H11Protocol):
     clock: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # An answer's head and body are written apart; the second would wait until the first is acknowledged. asyncio
+        # sets this only for sockets that it opens itself.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self._start_clock()
 
