@@ -91,8 +91,8 @@ def _how(rounds: int, seconds: float) -> str:
         "in a new order; a first epoch does not count; no evaluation, no files. One core: a process that may use only "
         "that core. Default threads: one process, as its user starts it. A process a core: "
         f"{len(os.sched_getaffinity(0))} such processes at once, for several seeds; the slowest counts. Ratios are of "
-        "the whole machine, within each round, each contestant in its faster mode. CPU seconds are those of all threads: "
-        f"other work on the machine changes them less. The whole bench took {seconds:.0f} s."
+        "the whole machine, within each round, each contestant in its faster mode. CPU seconds are those of all "
+        f"threads: other work on the machine changes them less. The whole bench took {seconds:.0f} s."
     )
 
 

@@ -84,9 +84,9 @@ def main() -> None:
             "# Seconds to the lab's accuracy",
             _table(results, settings.inference.confidence),
             f"The lab published {published.accuracy:.4f}, of one seed. Each trains on {TRAIN:,} images with batches of "
-            "128. Seconds a seed: wall seconds of all seeds, divided by their number, with reading, an evaluation on the "
-            "validation images after every epoch, and one on the test images. They are of the whole machine: the lab's "
-            "loop runs alone with its default threads, this project as many seeds at once as there are cores.",
+            "128. Seconds a seed: wall seconds of all seeds, divided by their number, with reading, an evaluation on "
+            "the validation images after every epoch, and one on the test images. They are of the whole machine: the "
+            "lab's loop runs alone with its default threads, this project as many seeds at once as there are cores.",
             *machine.description(OTHERS_PYTHON),
         ]
     )
