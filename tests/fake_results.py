@@ -18,6 +18,7 @@ from stages.shared import params, paths
 from stages.shared.architectures import geometry
 from stages.shared.architectures.closed_form import closed_form
 from stages.shared.run_files import read_test_labels, read_variant
+from stages.shared.run_records import write_record
 
 REPOSITORY = Path(__file__).parents[1]
 # Mean accuracies that a real run might have; any other variant gets one near 0.9.
@@ -255,6 +256,7 @@ def _write_variant(
     for seed, epoch in diverged.items():
         record = {"seed": seed, "device": "cpu", **costs, "diverged": epoch}
         _json(data / "runs" / key / f"seed_{seed}" / "metrics.json", record)
+        write_record(data / "runs" / key / f"seed_{seed}", "0")
     for position, (seed, wanted) in enumerate(accuracies.items()):
         run_folder, probe_folder = (data / root / key / f"seed_{seed}" for root in ("runs", "probes"))
         n_wrong = round(n * min(1.0, max(0.0, 1 - wanted)))
@@ -289,6 +291,8 @@ def _write_variant(
         if position == 0:
             arrays = _pictures(loaded, architecture, tuple(constants["shape"]), n_classes, rng)
             save_file(arrays, probe_folder / "pictures.safetensors")
+        for folder in (run_folder, probe_folder):
+            write_record(folder, "0")
 
 
 def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dict[str, float | None]:

@@ -24,9 +24,10 @@ ACCURACY_DIGITS = 1e-6  # runs.csv has as many digits
 class VariantResults:
     """What the runs and probes of one variant left, checked. Seeds that diverged are in `diverged` alone.
 
-    metrics, probes: seed → the scalars of its run and of its probe. costs: of COSTS. curves, shifts: a table of all seeds.
-    predicted, correct: seed → the class of each test image, and whether it is right. by_image: name → seed → a value for
-    each shifted test image. diverged: seed → epoch.
+    metrics, probes: seed → the scalars of its run and of its probe. costs: see COSTS. curves, shifts: a table of all
+    seeds. predicted, correct: seed → the class of each test image, and whether it is right. by_image: name → seed → a
+    value for each shifted test image. diverged: seed → epoch. Of runs that were not probed, probes, shifts and by_image
+    are empty.
     """
 
     key: str
@@ -52,10 +53,12 @@ class VariantResults:
             return {}
         if definition.images == "correct":
             return self.correct
-        values = {seed: (self.metrics[seed] | self.probes[seed]).get(definition.column) for seed in self.seeds}
+        values = {seed: (self.metrics[seed] | self.probes.get(seed, {})).get(definition.column) for seed in self.seeds}
         if any(value is None for value in values.values()):
             return None
-        return self.by_image[definition.images] if definition.images else values
+        if definition.images:
+            return self.by_image[definition.images]
+        return {seed: float(value) for seed, value in values.items() if value is not None}
 
 
 def read_test_labels(prepared: Path) -> np.ndarray:
@@ -63,29 +66,31 @@ def read_test_labels(prepared: Path) -> np.ndarray:
     return _arrays(prepared / "test.safetensors", ["labels"], "prepare")["labels"]
 
 
-def read_variant(key: str, seeds: Sequence[int], labels: np.ndarray, runs: Path, probes: Path) -> VariantResults:
+def read_variant(key: str, seeds: Sequence[int], labels: np.ndarray, runs: Path, probes: Path | None) -> VariantResults:
     """Every seed's results from the folders runs/<key>/seed_<seed> and probes/<key>/seed_<seed>.
 
-    Raises StageError, naming the variant, if a file is missing, is damaged or contradicts another.
+    probes: None where the runs were not probed. Raises StageError, naming the variant, if a file is missing, is damaged
+    or contradicts another.
     """
     metrics, probed, costs, curves, shifts, predictions, images, diverged = {}, {}, {}, [], [], {}, {}, {}
     for seed in seeds:
-        run, probe = runs / key / f"seed_{seed}", probes / key / f"seed_{seed}"
+        run = runs / key / f"seed_{seed}"
         record = _json(run / "metrics.json", "train")
         costs = {name: record.pop(name, None) for name in COSTS}
         if "diverged" in record:
             diverged[seed] = record["diverged"]
             continue
-        metrics[seed], probed[seed] = record, _json(probe / "probe.json", "probe")
-        for stage, found in (("train", record), ("probe", probed[seed])):
-            if found.get("seed") != seed:
-                where = (run if stage == "train" else probe).relative_to(runs.parent)
-                raise StageError(f"{where} holds seed {found.get('seed')}; run `dvc repro {stage}`")
+        _check_seed(record, seed, run, "train")
+        metrics[seed] = record
         curves.append(_table(run / "curves.csv", CURVES, "train").assign(seed=seed))
-        shifts.append(_table(probe / "shifts.csv", ["dy", "dx", "accuracy"], "probe").assign(seed=seed))
         predictions[seed] = _arrays(run / "predictions.safetensors", ["predicted", "correct"], "train")
-        images[seed] = _arrays(probe / "by_image.safetensors", None, "probe")
         _check_predictions(f"variant {key!r}, seed {seed}", record, predictions[seed], labels)
+        if probes is not None:
+            probe = probes / key / f"seed_{seed}"
+            probed[seed] = _json(probe / "probe.json", "probe")
+            _check_seed(probed[seed], seed, probe, "probe")
+            shifts.append(_table(probe / "shifts.csv", ["dy", "dx", "accuracy"], "probe").assign(seed=seed))
+            images[seed] = _arrays(probe / "by_image.safetensors", None, "probe")
     names = list(next(iter(images.values()), {}))
     return VariantResults(
         key,
@@ -99,6 +104,11 @@ def read_variant(key: str, seeds: Sequence[int], labels: np.ndarray, runs: Path,
         {name: {seed: arrays[name] for seed, arrays in images.items()} for name in names},
         diverged,
     )
+
+
+def _check_seed(record: dict[str, Any], seed: int, folder: Path, stage: str) -> None:
+    if record.get("seed") != seed:
+        raise StageError(f"{_shown(folder)} holds seed {record.get('seed')}; run `dvc repro {stage}`")
 
 
 def _check_predictions(where: str, metrics: dict[str, Any], arrays: dict[str, np.ndarray], labels: np.ndarray) -> None:

@@ -1,104 +1,101 @@
-"""What the user names, an experiment, a git revision or the workspace, and any file of it, without a checkout."""
+"""What the user names: an experiment, a git revision or the workspace. DVC resolves the names."""
 
 import difflib
-import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import NotDvcRepoError
+from dvc.repo import Repo
+from dvc.repo.experiments.utils import exp_refs, exp_refs_by_names
+from dvc.scm import RevError, SCMError, resolve_rev
+from scmrepo.exceptions import SCMError as GitError
 
 from stages.shared import paths
 from stages.shared.stage_command import StageError
 
 WORKSPACE = "workspace"
-EXPERIMENT = re.compile(
-    r"refs/exps/([0-9a-f]{2}/[0-9a-f]{38})/([^/]+) ([0-9a-f]{40})"
-)  # where DVC keeps them, by the commit that they started from
-SHOWN = 12  # names in a message
+MOST_NAMES = 12  # of each kind in a message
 
 
 @dataclass(frozen=True)
 class Revision:
-    """name: as the user gave it. commit: its full hash; None for the workspace. about: which commit that is, in words."""
+    """name: as the user gave it. commit: its full hash; None for the workspace. description: commit and date."""
 
     name: str
     commit: str | None
-    about: str
+    description: str
     is_experiment: bool = False
 
-    def read(self, path: Path) -> bytes | None:
-        """A file of the project as it is in this revision; None if it has none."""
+    def how_to_run(self, stage: str = "") -> str:
+        """The commands that give the revision its results."""
+        command = f"`dvc repro {stage}`" if stage else "`dvc repro`"
         if self.commit is None:
-            return path.read_bytes() if path.is_file() else None
-        shown = _git("show", f"{self.commit}:./{path.relative_to(paths.ROOT).as_posix()}")
-        return None if shown.returncode else shown.stdout
+            return f"run {command}"
+        if self.is_experiment:
+            return f"run `dvc exp apply {self.name}` and `dvc exp run`"
+        return f"run `git checkout {self.name}` and {command}"
 
 
 def resolve(names: Sequence[str]) -> list[Revision]:
-    """The revisions of these names, in their order. Raises StageError outside git, and for a name that nothing has."""
-    if _text("rev-parse", "--is-inside-work-tree") != "true":
-        raise StageError(
-            f"{paths.ROOT} is not a git repository; results are compared by the experiments and commits of one"
-        )
-    return [_resolve(name) for name in names]
+    """The revisions of these names, in their order.
 
-
-def _resolve(name: str) -> Revision:
-    """As DVC does: what git knows by that name, else the experiment, of several the one that started from HEAD."""
-    if name == WORKSPACE:
-        return Revision(
-            name, None, f"the files as they are, on {_text('rev-parse', '--short', 'HEAD') or 'no commit yet'}"
-        )
-    commit = _text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    if commit:
-        return Revision(name, commit, _about(commit))
-    experiments = _experiments()
-    found = [(start, commit) for start, experiment, commit in experiments if experiment == name]
-    if len(found) > 1:
-        found = [pair for pair in found if pair[0] == _text("rev-parse", "HEAD")] or found
-    if len(found) > 1:
-        raise StageError(
-            f"{len(found)} experiments are named {name!r}; name one by its commit: {', '.join(commit[:10] for _, commit in found)}"
-        )
-    if not found:
-        raise StageError(_unknown(name, sorted({experiment for _, experiment, _ in experiments})))
-    start, commit = found[0]
-    return Revision(name, commit, f"{_about(commit)}, experiment on {start[:7]}", is_experiment=True)
-
-
-def _about(commit: str) -> str:
-    """ "3f2c1ab of 2026-11-24"."""
-    return _text("show", "--no-patch", "--format=%h of %cs", commit)
-
-
-def _experiments() -> list[tuple[str, str, str]]:
-    """Commit that it started from, name and commit of every experiment."""
-    listed = EXPERIMENT.findall(_text("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps"))
-    return [(start.replace("/", ""), name, commit) for start, name, commit in listed]
-
-
-def _unknown(name: str, experiments: Sequence[str]) -> str:
-    others = _text("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags").split()
-    close = difflib.get_close_matches(name, [*experiments, *others, WORKSPACE, "HEAD"], n=3)
-    have = [
-        f"{what}: {', '.join(some[:SHOWN])}{', …' if len(some) > SHOWN else ''}"
-        for what, some in (("experiments", experiments), ("git", others))
-        if some
-    ]
-    meant = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
-    return f"{name!r} is neither an experiment nor a git revision{meant}; there are {'; '.join([*have, WORKSPACE])}"
-
-
-def _text(*arguments: str) -> str:
-    """What git prints; empty where it fails."""
-    result = _git(*arguments)
-    return "" if result.returncode else result.stdout.decode("utf-8", "replace").strip()
-
-
-def _git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    Raises StageError outside git, for a name that nothing has, and for one that several experiments have.
+    """
     try:
-        return subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, check=False)
-    except FileNotFoundError:
+        with Repo(str(paths.ROOT)) as repo:
+            return [_resolve(repo.scm, name) for name in names]
+    except (NotDvcRepoError, SCMError):
         raise StageError(
-            "git is not installed, or not on PATH; results are compared by the experiments and commits of a repository"
+            f"{paths.ROOT} is not a git repository with DVC in it; "
+            "results are compared by the experiments and commits of one"
         ) from None
+
+
+def _resolve(git: Any, name: str) -> Revision:
+    """git: DVC's interface to git."""
+    if name == WORKSPACE:
+        return Revision(name, None, f"the files as they are, on {_head(git)}")
+    if ":" in name:  # git's syntax for a file, or for a search in messages
+        raise StageError(_unknown(git, name))
+    experiments = exp_refs_by_names(git, {name})[name]
+    commits = [git.get_ref(str(experiment)) for experiment in experiments]
+    try:
+        commit = resolve_rev(git, name)
+        description = _describe(git, commit)
+    except RevError:
+        if len(commits) > 1:
+            known = ", ".join(sha[:10] for sha in commits)
+            raise StageError(
+                f"{len(commits)} experiments are named {name!r}; name one by its commit: {known}"
+            ) from None
+        raise StageError(_unknown(git, name)) from None
+    if commit not in commits:
+        return Revision(name, commit, description)
+    baseline = experiments[commits.index(commit)].baseline_sha
+    return Revision(name, commit, f"{description}, experiment on {baseline[:7]}", is_experiment=True)
+
+
+def _head(git: Any) -> str:
+    try:
+        return str(git.get_rev()[:7])
+    except GitError:
+        return "no commit yet"
+
+
+def _describe(git: Any, commit: str) -> str:
+    """ "3f2c1ab of 2026-11-24"."""
+    return f"{commit[:7]} of {git.resolve_commit(commit).commit_datetime:%Y-%m-%d}"
+
+
+def _unknown(git: Any, name: str) -> str:
+    experiments = sorted({experiment.name for experiment in exp_refs(git)})
+    git_names = [*git.list_branches(), *git.list_tags()]
+    close = difflib.get_close_matches(name, [*experiments, *git_names, WORKSPACE, "HEAD"], n=3)
+    guess = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+    lists = [
+        f"{kind}: {', '.join(known[:MOST_NAMES])}{', …' if len(known) > MOST_NAMES else ''}"
+        for kind, known in (("experiments", experiments), ("git", git_names))
+        if known
+    ]
+    return f"{name!r} is neither an experiment nor a git revision{guess}; there are {'; '.join([*lists, WORKSPACE])}"

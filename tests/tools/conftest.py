@@ -1,0 +1,103 @@
+"""A small repository with invented results, which DVC tracks as it tracks the pipeline's."""
+
+import contextlib
+import shutil
+import subprocess
+
+import fake_results
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from stages.shared import paths
+
+STAGES = """
+stages:
+  prepare:
+    cmd: "true"
+    params: [data, protocol, protocols]
+    outs: [data/prepared]
+  train:
+    cmd: "true"
+    deps: [data/prepared, stages/train]
+    params: [architecture, protocol, protocols, recipe, sample, variants]
+    outs: [data/runs]
+  probe:
+    cmd: "true"
+    deps: [data/prepared, data/runs]
+    params: [probe]
+    outs: [data/probes]
+"""
+WHO = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+
+
+class Project:
+    """A repository with three seeds of the variants cnn and kernel_5."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def write(self, change=None, images=None, **choices):
+        """Write settings, and data as a run would leave it. images: of the test set, with their margin."""
+        shutil.rmtree(self.root / "data", ignore_errors=True)
+
+        def small(raw):
+            fake_results.only(raw, "cnn", "kernel_5")
+            fake_results.seeds(3)(raw)
+            if change:
+                change(raw)
+
+        fake_results.make_root(self.root, fake_results.settings(small), n_test=40, **choices)
+        if images is not None:
+            arrays = {"images": images, "labels": np.arange(40) % 10}
+            save_file(arrays, self.root / "data/prepared/test.safetensors")
+
+    def track(self, *stages):
+        """Give what is there to DVC, as if these stages (all of them, if none is named) had just run."""
+        from dvc.repo import Repo
+
+        with contextlib.chdir(self.root), Repo() as repo:
+            for stage in stages or ("prepare", "train", "probe"):
+                repo.commit(stage, force=True)
+
+    def git(self, *arguments):
+        command = ["git", *WHO, *arguments]
+        return subprocess.run(command, cwd=self.root, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, tag):
+        self.git("add", "-A")
+        self.git("commit", "-qm", tag, "--allow-empty")
+        self.git("tag", tag)
+
+    def edit_lock(self, old, new):
+        text = paths.DVC_LOCK.read_text()
+        assert old in text
+        paths.DVC_LOCK.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="session")
+def first_project(tmp_path_factory):
+    """Its one commit has the tag `first`. Copy it, do not change it."""
+    from dvc.repo import Repo
+
+    root = tmp_path_factory.mktemp("project")
+    project = Project(root)
+    project.git("init", "-q", "-b", "main")
+    Repo.init(str(root)).close()
+    (root / "dvc.yaml").write_text(STAGES)
+    (root / ".gitignore").write_text("data/\n")
+    (root / "stages/train").mkdir(parents=True)
+    (root / "stages/train/recipe.py").write_text("lr = 1\n")
+    project.write()
+    project.track()
+    project.commit("first")
+    return project
+
+
+@pytest.fixture
+def project(first_project, tmp_path, monkeypatch):
+    shutil.copytree(first_project.root, tmp_path / "project", symlinks=True)
+    fake_results.reroot(monkeypatch, tmp_path / "project")
+    monkeypatch.setattr(paths, "REPORT_SOURCES", fake_results.REPOSITORY / "report")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    return Project(tmp_path / "project")
