@@ -1,6 +1,4 @@
-"""Draw and write everything that the report includes: data/figures/: `python -m stages.figures`."""
-
-import argparse
+"""Draw and write everything that the report includes: `python -m stages.figures`."""
 
 from stages.figures import results, topics
 from stages.shared import paths, stage_command
@@ -9,13 +7,11 @@ from stages.shared.params import Params
 
 
 def main(settings: Params) -> None:
-    description = "Draw and write everything that the report includes, into data/figures/."
-    argparse.ArgumentParser(prog="python -m stages.figures", description=description).parse_args()
     with stage_command.timed("figures"), paths.whole_folder(paths.FIGURES) as folder:
         style.use_style()
         n_figures, n_tables = topics.write(results.load(settings), folder)
-    counts = f"{numbers.plural(n_figures, 'figure')}, {numbers.plural(n_tables, 'table')}"
-    print(f"figures: {counts} → {paths.FIGURES.relative_to(paths.ROOT)}")
+        counted = f"{numbers.plural(n_figures, 'figure')}, {numbers.plural(n_tables, 'table')}"
+        print(f"figures: {counted} → {paths.FIGURES.relative_to(paths.ROOT)}")
 
 
 if __name__ == "__main__":

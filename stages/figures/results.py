@@ -214,7 +214,7 @@ def _check_settings(settings: Params, tables: dict[str, pd.DataFrame], declared:
     variants = list(settings.active_variants)
     runs = pd.concat([tables["runs"], tables["diverged"]]).groupby("variant")["seed"]
     seeds = {variant: sorted(column.tolist()) for variant, column in runs}
-    compared = {
+    compared: dict[str, tuple[list[Any], list[Any]]] = {
         "variants": (list(tables["variants"]["variant"]), variants),
         "hypotheses": (list(tables["hypotheses"]["hypothesis"]), list(declared)),
     }
