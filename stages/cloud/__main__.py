@@ -20,7 +20,11 @@ START_SECONDS = 90
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.command is None:
+        parser.print_help()
+        return
     if backend() == "local" and arguments.command in ("plan", "retry"):
         print("training runs on this machine (`backend` in compute.yaml, or COMPUTE_BACKEND): no jobs")
         return
@@ -31,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stages.cloud", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+    commands = parser.add_subparsers(dest="command", metavar="{" + ",".join(COMMANDS) + "}")
     plan = commands.add_parser("plan", help="show the jobs that are to be made and their price; send nothing")
     retry = commands.add_parser(
         "retry", help="make the jobs that failed again, as they are; `dvc repro` attaches to them"

@@ -92,7 +92,7 @@ class Queue:
     running: dict[str, Job] = field(default_factory=dict)
     failures: list[JobFailed] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)  # name → the last one that was printed
-    said: str = ""  # the last reason to wait that was printed
+    printed_reason: str = ""  # the last reason to wait
     progress: float = field(default_factory=time.monotonic)  # when AWS last made or described a job of ours
 
     def completed(self) -> Iterator[tuple[Job, Description]]:
@@ -116,6 +116,9 @@ class Queue:
                 self.failures.append(error)
                 self.waiting.remove(job)
                 continue
+            except NoRoom as error:
+                self._say(str(error))
+                continue
             if not exists:
                 others = self._jobs_of_others() if others is None else others
                 limit = self.place.settings.max_concurrent
@@ -132,7 +135,10 @@ class Queue:
             self.waiting.remove(job)
 
     def _next_attempt(self, job: Job) -> tuple[str, bool]:
-        """The name of the attempt that counts, and whether it exists. Raises JobFailed if the job would fail again."""
+        """The name of the attempt that counts, and whether it exists.
+
+        Raises JobFailed if the job would fail again, NoRoom while it is being stopped.
+        """
         known = job_service.attempts(job)
         if not known:
             return job.name(), False
@@ -145,7 +151,7 @@ class Queue:
                 return name, True
             print(f"job {name} is finished, but its artifact is gone; it is made again", flush=True)
         elif status == "Stopping":
-            return name, True
+            raise NoRoom(f"job {name} is being stopped; another attempt follows")
         elif not job_service.may_end_otherwise(description, len(known), self.place.settings):
             raise job_service.failure(job, name, description)
         return job.name(len(known)), False
@@ -187,9 +193,9 @@ class Queue:
         self._say(reason)
 
     def _say(self, reason: str) -> None:
-        if reason != self.said:
+        if reason != self.printed_reason:
             print(f"waiting: {reason}", flush=True)
-            self.said = reason
+            self.printed_reason = reason
 
 
 def pause(seconds: float) -> None:

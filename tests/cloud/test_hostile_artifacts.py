@@ -1,33 +1,33 @@
 """The artifact of a training job cannot write outside its folder."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+pytest.importorskip("boto3", reason="the extra `sagemaker` is not installed")
+
 from hostile_archives import WAYS, hostile, member, nothing_outside, packed
 
 from stages.cloud import training
-from stages.shared import params, paths, stage_command
+from stages.cloud.job import Job
+from stages.shared import paths, stage_command
+from stages.shared.run_records import PlannedRun
 
 
 @pytest.fixture
 def fetch(tmp_path, monkeypatch):
-    """A function that unpacks an artifact of these bytes, as of a finished job of seed 0."""
-    pytest.importorskip("boto3")
-    from stages.cloud import job
-
-    settings = params.load()
-    made = job.Job(
-        "cnn", params.TrainPlan(run=settings.variants["cnn"].run, epochs=1, seeds=(0,)), whole=True, digest="0"
-    )
-    found = {"TrainingJobName": "job", "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/made.tar.gz"}}
+    """A function that fetches an artifact of these bytes, of a finished job of seed 0, and takes no run from it."""
     monkeypatch.setattr(paths, "PARTIAL", tmp_path / "partial")
+    job = Job("cnn", (PlannedRun("cnn", 0, "0", None),), digest="0")
+    artifact = {"TrainingJobName": "job", "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/made.tar.gz"}}
 
     def call(content):
-        client = type(
-            "Client", (), {"download_file": lambda self, bucket, key, target: Path(target).write_bytes(content)}
-        )
-        monkeypatch.setattr(training, "client", lambda _: client())
-        training._fetch(made, found, tmp_path / "out")
+        def download_file(bucket, key, target):
+            Path(target).write_bytes(content)
+
+        monkeypatch.setattr(training, "client", lambda _: SimpleNamespace(download_file=download_file))
+        training._fetch(job, artifact, finished=None)
 
     return call
 

@@ -699,9 +699,8 @@ def test_stopping_stops_the_jobs_of_the_project_alone_and_needs_no_role_and_thei
 
 
 def test_without_a_command_the_help_is_shown(monkeypatch, capsys):
-    with pytest.raises(SystemExit):
-        command_line(monkeypatch)
-    assert "{plan,retry,stop,cost}" in capsys.readouterr().err
+    command_line(monkeypatch)
+    assert "show the jobs that are to be made and their price" in capsys.readouterr().out
 
 
 # --- a whole pipeline in a clone ---
