@@ -1,4 +1,4 @@
-"""Probes on models whose answer is known without training."""
+"""Shifts on models whose answer is known without training, and all the files of one run's probes."""
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,9 @@ from stages.probe.effective_receptive_field import effective_receptive_field, ef
 from stages.probe.equivariance import first_layer_error
 from stages.probe.layers import last_map
 from stages.probe.position_leak import position_r2, position_share, without_position
-from stages.probe.seed import probe_seed
+from stages.probe.probe_spec import ProbeSpec
+from stages.probe.run import probe_run
 from stages.probe.shift import predictions_under_shifts, shift_consistency, shifted, shifts_within
-from stages.probe.variant import gather
 from stages.shared import params, paths
 from stages.shared.architectures.build import build, save_weights
 from stages.shared.random_streams import stream
@@ -94,38 +94,26 @@ def test_global_pool_with_circular_padding_is_consistent_under_shifts_of_its_tot
     assert shift_consistency(predictions_under_shifts(flat, images, shifts, None)) < 1.0
 
 
-def probe(tmp_path, run, seeds=(4,), spoil=None, margin=None):
-    """probe.json, shift.csv, and the two files of arrays, of a variant whose nets were never trained."""
-    prepared = tmp_path / "prepared"
+def probe(folder, run, seed=4, spoil=None, margin=None, pictures=True):
+    """The contents of probe.json, shifts.csv and the two files of arrays, for a net that was never trained."""
+    prepared, out, weights = folder / "prepared", folder / "out", folder / "weights.safetensors"
     write_prepared(prepared)
     if margin is not None:
         paths.write_json(prepared / "constants.json", paths.read_json(prepared / "constants.json") | {"margin": margin})
-    for name in ("weights", "scratch", "out"):
-        (tmp_path / name).mkdir()
-    for seed in seeds:
-        model = untrained(run, seed)
-        if spoil:
-            spoil(model)
-        save_weights(model, tmp_path / "weights" / f"seed_{seed}.safetensors")
-    paths.write_json(tmp_path / "weights" / "metrics.json", {"runs": [{"seed": seed} for seed in seeds]})
-    plan = params.ProbePlan(sample=run.sample, architecture=run.architecture, probe=PROBE, images=40, seeds=seeds)
-    for seed in seeds:
-        (tmp_path / "scratch" / f"seed_{seed}").mkdir()
-        probe_seed(plan, seed, prepared, tmp_path / "weights", tmp_path / "scratch" / f"seed_{seed}")
-    gather("cnn", seeds, tmp_path / "scratch", tmp_path / "out")
-    out = tmp_path / "out"
-    assert {file.name for file in out.iterdir()} == {
-        "probe.json",
-        "shift.csv",
-        "consistency.safetensors",
-        "pictures.safetensors",
-    }
-    return (
-        paths.read_json(out / "probe.json"),
-        pd.read_csv(out / "shift.csv"),
-        load_file(out / "consistency.safetensors"),
-        load_file(out / "pictures.safetensors"),
-    )
+    model = untrained(run, seed)
+    if spoil:
+        spoil(model)
+    save_weights(model, weights)
+    out.mkdir()
+    spec = ProbeSpec(
+        seed=seed, weights="", sample=run.sample, architecture=run.architecture, probe=PROBE, shifted_images=40,
+        pictures=pictures, instruction_set="native",
+    )  # fmt: skip
+    probe_run(spec, weights, prepared, out)
+    arrays = [
+        load_file(out / f"{name}.safetensors") for name in ("by_image", "pictures") if pictures or name == "by_image"
+    ]
+    return paths.read_json(out / "probe.json"), pd.read_csv(out / "shifts.csv"), *arrays
 
 
 def untrained(run, seed):
@@ -140,16 +128,14 @@ def variant(key="cnn", **sample):
 @pytest.mark.parametrize("layout", ["original", "permuted", "patches_2"])
 def test_the_unshifted_accuracy_is_the_models_own_whatever_the_layout(layout, tmp_path):
     run = variant(layout=layout)
-    record, shift, by_image, pictures = probe(tmp_path, run)
+    result, shifts, by_image, pictures = probe(tmp_path, run)
     test = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"]  # as the net was given it when it was trained
-    own = untrained(run, 4)(test.images[:40]).argmax(1)
-    assert len(shift) == 9
-    assert shift.query("dy == 0 and dx == 0").accuracy.item() == pytest.approx(
-        (own == test.labels[:40]).float().mean().item(), abs=1e-6
-    )
-    (result,) = record["runs"]
+    predicted = untrained(run, 4)(test.images[:40]).argmax(1)
+    accuracy = (predicted == test.labels[:40]).float().mean().item()
+    assert len(shifts) == 9
+    assert shifts.query("dy == 0 and dx == 0").accuracy.item() == pytest.approx(accuracy, abs=1e-6)
     assert result["seed"] == 4
-    assert result["shifted_accuracy"] == pytest.approx(shift.accuracy.mean(), abs=1e-6)
+    assert result["shifted_accuracy"] == pytest.approx(shifts.accuracy.mean(), abs=1e-6)
     assert result["shifted_accuracy"] == pytest.approx(by_image["shifted"].mean(), abs=1e-6)
     assert result["shift_consistency"] == pytest.approx(by_image["consistency"].mean(), abs=1e-6)
     # What is drawn is what the net saw: the first image of each class, in its layout.
@@ -160,48 +146,40 @@ def test_the_unshifted_accuracy_is_the_models_own_whatever_the_layout(layout, tm
 @pytest.mark.parametrize("layout", ["original", "permuted"])
 def test_every_scalar_is_the_probes_own_on_the_images_as_the_net_sees_them(layout, tmp_path):
     run = variant(layout=layout)
-    record, *_ = probe(tmp_path, run, seeds=(4, 2))
-    test = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"]
-    assert [result["seed"] for result in record["runs"]] == [4, 2]
-    for result in record["runs"]:
-        model = untrained(run, result["seed"])
-        few = test.images[:12]
-        expected = {
-            "nll": evaluate(model, test)[0],
-            "effective_field": effective_size(effective_receptive_field(model, few), PROBE.field_share),
-            "equivariance_error_first": first_layer_error(model, few),
-            "equivariance_error_last": None,
-            "position_r2": position_r2(last_map(model, few), 3, 1.0),
-            "position_r2_shuffled": position_r2(
-                last_map(model, without_position(few, stream("probe", result["seed"]))), 3, 1.0
-            ),
-            "position_share": position_share(last_map(model, without_position(few, stream("probe", result["seed"])))),
-        }
-        for name, value in expected.items():
-            assert result[name] == (None if value is None else pytest.approx(value, rel=1e-5)), name
-        right = (model(test.images).argmax(1) == test.labels).numpy()
-        by_class = [right[test.labels == label].mean() for label in range(3)]
-        assert result["class_accuracy"] == pytest.approx(by_class)
-    assert record["reasons"]["equivariance_error_last"].startswith(
-        "every position of the map sees the border"
-    )  # of 8×8 pixels
+    result, *_ = probe(tmp_path, run)
+    test, model = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"], untrained(run, 4)
+    few = test.images[:12]
+    shuffled_maps = last_map(model, without_position(few, stream("probe", 4)))
+    expected = {
+        "nll": evaluate(model, test)[0],
+        "effective_field": effective_size(effective_receptive_field(model, few), PROBE.field_share),
+        "equivariance_error_first": first_layer_error(model, few),
+        "position_r2": position_r2(last_map(model, few), 3, 1.0),
+        "position_r2_shuffled": position_r2(shuffled_maps, 3, 1.0),
+        "position_share": position_share(shuffled_maps),
+    }
+    for name, value in expected.items():
+        assert result[name] == pytest.approx(value, rel=1e-5), name
+    assert result["equivariance_error_last"] is None
+    reason = result["reasons"]["equivariance_error_last"]
+    assert reason.startswith("every position of the map sees the border"), "of 8×8 pixels"
+    right = (model(test.images).argmax(1) == test.labels).numpy()
+    assert result["class_accuracy"] == pytest.approx([right[test.labels == label].mean() for label in range(3)])
 
 
 def test_consistency_of_an_image_is_the_share_of_its_pairs_that_agree(tmp_path):
     run = variant()
-    _, _, by_image, _ = probe(tmp_path, run, seeds=(4, 2))
+    _, _, by_image, _ = probe(tmp_path, run)
     images = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"].images[:40]
-    assert by_image["consistency"].shape == by_image["shifted"].shape == (2, 40)
+    assert by_image["consistency"].shape == by_image["shifted"].shape == (40,)
     assert by_image["consistency"].dtype == np.float32
-    for row, seed in zip(by_image["consistency"], (4, 2), strict=True):
-        predicted = predictions_under_shifts(untrained(run, seed), images, shifts_within((1, 1)), None)
-        pairs = [predicted[i] == predicted[j] for i in range(9) for j in range(9) if i != j]
-        assert row == pytest.approx(np.mean(pairs, 0), abs=1e-6)
+    predicted = predictions_under_shifts(untrained(run, 4), images, shifts_within((1, 1)), None)
+    pairs = [predicted[i] == predicted[j] for i in range(9) for j in range(9) if i != j]
+    assert by_image["consistency"] == pytest.approx(np.mean(pairs, 0), abs=1e-6)
 
 
 def test_a_net_without_a_map_has_nulls_with_a_reason_and_pictures_of_its_units(tmp_path):
-    record, _, _, pictures = probe(tmp_path, variant("fully_connected"))
-    (result,) = record["runs"]
+    result, _, _, pictures = probe(tmp_path, variant("fully_connected"))
     without = {name for name, value in result.items() if value is None}
     assert without == {
         "equivariance_error_first",
@@ -210,46 +188,45 @@ def test_a_net_without_a_map_has_nulls_with_a_reason_and_pictures_of_its_units(t
         "position_r2_shuffled",
         "position_share",
     }
-    assert record["reasons"] == dict.fromkeys(without, "a fully connected net has no feature map")
+    assert result["reasons"] == dict.fromkeys(without, "a fully connected net has no feature map")
     assert pictures["filters"].shape == (3, 1, 8, 8)
 
 
 def test_without_a_margin_there_is_no_consistency(tmp_path):
-    record, shift, by_image, _ = probe(tmp_path, variant(), margin=[0, 0])
-    assert record["runs"][0]["shift_consistency"] is None
-    assert len(shift) == 1
+    result, shifts, by_image, _ = probe(tmp_path, variant(), margin=[0, 0])
+    assert result["shift_consistency"] is None
+    assert len(shifts) == 1
     assert by_image.keys() == {"shifted"}
 
 
 @pytest.mark.parametrize("key", ["cnn", "locally_connected", "fully_connected"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_net_that_diverged_has_no_scalar_and_says_so(key, value, tmp_path):
+def test_a_net_whose_logits_are_not_finite_has_no_scalar_and_says_so(key, value, tmp_path):
     def spoil(model):
         for parameter in model.parameters():
             torch.nn.init.constant_(parameter, value)
 
-    record, shift, _, pictures = probe(tmp_path, variant(key), spoil=spoil)
-    (result,) = record["runs"]
-    assert (
-        {name for name, number in result.items() if number is None}
-        == set(record["reasons"])
-        >= {"ece", "nll", "effective_field"}
-    )
-    assert set(record["reasons"].values()) == {"the net has diverged: not all of its logits are finite"}
-    assert np.isfinite(shift.accuracy).all()
+    result, shifts, _, pictures = probe(tmp_path, variant(key), spoil=spoil)
+    without = {name for name, number in result.items() if number is None}
+    assert without == set(result["reasons"]) >= {"ece", "nll", "effective_field"}
+    assert set(result["reasons"].values()) == {"the net has diverged: not all of its logits are finite"}
+    assert np.isfinite(shifts.accuracy).all()
     assert np.isnan(pictures["reliability"]).all()
 
 
-def test_the_pictures_are_those_of_the_first_seed_and_repeat_to_the_byte(tmp_path):
-    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
-    for folder in (first, second, other):
-        folder.mkdir()
-    _, _, _, pictures = probe(first, variant(), seeds=(4, 2))
-    probe(second, variant(), seeds=(4, 2))
-    probe(other, variant(), seeds=(2, 4))
-    for name in ("probe.json", "shift.csv", "consistency.safetensors", "pictures.safetensors"):
-        assert (first / "out" / name).read_bytes() == (second / "out" / name).read_bytes()
-        assert (first / "out" / name).read_bytes() != (other / "out" / name).read_bytes()
+def test_the_files_repeat_to_the_byte_and_are_another_seeds_no_more(tmp_path):
+    for name, seed in (("first", 4), ("second", 4), ("other", 2)):
+        (tmp_path / name).mkdir()
+        probe(tmp_path / name, variant(), seed=seed)
+    for name in ("probe.json", "shifts.csv", "by_image.safetensors", "pictures.safetensors"):
+        first, second, other = ((tmp_path / run / "out" / name).read_bytes() for run in ("first", "second", "other"))
+        assert first == second != other
+    pictures = load_file(tmp_path / "first" / "out" / "pictures.safetensors")
     weight = untrained(variant(), 4).features[0].weight.detach().numpy()
     assert np.array_equal(pictures["filters"], weight[:3])
     assert all(array.dtype in (np.float32, np.uint8, np.int64) for array in pictures.values())
+
+
+def test_a_run_that_nobody_draws_leaves_no_pictures(tmp_path):
+    probe(tmp_path, variant(), pictures=False)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"probe.json", "shifts.csv", "by_image.safetensors"}
