@@ -147,12 +147,12 @@ def best_sentence(results: Results) -> str:
     means = results.variants.loc[results.nets, "accuracy_mean"]
     names, reached = wording.highest(results, "accuracy")
     if len(means) == 1:
-        said = f"{names} reaches {reached} test accuracy"
+        sentence = f"{names} reaches {reached} test accuracy"
     elif means.max() == means.min():
-        said = f"all {len(means)} nets have the same mean test accuracy, {reached}"
+        sentence = f"all {len(means)} nets have the same mean test accuracy, {reached}"
     else:
-        said = f"the highest mean test accuracy of {len(means)} nets is that of {names}: {reached}"
-    return f"On {wording.dataset_title(results)}, {said}."
+        sentence = f"the highest mean test accuracy of {len(means)} nets is that of {names}: {reached}"
+    return f"On {wording.dataset_title(results)}, {sentence}."
 
 
 def directions_count(results: Results) -> str:
@@ -182,12 +182,12 @@ def _against_baseline(results: Results, best: str) -> str:
 
 
 def _left_out_of_forest(results: Results) -> str:
-    shown, others = len(in_forest(results)), len(results.variants) - 1
-    if shown == others:
+    drawn, others = len(in_forest(results)), len(results.variants) - 1
+    if drawn == others:
         return "Every variant is shown."
     return (
-        f"Shown are the {shown} variants that ran under every seed; "
-        f"the other {others - shown} stand in the figures of their families."
+        f"Shown are the {drawn} variants that ran under every seed; "
+        f"the other {others - drawn} stand in the figures of their families."
     )
 
 

@@ -84,9 +84,9 @@ def sentence(results: Results) -> str:
     if results.baseline not in errors:
         return "The baseline's calibration was not measured."
     error = wording.percent(errors[results.baseline], 2)
-    said = f"Confidence and accuracy of {wording.label(results, results.baseline)} are {error} apart on average"
+    text = f"Confidence and accuracy of {wording.label(results, results.baseline)} are {error} apart on average"
     others = [_against_baseline(results, variant) for variant in errors if variant != results.baseline]
-    return f"{said}. Against this error, {wording.joined(others)}." if others else f"{said}."
+    return f"{text}. Against this error, {wording.joined(others)}." if others else f"{text}."
 
 
 def _against_baseline(results: Results, variant: str) -> str:

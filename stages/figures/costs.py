@@ -109,7 +109,7 @@ def what_could_be_wrong(results: Results, family: str) -> str:
 
 def deviations(results: Results, family: str) -> dict[tuple[str, str], float]:
     """(variant, quantity) → relative distance from the variant that it should match; of two axes, the larger one."""
-    found = {}
+    furthest = {}
     for variant in results.names.levels(family):
         for quantity, other in results.settings.variants[variant].matched.items():
             if other in results.variants.index:
@@ -119,8 +119,8 @@ def deviations(results: Results, family: str) -> dict[tuple[str, str], float]:
                     / results.variants.loc[other, names].astype(float)
                     - 1
                 )
-                found[variant, str(quantity)] = max(ratios, key=abs)
-    return found
+                furthest[variant, str(quantity)] = max(ratios, key=abs)
+    return furthest
 
 
 def _failed_matches(results: Results, family: str) -> list[str]:

@@ -190,13 +190,13 @@ def _hardest_image(results: Results) -> str:
     if hard.empty:
         return "Every run gets every test image right."
     classes, first = wording.class_names(results), hard.iloc[0]
-    said = (
+    sentence = (
         f"The hardest test image is labelled *{classes[int(first['label'])]}*; "
         f"{numbers.percent_sign(first['failures'] / first['runs'], 0)} of {numbers.plural(int(first['runs']), 'run')} "
         f"get it wrong, most often as *{classes[int(first['predicted'])]}*."
     )
     never = int((hard["failures"] == hard["runs"]).sum())
     if never == 0:
-        return f"{said} No image defeats all of them."
+        return f"{sentence} No image defeats all of them."
     many = f"At least {never}" if never == len(hard) else f"{never}"
-    return f"{said} {many} of the test images {'defeats' if never == 1 else 'defeat'} every run."
+    return f"{sentence} {many} of the test images {'defeats' if never == 1 else 'defeat'} every run."

@@ -97,13 +97,13 @@ def _equivariance(results: Results) -> str:
     errors = results.means([results.baseline, *filter(None, [local])], "equivariance_error_last")
     if results.baseline not in errors:
         return "The baseline has no feature map that could follow a shift."
-    said = (
+    sentence = (
         f"Away from the border, the last map of {wording.label(results, results.baseline)} misses the shifted one by "
         f"{wording.percent(errors[results.baseline])} of its size"
     )
     if local not in errors or local == results.baseline:
-        return f"{said}."
-    return f"{said}, that of {wording.italic_label(results, local)} by {wording.percent(errors[local])}."
+        return f"{sentence}."
+    return f"{sentence}, that of {wording.italic_label(results, local)} by {wording.percent(errors[local])}."
 
 
 def _position(results: Results) -> str:
@@ -129,10 +129,10 @@ def _agreement(results: Results) -> str:
     rho = wording.unsigned(numbers.plain(float(spearmanr(*values).statistic), 2))
     ranks = [np.argsort(np.argsort(means)) for means in values]
     apart = np.abs(ranks[0] - ranks[1])
-    said = f"The two probes of position rank the {len(nets)} nets with a correlation of {rho} (Spearman's ρ)"
+    sentence = f"The two probes of position rank the {len(nets)} nets with a correlation of {rho} (Spearman's ρ)"
     if apart.max() == 0:
-        return f"{said}."
-    return f"{said}; they part most on {wording.italic_label(results, nets[int(apart.argmax())])}."
+        return f"{sentence}."
+    return f"{sentence}; they part most on {wording.italic_label(results, nets[int(apart.argmax())])}."
 
 
 def _rows_of_csv(results: Results) -> pd.DataFrame:

@@ -39,16 +39,16 @@ def diverged_sentence(results: Results) -> str:
         return "Every run finished."
     diverged, variants = len(results.diverged), results.diverged["variant"].nunique()
     runs, have = numbers.plural(diverged + len(results.runs), "run"), "has" if diverged == 1 else "have"
-    said = (
+    sentence = (
         f"Of {runs}, {diverged}, of {numbers.plural(variants, 'variant')}, diverged and {have} no accuracy "
         f"(@tbl-diverged)."
     )
     lost = without_finished_run(results)
     if not lost:
-        return said
+        return sentence
     names = wording.joined([wording.italic_label(results, variant) for variant in lost])
     are = "is" if len(lost) == 1 else "are"
-    return f"{said} Without a run that finished, {names} {are} in no other table or figure."
+    return f"{sentence} Without a run that finished, {names} {are} in no other table or figure."
 
 
 def diverged_table(results: Results) -> str:

@@ -60,8 +60,9 @@ def use_style() -> None:
 def plain(text: str, longest: int = 60) -> str:
     """A user's text for matplotlib, which would read $…$ as mathematics; too long a text loses its middle."""
     head = longest // 2
-    shown = text if len(text) <= longest else f"{text[:head].rstrip()}…{text[head - longest + 1 :].lstrip()}"
-    return shown.replace("$", r"\$")
+    if len(text) > longest:
+        text = f"{text[:head].rstrip()}…{text[head - longest + 1 :].lstrip()}"
+    return text.replace("$", r"\$")
 
 
 def shades(colour: str, number: int) -> list[str]:
