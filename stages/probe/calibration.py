@@ -20,16 +20,16 @@ def logits_of_all(model: nn.Module, images: Num[Tensor, "batch channel height wi
 
 
 def expected_calibration_error(reliability: Table) -> float:
-    """Mean gap between confidence and accuracy over the bins of a `reliability` table, weighted by their sizes; a fraction.
+    """Mean gap between confidence and accuracy, weighted by the size of each bin. Returns a fraction in [0, 1].
 
-    Source: Guo et al. 2017, eq. 3.
+    reliability: the table of the function of that name. Source: Guo et al. 2017, eq. 3.
     """
     count, confidence, accuracy = reliability.T
     return float((count * np.abs(accuracy - confidence)).sum() / count.sum())
 
 
 def reliability(logits: Logits, labels: Labels, n_bins: int) -> Table:
-    """Count, mean confidence and accuracy of the images in each bin of confidence, (n_bins, 3); zeros where a bin is empty.
+    """Count, mean confidence and accuracy of the images in each bin of confidence, (n_bins, 3); of an empty bin zeros.
 
     Bin m of M holds the confidences in ((m − 1)/M, m/M]. The confidence is the largest softmax probability.
     logits: (N, classes). labels: (N,). Raises ValueError if there are no images. Source: Guo et al. 2017, section 2.

@@ -1,4 +1,4 @@
-"""How much each pixel moves the unit at the centre of the last feature map. Source: Luo et al. 2016, arXiv:1701.04128."""
+"""How much does each pixel move the central unit of the last map? Source: Luo et al. 2016, arXiv:1701.04128."""
 
 import numpy as np
 import torch
@@ -34,10 +34,12 @@ def effective_size(field: Field, share: float) -> float:
     A field that is even over an r×r square has √share · r. Along one axis (a signal) it is a length.
     0 where no pixel moves the unit. Akin to the high-contribution area of Ding et al. 2022, arXiv:2203.06717.
     """
-    held = np.cumsum(np.sort(field, axis=None)[::-1])
-    if held[-1] == 0:
+    largest_first = np.sort(field, axis=None)[::-1]
+    cumulative = np.cumsum(largest_first)
+    total = cumulative[-1]
+    if total == 0:
         return 0.0
-    fewest = int(np.searchsorted(held, share * held[-1])) + 1
+    fewest = int(np.searchsorted(cumulative, share * total)) + 1
     axes = sum(size > 1 for size in field.shape)
     return float(fewest ** (1 / max(axes, 1)))
 

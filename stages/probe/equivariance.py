@@ -1,4 +1,4 @@
-"""Does a feature map follow a shift of the image? ‖φ(Tx) − Tφ(x)‖ / ‖φ(x)‖, away from the border. Source: Lenc & Vedaldi 2015."""
+"""Does a feature map follow a shift of the image, away from the border? Source: Lenc and Vedaldi 2015."""
 
 import torch
 from jaxtyping import Num
@@ -9,7 +9,7 @@ from stages.probe.layers import BATCH, Unmeasurable, layers, normalised
 
 
 def first_layer_error(model: nn.Sequential, images: Num[Tensor, "batch channel height width"]) -> float:
-    """`equivariance_error` of the first layer alone, before any pooling: of a shift by its stride, one pixel for most nets."""
+    """`equivariance_error` of the first layer, before any pooling, for a shift by its stride, mostly one pixel."""
     normalise, features, head = model
     first = next(iter(layers(features).values()), features)  # a linear model has no layer before its head
     return equivariance_error(nn.Sequential(normalise, first, head), images)

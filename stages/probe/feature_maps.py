@@ -17,7 +17,7 @@ Picture = Float[np.ndarray, "..."]
 def feature_maps(
     model: nn.Sequential, images: Num[Tensor, "batch channel height width"], channels: int
 ) -> dict[str, Picture]:
-    """The first `channels` channels after each layer of `stages.probe.layers`: (N, channels, h, w), or units (N, channels)."""
+    """The first `channels` channels after each layer: maps (N, channels, h, w), or units (N, channels)."""
     return {name: np.ascontiguousarray(maps[:, :channels].numpy()) for name, maps in activations(model, images).items()}
 
 

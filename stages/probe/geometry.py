@@ -27,9 +27,9 @@ def total_stride(features: nn.Module, axis: int) -> int:
 
 
 def interior(features: nn.Module, axis: int, size: int, first: int) -> tuple[int, int]:
-    """First and last position of the last map whose field lies on the image, from pixel `first` on, and touches no padding.
+    """First and last position of the last map whose field touches no padding and no pixel before pixel `first`.
 
-    size: pixels along the axis. The last is below the first where no position is left.
+    size: pixels along the axis. If there is no such position, the last is below the first.
     """
     last = size - 1
     for before, after, span, stride, multiple in steps(features, axis):
@@ -42,10 +42,10 @@ def interior(features: nn.Module, axis: int, size: int, first: int) -> tuple[int
 
 
 def steps(module: nn.Module, axis: int) -> list[Step]:
-    """The windows of a module in their order. A shortcut beside a path of residual layers is left out: it sees less than the path."""
-    own = STEPS.get(type(module))
-    if own:
-        return own(module, axis)
+    """The windows of a module in their order. A residual block's shortcut is left out: it sees less than the block."""
+    steps_of_type = STEPS.get(type(module))
+    if steps_of_type:
+        return steps_of_type(module, axis)
     return [step for name, child in module.named_children() if name != "downsample" for step in steps(child, axis)]
 
 

@@ -17,9 +17,9 @@ class Unmeasurable(ValueError):
 
 
 def layers(features: nn.Module) -> dict[str, nn.Sequential]:
-    """`features` cut before each connection and each pooling: layer_1, pool_1, layer_2, … run in this order give `features`.
+    """The modules of `features` as layer_1, pool_1, layer_2, …, which in this order compute what `features` computes.
 
-    A layer holds its padding, its connection, norm and activation. A linear model has none before its head.
+    A layer holds its padding, connection, norm and activation. A linear model has no layer before its head.
     """
     parts: dict[str, nn.Sequential] = {}
     waiting: list[nn.Module] = []
@@ -43,13 +43,13 @@ def layers(features: nn.Module) -> dict[str, nn.Sequential]:
 def activations(model: nn.Sequential, images: Num[Tensor, "batch channel height width"]) -> dict[str, Tensor]:
     """What each of `layers` gives for the images: maps (N, C, h, w), or units (N, K) of a fully connected layer."""
     normalise, features, _ = model
-    given = {}
+    outputs = {}
     with torch.inference_mode():
         maps = normalised(normalise, images)
         for name, layer in layers(features).items():
             maps = layer(maps)
-            given[name] = maps
-    return given
+            outputs[name] = maps
+    return outputs
 
 
 def last_map(model: nn.Sequential, images: Num[Tensor, "batch channel height width"]) -> Tensor:

@@ -30,8 +30,8 @@ DIVERGED = "the net has diverged: not all of its logits are finite"
 class Measures(NamedTuple):
     """scalars: None where a probe has no meaning for the net; `reasons` then says why, under the same name.
 
-    arrays: `reliability` (bins, 3), `effective_field` (H, W), `filters`, `class_accuracy` (classes,), and of a few drawn
-    images the pixels, the labels, and the maps of each layer as `map_<layer>` (images, channels, h, w).
+    arrays: `reliability` (bins, 3), `effective_field` (H, W), `filters`, `class_accuracy` (classes,), and of a few
+    images their pixels, their labels, and the maps of each layer as `map_<layer>` (images, channels, h, w).
     """
 
     scalars: dict[str, float | None]
@@ -46,12 +46,11 @@ def measures(
     generator: np.random.Generator,
     settings: Probe,
 ) -> Measures:
-    """Everything that the probes tell of one net, which is in evaluation mode.
+    """All probes of one net, which is in evaluation mode.
 
-    images: the test images as the net sees them, uint8 (N, C, H, W): permuted ones where it was trained on these, for the
-    probes ask what the net makes of its own grid. labels: (N,). generator: shuffles pixels. A net that has diverged has no
-    scalar at all, but pictures, and a reliability of NaN.
-    The bits do not depend on the number of cores, if torch has one thread.
+    images: the test images as the net sees them, uint8 (N, C, H, W); permuted, if the net was trained on permuted ones.
+    labels: (N,). generator: shuffles pixels. A net whose logits are not finite has no scalar, but it has pictures, and
+    a reliability of NaN. If torch has one thread, the bits do not depend on the number of cores.
     """
     scalars: dict[str, float | None] = {}
     reasons: dict[str, str] = {}

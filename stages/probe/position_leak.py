@@ -1,4 +1,4 @@
-"""How much of its own absolute position a feature map tells. Source: Islam et al. 2020, arXiv:2001.08248, for the read-out."""
+"""How much does a feature map tell about absolute position? Source: Islam et al. 2020, arXiv:2001.08248."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,9 @@ Maps = Float[Tensor, "batch channel height width"]
 def without_position(
     images: Num[Tensor, "batch channel height width"], generator: np.random.Generator
 ) -> Num[Tensor, "batch channel height width"]:
-    """Images (N, C, H, W), the pixels of each in a random order of its own: no place differs from another in distribution.
+    """Images (N, C, H, W) with the pixels of each in a random order, so that all places have the same distribution.
 
-    They keep the grey values of the images, so that what a map still tells of position, the net has put there.
+    The grey values stay. What a map then tells about position comes from the net, not from the images.
     """
     n, _, height, width = images.shape
     order = generator.permuted(np.tile(np.arange(height * width), (n, 1)), axis=1)

@@ -15,14 +15,20 @@ def shifts_within(margin: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def shifted(images: Tensor, dy: int, dx: int) -> Tensor:
-    """(N, C, H, W) moved down by dy and right by dx pixels. What leaves on one side enters on the other: the empty margin."""
+    """(N, C, H, W) moved down by dy and right by dx pixels.
+
+    What leaves on one side enters on the other; with a margin it is empty.
+    """
     return torch.roll(images, (dy, dx), dims=(2, 3))
 
 
 def predictions_under_shifts(
     model: nn.Module, images: Tensor, shifts: list[tuple[int, int]], order: npt.NDArray[np.int64] | None
 ) -> npt.NDArray[np.int64]:
-    """Predicted classes, (shifts, N), of images (N, C, H, W) uint8 that are shifted first and rearranged, if at all, after. order: (H·W,)."""
+    """Predicted classes, (shifts, N), of images (N, C, H, W) uint8 that are shifted and then rearranged.
+
+    order: (H·W,), of the pixels; None leaves them where they are.
+    """
     rows = []
     for dy, dx in shifts:
         moved = shifted(images, dy, dx)
@@ -45,5 +51,8 @@ def agreement(predicted: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 
 def shift_consistency(predicted: npt.NDArray[np.int64]) -> float:
-    """P[f(T_δ x) = f(T_δ' x)] over all images and pairs of different shifts; 1 is a model that no shift moves. predicted: (shifts, N)."""
+    """P[f(T_δ x) = f(T_δ' x)] over all images and pairs of different shifts; 1 if no shift changes a prediction.
+
+    predicted: (shifts, N).
+    """
     return float(agreement(predicted).mean())
