@@ -220,13 +220,13 @@ def commit(workspace, message):
 
 def alive(session):
     """Ids of the processes of a session that still run; what has ended and waits to be collected does not."""
-    found = []
+    running = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it ended meanwhile
             state, _, _, its_session = stat.read_text().rpartition(")")[2].split()[:4]
             if int(its_session) == session and state not in "ZX":
-                found.append(int(stat.parent.name))
-    return found
+                running.append(int(stat.parent.name))
+    return running
 
 
 def wait_for_end(session, seconds=20):

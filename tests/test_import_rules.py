@@ -172,8 +172,8 @@ def unguarded(source):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             for name in {called, called.rpartition(".")[2]} & GUARDED.keys():
-                given = {keyword.arg: getattr(keyword.value, "value", None) for keyword in node.keywords}
-                if GUARDED[name] is None or given.get(GUARDED[name][0]) != GUARDED[name][1]:
+                arguments = {keyword.arg: getattr(keyword.value, "value", None) for keyword in node.keywords}
+                if GUARDED[name] is None or arguments.get(GUARDED[name][0]) != GUARDED[name][1]:
                     yield called
 
 
@@ -183,7 +183,7 @@ def test_nothing_unpickles_and_no_archive_says_where_it_is_unpacked(file):
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "expected"),
     [
         ("import pickle", ["pickle"]),
         ("from joblib.numpy_pickle import load", ["joblib.numpy_pickle"]),
@@ -196,5 +196,5 @@ def test_nothing_unpickles_and_no_archive_says_where_it_is_unpacked(file):
         ("pd.read_pickle(f)", ["pd.read_pickle"]),
     ],
 )
-def test_what_would_unpickle_is_found(source, found):
-    assert list(unguarded(source)) == found
+def test_what_would_unpickle_is_found(source, expected):
+    assert list(unguarded(source)) == expected

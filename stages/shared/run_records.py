@@ -67,17 +67,17 @@ def file_digests(module: str, prepared: Path) -> dict[str, str]:
 @cache
 def imported_files(module: str, exempt: Collection[str] = tuple(EXEMPT)) -> list[Path]:
     """The module's file and those of every module of `stages` that it imports, directly or not, but the exempt ones."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _module_file(name)
         is_exempt = any(name == room or name.startswith(f"{room}.") for room in exempt)
-        if name in found or is_exempt or path is None:
+        if name in files or is_exempt or path is None:
             continue
-        found[name] = path
+        files[name] = path
         waiting += _imports(path)
-    return sorted(found.values())
+    return sorted(files.values())
 
 
 def _module_file(name: str) -> Path | None:
@@ -216,14 +216,14 @@ def missing_runs(
     return missing
 
 
-def place(run: PlannedRun, made: Path, root: Path, store: Store) -> None:
-    """Move the finished run in the folder `made` to its place below `root`, and keep it in the store.
+def place(run: PlannedRun, folder: Path, root: Path, store: Store) -> None:
+    """Move the finished run in `folder` to its place below `root`, and keep it in the store.
 
     Raises StageError if it is not the run that was asked for, or not whole.
     """
-    if not is_finished(made, run.digest):
+    if not is_finished(folder, run.digest):
         raise StageError(f"variant {run.variant!r}, seed {run.seed}: what came back is not the run that was asked for")
-    replace_folder(made, root / run.folder)
+    replace_folder(folder, root / run.folder)
     store.keep(root / run.folder)
 
 
@@ -238,11 +238,11 @@ def remove_others(planned: Iterable[PlannedRun], root: Path) -> None:
             _remove(variant)
 
 
-def replace_folder(made: Path, target: Path) -> None:
+def replace_folder(folder: Path, target: Path) -> None:
     """Move a folder to `target`; what was there goes. Linked files that DVC protects are replaced, never written to."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove(target)
-    os.replace(made, target)
+    os.replace(folder, target)
 
 
 def _remove(path: Path) -> None:

@@ -114,10 +114,10 @@ def test_effects_are_paired_by_seed(root):
 
 def test_confusion_counts_every_pair_over_the_seeds(root):
     collect(root)
-    own = table("confusion").query("variant == 'cnn'")
+    rows = table("confusion").query("variant == 'cnn'")
     counts = {
         (true, predicted): count
-        for true, predicted, count in own[["true", "predicted", "count"]].itertuples(index=False)
+        for true, predicted, count in rows[["true", "predicted", "count"]].itertuples(index=False)
     }
     assert counts == {(0, 0): 3, (0, 1): 1, (1, 1): 2, (2, 2): 2}
     assert table("confusion").groupby("variant")["count"].sum().to_dict() == {"cnn": 8, "kernel_5": 8}
@@ -148,10 +148,10 @@ def test_what_is_recomputed_from_runs_csv_is_what_collect_wrote(root):
     for seed, consistency in enumerate((2 / 3, 1 / 3)):
         rewrite(probe_file("kernel_5", seed), lambda probe, value=consistency: probe.update(shift_consistency=value))
     collect(root)
-    own = table("runs").query("variant == 'kernel_5'")["shift_consistency"]
-    assert own.tolist() == [0.666667, 0.333333]
+    consistency = table("runs").query("variant == 'kernel_5'")["shift_consistency"]
+    assert consistency.tolist() == [0.666667, 0.333333]
     assert table("variants")["shift_consistency_sd"].tolist()[1] == pytest.approx(
-        intervals.estimate(own, 0.95).sd, abs=5e-7
+        intervals.estimate(consistency, 0.95).sd, abs=5e-7
     )
 
 

@@ -130,7 +130,7 @@ def test_p_values_are_adjusted_within_each_family_by_holm():
 
 def test_a_metric_with_one_number_a_seed_is_judged_over_seeds():
     values = {"cnn": np.linspace(0.30, 0.34, 10), "kernel_1": np.linspace(0.10, 0.15, 10)}
-    arms = [variant(key, 0.9, metric={"position_r2_shuffled": own}) for key, own in values.items()]
+    arms = [variant(key, 0.9, metric={"position_r2_shuffled": numbers}) for key, numbers in values.items()]
     row = judged(arms, leak=hypothesis("cnn", "kernel_1", metric="position_r2_shuffled", smallest_effect=0.02)).loc[
         "leak"
     ]
@@ -155,18 +155,18 @@ def test_shift_consistency_is_taken_image_by_image_and_left_out_where_it_was_not
 def test_what_can_be_detected_grows_with_the_spread_of_the_difference():
     rng = np.random.default_rng(1)
     quiet, loud = (rng.normal(0, sd, 10) for sd in (0.01, 0.1))
-    found = []
+    effects = []
     for noise in (quiet, loud):
         arms = [
             variant("cnn", 0.9, metric={"position_r2_shuffled": 0.3 + noise}),
             variant("kernel_1", 0.9, metric={"position_r2_shuffled": [0.3] * 10}),
         ]
-        found.append(
+        effects.append(
             judged(arms, leak=hypothesis("cnn", "kernel_1", metric="position_r2_shuffled")).loc["leak", "detectable"]
         )
-    assert found[1] / found[0] == pytest.approx(np.std(loud) / np.std(quiet))
+    assert effects[1] / effects[0] == pytest.approx(np.std(loud) / np.std(quiet))
     # Of a t test with 9 degrees of freedom: noncentrality 3.16 for a power of .8 (G*Power), times SD/√10.
-    assert found[0] == pytest.approx(3.16 * np.std(quiet, ddof=1) / math.sqrt(10), rel=0.01)
+    assert effects[0] == pytest.approx(3.16 * np.std(quiet, ddof=1) / math.sqrt(10), rel=0.01)
 
 
 def test_effects_have_a_row_for_each_level_but_the_reference_adjusted_together():
@@ -196,7 +196,7 @@ def test_the_aa_rates_of_nets_that_differ_in_nothing_are_at_most_nominal():
 
 def test_without_a_repeated_baseline_there_is_no_aa_row():
     raw = SETTINGS.model_copy(
-        update={"variants": {key: own for key, own in SETTINGS.variants.items() if key != "cnn_again"}}
+        update={"variants": {key: block for key, block in SETTINGS.variants.items() if key != "cnn_again"}}
     )
     assert verdicts.aa(raw, [variant("cnn", 0.9)]).empty
 
@@ -208,11 +208,11 @@ def test_the_hardest_images_are_counted_over_fair_runs_with_the_commonest_wrong_
         return results(key, correct, predicted)
 
     labels = np.array([0, 1, 2])
-    found = [
+    variants = [
         of("cnn", [[0, 2, 2], [0, 2, 0]]),
         of("kernel_1", [[0, 0, 2], [1, 2, 2]]),
         of("random_labels", [[1, 1, 1], [1, 1, 1]]),
     ]
-    table = tables.hard_images(SETTINGS, found, labels)
+    table = tables.hard_images(SETTINGS, variants, labels)
     assert table.loc[0, ["image", "label", "predicted", "failures", "runs"]].tolist() == [1, 1, 2, 4, 4]
     assert table["failures"].tolist() == [4, 1, 1]

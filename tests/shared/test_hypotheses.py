@@ -73,18 +73,46 @@ MISTAKES = {
         ("minus: {variant: cnn,", "minus: {variant: cmn,"),
         "locality_over_sharing.contrast: variant 'cmn' is not in params.yaml (did you mean 'cnn'?)",
     ),
-    "unknown family": (("family: connectivity\n", "family: connectivty\n"), "locality.family: 'connectivty' is not one of connectivity,"),
-    "unknown metric": (("metric: accuracy", "metric: acuracy"), "locality.metric: 'acuracy' is not one of accuracy, loss,"),
-    "unknown direction": (("  direction: above", "  direction: up"), "locality.direction = 'up': should be 'above', 'below' or 'alike'"),
-    "effect of zero": (("smallest_effect: 0.005", "smallest_effect: 0"), "locality.smallest_effect = 0: should be greater than 0"),
-    "negative effect": (("smallest_effect: 0.005", "smallest_effect: -0.1"), "locality.smallest_effect = -0.1: should be greater than 0"),
-    "effect in percent": (("smallest_effect: 0.005", "smallest_effect: 5"), "locality.smallest_effect = 5: should be less than 1"),
-    "effect that is not finite": (("smallest_effect: 0.005", "smallest_effect: .nan"), "locality.smallest_effect = nan: should be a finite number"),
-    "effect in quotes": (("smallest_effect: 0.005", "smallest_effect: '5e-3'"), "locality.smallest_effect = '5e-3': should be a valid number (a number stands"),
-    "typo in a key": (("metric: accuracy", "metrics: accuracy"), "locality.metrics = 'accuracy': unknown key (did you mean 'metric'?)"),
+    "unknown family": (
+        ("family: connectivity\n", "family: connectivty\n"),
+        "locality.family: 'connectivty' is not one of connectivity,",
+    ),
+    "unknown metric": (
+        ("metric: accuracy", "metric: acuracy"),
+        "locality.metric: 'acuracy' is not one of accuracy, loss,",
+    ),
+    "unknown direction": (
+        ("  direction: above", "  direction: up"),
+        "locality.direction = 'up': should be 'above', 'below' or 'alike'",
+    ),
+    "effect of zero": (
+        ("smallest_effect: 0.005", "smallest_effect: 0"),
+        "locality.smallest_effect = 0: should be greater than 0",
+    ),
+    "negative effect": (
+        ("smallest_effect: 0.005", "smallest_effect: -0.1"),
+        "locality.smallest_effect = -0.1: should be greater than 0",
+    ),
+    "effect in percent": (
+        ("smallest_effect: 0.005", "smallest_effect: 5"),
+        "locality.smallest_effect = 5: should be less than 1",
+    ),
+    "effect that is not finite": (
+        ("smallest_effect: 0.005", "smallest_effect: .nan"),
+        "locality.smallest_effect = nan: should be a finite number",
+    ),
+    "effect in quotes": (
+        ("smallest_effect: 0.005", "smallest_effect: '5e-3'"),
+        "locality.smallest_effect = '5e-3': should be a valid number (a number stands",
+    ),
+    "typo in a key": (
+        ("metric: accuracy", "metrics: accuracy"),
+        "locality.metrics = 'accuracy': unknown key (did you mean 'metric'?)",
+    ),
     "typo in a contrast": (
         ("reference: fully_connected}", "referense: fully_connected}"),
-        "locality.contrast.referense = 'fully_connected': unknown key (did you mean 'reference'?); allowed here: variant, reference, minus",
+        "locality.contrast.referense = 'fully_connected': unknown key (did you mean 'reference'?); "
+        "allowed here: variant, reference, minus",
     ),
     "missing key": (("  direction: above\n", ""), "locality.direction: missing"),
     "empty statement": (("statement: A net", "statement: '' # A net"), "locality.statement = '': should not be empty"),
@@ -98,10 +126,13 @@ MISTAKES = {
         "locality.contrast: variant and reference are both 'locally_connected'; a contrast needs two",
     ),
     "third difference": (
-        ("reference: fully_connected}", "reference: cnn, minus: {variant: cnn, reference: kernel_1, minus: {variant: cnn, reference: kernel_5}}}"),
+        (
+            "reference: fully_connected}",
+            "reference: cnn, minus: {variant: cnn, reference: kernel_1, minus: {variant: cnn, reference: kernel_5}}}",
+        ),
         "locality.contrast: minus: stands once",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -134,7 +165,7 @@ def test_several_mistakes_are_listed_together(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param(
             edited("family: connectivity\n", "family: connectivty\n"),
@@ -149,7 +180,7 @@ def test_several_mistakes_are_listed_together(tmp_path):
         ),
     ],
 )
-def test_the_command_line_says_it_without_a_traceback(text, said, tmp_path):
+def test_the_command_line_says_it_without_a_traceback(text, message, tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS)
     if text is not None:
         (tmp_path / "hypotheses.yaml").write_text(text)
@@ -163,6 +194,6 @@ def test_the_command_line_says_it_without_a_traceback(text, said, tmp_path):
         check=False,
     )
     assert ended.returncode == 1
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "data").exists()

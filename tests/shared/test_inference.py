@@ -126,18 +126,18 @@ def test_more_seeds_never_remove_the_images_share():
 
 
 def test_the_seed_interval_is_the_t_interval_of_the_seeds_means():
-    made = crossed.seed_interval(SMALL, 0.95)
+    outcome = crossed.seed_interval(SMALL, 0.95)
     # means 2/3 and 1/3: SD √2/6, standard error 1/6, t(.975; 1) = 12.7062
-    assert (made.n, made.mean, made.sd) == (2, pytest.approx(0.5), pytest.approx(math.sqrt(2) / 6))
-    assert (made.low, made.high) == pytest.approx((0.5 - 12.7062 / 6, 0.5 + 12.7062 / 6), rel=1e-5)
+    assert (outcome.n, outcome.mean, outcome.sd) == (2, pytest.approx(0.5), pytest.approx(math.sqrt(2) / 6))
+    assert (outcome.low, outcome.high) == pytest.approx((0.5 - 12.7062 / 6, 0.5 + 12.7062 / 6), rel=1e-5)
 
 
 def test_the_total_interval_by_hand_where_images_vary_most():
     # Each image has its own value, seeds agree: MS_seed = MS_int = 0, MS_image = 2·var(0, 0, 0, 1) = 1/2,
     # V = 1/2 / 8, 3 df
-    made = crossed.total_interval([[0, 0, 0, 1], [0, 0, 0, 1]], 0.95)
-    assert (made.low, made.high) == pytest.approx((0.25 - 3.182446 / 4, 0.25 + 3.182446 / 4), rel=1e-6)
-    assert (made.mean, made.sd) == (0.25, 0.0)
+    outcome = crossed.total_interval([[0, 0, 0, 1], [0, 0, 0, 1]], 0.95)
+    assert (outcome.low, outcome.high) == pytest.approx((0.25 - 3.182446 / 4, 0.25 + 3.182446 / 4), rel=1e-6)
+    assert (outcome.mean, outcome.sd) == (0.25, 0.0)
 
 
 @settings(deadline=None)
@@ -150,16 +150,16 @@ def test_the_total_interval_is_never_narrower_than_the_seeds(table):
 
 def test_equal_answers_have_intervals_of_no_width_and_no_warning():
     for table in (np.zeros((3, 7)), np.ones((3, 7)), np.full((5, 3), -1)):
-        made = crossed.total_interval(table, 0.95)
-        assert (made.low, made.mean, made.high, made.sd) == (table[0, 0], table[0, 0], table[0, 0], 0.0)
+        outcome = crossed.total_interval(table, 0.95)
+        assert (outcome.low, outcome.mean, outcome.high, outcome.sd) == (table[0, 0], table[0, 0], table[0, 0], 0.0)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (5, 1), (1, 1)])
 def test_one_seed_or_one_image_has_no_total_interval(shape):
-    made = crossed.total_interval(np.arange(shape[0] * shape[1]).reshape(shape), 0.95)
-    assert math.isnan(made.low)
-    assert math.isnan(made.high)
-    assert made.mean == (shape[0] * shape[1] - 1) / 2
+    outcome = crossed.total_interval(np.arange(shape[0] * shape[1]).reshape(shape), 0.95)
+    assert math.isnan(outcome.low)
+    assert math.isnan(outcome.high)
+    assert outcome.mean == (shape[0] * shape[1] - 1) / 2
 
 
 @pytest.mark.parametrize("values", [[], [[]], [1, 0, 1], np.zeros((2, 2, 2))])
@@ -207,8 +207,10 @@ def test_sign_flip_p_counts_every_pattern(counts):
 def test_sign_flip_p_is_that_of_scipy(n):
     for _ in range(5):
         differences = rng().normal(0.5, 1, n)
-        theirs = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf)
-        assert sign_flip.p_value(differences) == pytest.approx(theirs.pvalue, abs=1e-15)
+        expected_by_library = stats.permutation_test(
+            (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
+        )
+        assert sign_flip.p_value(differences) == pytest.approx(expected_by_library.pvalue, abs=1e-15)
 
 
 def test_sign_flip_p_is_two_sided_and_blind_to_order_and_scale():
@@ -293,28 +295,30 @@ def test_a_p_value_outside_0_to_1_is_refused_by_its_value(wrong):
 def test_two_one_sided_tests_by_hand():
     # mean .2, se .1, 4 df: t = (.2 + .5)/.1 = 7 and (.5 − .2)/.1 = 3; P(T > 7) = .001096,
     # P(T > 3) = .019971; t(.95; 4) = 2.131847
-    made = equivalence.two_one_sided_tests(0.2, [StandardError(0.1, 4)], 0.5, 0.05)
-    assert (made.p_above_lower, made.p_below_upper) == pytest.approx((0.001096, 0.019971), abs=5e-7)
-    assert made.p == made.p_below_upper
-    assert (made.low, made.high) == pytest.approx((0.2 - 0.2131847, 0.2 + 0.2131847), abs=1e-7)
+    outcome = equivalence.two_one_sided_tests(0.2, [StandardError(0.1, 4)], 0.5, 0.05)
+    assert (outcome.p_above_lower, outcome.p_below_upper) == pytest.approx((0.001096, 0.019971), abs=5e-7)
+    assert outcome.p == outcome.p_below_upper
+    assert (outcome.low, outcome.high) == pytest.approx((0.2 - 0.2131847, 0.2 + 0.2131847), abs=1e-7)
 
 
 def test_two_one_sided_tests_over_seeds_are_those_of_statsmodels():
     generator = rng()
     for shift in (-0.9, 0.0, 0.4):
         one, other = generator.normal(shift, 1, 8), generator.normal(0, 1, 8)
-        theirs, (_, above, _), (_, below, _) = ttost_paired(one, other, -1, 1)
+        expected_by_library, (_, above, _), (_, below, _) = ttost_paired(one, other, -1, 1)
         squares = crossed.mean_squares((one - other)[:, None])
-        made = equivalence.two_one_sided_tests(np.mean(one - other), crossed.seed_errors(squares), 1.0, 0.05)
-        assert (made.p, made.p_above_lower, made.p_below_upper) == pytest.approx((theirs, above, below))
+        outcome = equivalence.two_one_sided_tests(np.mean(one - other), crossed.seed_errors(squares), 1.0, 0.05)
+        assert (outcome.p, outcome.p_above_lower, outcome.p_below_upper) == pytest.approx(
+            (expected_by_library, above, below)
+        )
 
 
 @settings(deadline=None)
 @given(st.floats(-2, 2), st.floats(0.01, 2), st.integers(1, 30), st.floats(0.1, 2))
 def test_p_is_below_alpha_exactly_where_the_interval_lies_inside_the_margin(mean, error, dof, margin):
-    made = equivalence.two_one_sided_tests(mean, [StandardError(error, dof)], margin, 0.05)
-    if abs(made.p - 0.05) > 1e-9:
-        assert (made.p < 0.05) == (made.low > -margin and made.high < margin)
+    outcome = equivalence.two_one_sided_tests(mean, [StandardError(error, dof)], margin, 0.05)
+    if abs(outcome.p - 0.05) > 1e-9:
+        assert (outcome.p < 0.05) == (outcome.low > -margin and outcome.high < margin)
 
 
 def test_new_images_make_equivalence_harder_to_show():
@@ -344,8 +348,8 @@ def test_equivalence_needs_a_margin(margin):
 
 
 def judged(low, high, p, equivalence_p, n=10):
-    made = verdict.verdict(low, high, p, equivalence_p, n, smallest_effect=0.5, alpha=0.05, min_seeds=8)
-    return made.name, made.reason
+    outcome = verdict.verdict(low, high, p, equivalence_p, n, smallest_effect=0.5, alpha=0.05, min_seeds=8)
+    return outcome.name, outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -410,22 +414,22 @@ REFERENCE = {3: [0, 1, 0, 0], 7: [1, 1, 0, 0]}  # differences of seed 3: 1 0 0 0
 
 
 def test_a_comparison_by_hand():
-    made = compare((ARM, REFERENCE), confidence=0.95, smallest_effect=0.6, alpha=0.05)
-    assert (made.n_seeds, made.n_images) == (2, 4)
-    assert (made.mean, made.reference_mean, made.difference) == (0.625, 0.375, 0.25)
-    assert (made.sd, made.reference_sd, made.difference_sd) == pytest.approx(
+    outcome = compare((ARM, REFERENCE), confidence=0.95, smallest_effect=0.6, alpha=0.05)
+    assert (outcome.n_seeds, outcome.n_images) == (2, 4)
+    assert (outcome.mean, outcome.reference_mean, outcome.difference) == (0.625, 0.375, 0.25)
+    assert (outcome.sd, outcome.reference_sd, outcome.difference_sd) == pytest.approx(
         (math.sqrt(1 / 32), math.sqrt(1 / 32), 0.0)
     )
-    assert (made.low, made.high) == (0.25, 0.25)  # the seeds agree
+    assert (outcome.low, outcome.high) == (0.25, 0.25)  # the seeds agree
     # MS_seed = 0; MS_image = 2·var(½, 0, ½, 0) = 1/6; MS_int = ((2 − ½) − ½)/3 = 1/3 is larger,
     # so V = 1/6 / 8 with 3 df
     half = math.sqrt(1 / 48)
-    assert (made.total_low, made.total_high) == pytest.approx((0.25 - 3.182446 * half, 0.25 + 3.182446 * half))
-    assert (made.equivalence_low, made.equivalence_high) == pytest.approx(
+    assert (outcome.total_low, outcome.total_high) == pytest.approx((0.25 - 3.182446 * half, 0.25 + 3.182446 * half))
+    assert (outcome.equivalence_low, outcome.equivalence_high) == pytest.approx(
         (0.25 - 2.353363 * half, 0.25 + 2.353363 * half)
     )
-    assert made.equivalence_p == pytest.approx(stats.t.sf(0.35 / half, 3))
-    assert (made.p, made.improved) == (0.5, 1.0)
+    assert outcome.equivalence_p == pytest.approx(stats.t.sf(0.35 / half, 3))
+    assert (outcome.p, outcome.improved) == (0.5, 1.0)
 
 
 def test_swapping_the_arms_turns_the_signs_alone():
@@ -447,9 +451,17 @@ def test_bytes_and_booleans_are_subtracted_as_numbers():
 
 
 def test_one_seed_is_compared_without_any_statement_of_chance():
-    made = compare(({0: [1, 1, 0]}, {0: [1, 0, 0]}), confidence=0.95, smallest_effect=0.005, alpha=0.05)
-    assert (made.difference, made.improved, made.p) == (pytest.approx(1 / 3), 1.0, 1.0)
-    unknown = (made.sd, made.difference_sd, made.low, made.high, made.total_low, made.total_high, made.equivalence_p)
+    outcome = compare(({0: [1, 1, 0]}, {0: [1, 0, 0]}), confidence=0.95, smallest_effect=0.005, alpha=0.05)
+    assert (outcome.difference, outcome.improved, outcome.p) == (pytest.approx(1 / 3), 1.0, 1.0)
+    unknown = (
+        outcome.sd,
+        outcome.difference_sd,
+        outcome.low,
+        outcome.high,
+        outcome.total_low,
+        outcome.total_high,
+        outcome.equivalence_p,
+    )
     assert all(math.isnan(number) for number in unknown)
 
 
@@ -477,18 +489,24 @@ def test_arms_without_a_shared_seed_or_with_other_images_are_not_compared():
 def test_an_interaction_is_the_difference_of_the_gaps():
     # gaps of seed 3: 1 0 0 0 and 0 0 0 0; of seed 7: 0 0 1 0 and −1 0 0 0
     permuted = {3: [1, 0, 0, 0], 7: [0, 0, 1, 0]}, {3: [1, 0, 0, 0], 7: [1, 0, 1, 0]}
-    made = compare((ARM, REFERENCE, *permuted), confidence=0.95, smallest_effect=0.1, alpha=0.05)
-    assert (made.mean, made.reference_mean, made.difference) == (0.25, -0.125, 0.375)  # per seed ¼ and ½
-    assert made.difference_sd == pytest.approx(math.sqrt(1 / 32))
-    assert (made.low, made.high) == pytest.approx((0.375 - 12.7062 / 8, 0.375 + 12.7062 / 8), rel=1e-5)
+    outcome = compare((ARM, REFERENCE, *permuted), confidence=0.95, smallest_effect=0.1, alpha=0.05)
+    assert (outcome.mean, outcome.reference_mean, outcome.difference) == (0.25, -0.125, 0.375)  # per seed ¼ and ½
+    assert outcome.difference_sd == pytest.approx(math.sqrt(1 / 32))
+    assert (outcome.low, outcome.high) == pytest.approx((0.375 - 12.7062 / 8, 0.375 + 12.7062 / 8), rel=1e-5)
     values = np.array([[1, 0, 0, 0], [1, 0, 1, 0]])
     total = crossed.total_interval(values, 0.95)
-    assert (made.total_low, made.total_high) == (total.low, total.high)
+    assert (outcome.total_low, outcome.total_high) == (total.low, total.high)
 
 
 def test_gaps_that_are_alike_do_not_interact():
-    made = compare((ARM, REFERENCE, ARM, REFERENCE), confidence=0.95, smallest_effect=0.1, alpha=0.05)
-    assert (made.difference, made.total_low, made.total_high, made.p, made.equivalence_p) == (0.0, 0.0, 0.0, 1.0, 0.0)
+    outcome = compare((ARM, REFERENCE, ARM, REFERENCE), confidence=0.95, smallest_effect=0.1, alpha=0.05)
+    assert (outcome.difference, outcome.total_low, outcome.total_high, outcome.p, outcome.equivalence_p) == (
+        0.0,
+        0.0,
+        0.0,
+        1.0,
+        0.0,
+    )
 
 
 # --- power
@@ -497,8 +515,10 @@ def test_gaps_that_are_alike_do_not_interact():
 @pytest.mark.parametrize("n", [3, 5, 10, 30])
 @pytest.mark.parametrize("effect", [0.2, 0.5, 1.0])
 def test_power_is_that_of_statsmodels(n, effect):
-    theirs = TTestPower().power(effect, n, 0.05, alternative="two-sided")
-    assert power.t_power(effect, [StandardError(1 / math.sqrt(n), n - 1)], 0.05) == pytest.approx(theirs, rel=1e-6)
+    expected_by_library = TTestPower().power(effect, n, 0.05, alternative="two-sided")
+    assert power.t_power(effect, [StandardError(1 / math.sqrt(n), n - 1)], 0.05) == pytest.approx(
+        expected_by_library, rel=1e-6
+    )
 
 
 def test_an_effect_of_zero_is_found_with_probability_alpha_and_a_huge_one_always():

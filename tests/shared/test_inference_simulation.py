@@ -1,7 +1,8 @@
 """What the intervals, tests and powers promise, held against simulated experiments whose truth is known.
 
 Every rate is a share of `repeats` seeded experiments. Its Monte-Carlo standard error is √(q (1 − q) / repeats), q
-being the rate that is claimed; a claim is refused at SIGMAS = 4 of them, which chance alone would do once in 16,000 (two-sided).
+being the rate that is claimed; a claim is refused at SIGMAS = 4 of them, which chance alone would do once in 16,000
+(two-sided).
 The seeds are fixed, so a test that passes passes always; the 4 keep it so should numpy's streams change.
 
 Binary answers come from a latent model of seeds × images: a net of arm k, seed s, is right on image i if
@@ -99,8 +100,8 @@ def test_the_seed_interval_covers_what_holds_for_its_test_set(n_seeds):
         difference = answers(generator, easiness[0], n_seeds, seed_sd).astype(float) - answers(
             generator, easiness[1], n_seeds, seed_sd
         )
-        made = crossed.seed_interval(difference, 0.95)
-        covered += made.low <= truth <= made.high
+        outcome = crossed.seed_interval(difference, 0.95)
+        covered += outcome.low <= truth <= outcome.high
     assert covered / repeats == pytest.approx(0.95, abs=slack(0.95, repeats))
 
 
@@ -112,12 +113,12 @@ def test_the_total_interval_covers_the_population_and_the_seed_interval_does_not
     total = seeds = arm = 0
     for _ in range(repeats):
         one, other = experiment(generator, n_seeds, n_images, (0.1, 0.0), **TYPICAL)
-        made, over_seeds, alone = (
+        outcome, over_seeds, alone = (
             crossed.total_interval(one - other, 0.95),
             crossed.seed_interval(one - other, 0.95),
             crossed.total_interval(one, 0.95),
         )
-        total += made.low <= truth <= made.high
+        total += outcome.low <= truth <= outcome.high
         seeds += over_seeds.low <= truth <= over_seeds.high
         arm += alone.low <= accuracy(0.1, **TYPICAL) <= alone.high
     # The wider of two intervals may cover more than it promises, but not much more.
@@ -125,7 +126,8 @@ def test_the_total_interval_covers_the_population_and_the_seed_interval_does_not
         assert 0.95 - slack(0.95, repeats) <= covered / repeats < 0.985
     assert seeds / repeats < 0.95 - slack(0.95, repeats)
     print(
-        f"n {n_seeds}, N {n_images}: total {total / repeats:.3f}, seeds {seeds / repeats:.3f}, one arm {arm / repeats:.3f}"
+        f"n {n_seeds}, N {n_images}: total {total / repeats:.3f}, seeds {seeds / repeats:.3f}, "
+        f"one arm {arm / repeats:.3f}"
     )
 
 
@@ -133,16 +135,16 @@ def test_the_total_interval_covers_the_population_and_the_seed_interval_does_not
 def test_the_variance_is_unbiased(seed, image, interaction_):
     # Components so large that one below zero is rare; without the last term the first would come out 7/6 as large.
     generator, repeats, n, n_images = np.random.default_rng(3), 3000, 10, 50
-    found = []
+    collected = []
     for _ in range(repeats):
         table = math.sqrt(seed) * generator.standard_normal((n, 1)) + math.sqrt(image) * generator.standard_normal(
             n_images
         )
         table = table + math.sqrt(interaction_) * generator.standard_normal((n, n_images))
         squares = crossed.mean_squares(table)
-        found.append((squares.seed + squares.image - squares.interaction) / (n * n_images))
+        collected.append((squares.seed + squares.image - squares.interaction) / (n * n_images))
     truth = seed / n + image / n_images + interaction_ / (n * n_images)
-    assert np.mean(found) == pytest.approx(truth, abs=SIGMAS * np.std(found) / math.sqrt(repeats))
+    assert np.mean(collected) == pytest.approx(truth, abs=SIGMAS * np.std(collected) / math.sqrt(repeats))
 
 
 # σ²_a, σ²_b, σ²_c of a difference in correctness: SDs over seeds are .01, .003 and .0003 without the answers' noise.
@@ -182,8 +184,8 @@ def test_the_total_interval_of_an_interaction_covers_it():
     covered = 0
     for _ in range(repeats):
         a, b, c, d = (by_seed(arm) for arm in experiment(generator, 5, 1000, shifts, **TYPICAL))
-        made = compare((a, b, c, d), confidence=0.95, smallest_effect=0.005, alpha=0.05)
-        covered += made.total_low <= truth <= made.total_high
+        outcome = compare((a, b, c, d), confidence=0.95, smallest_effect=0.005, alpha=0.05)
+        covered += outcome.total_low <= truth <= outcome.total_high
     assert 0.95 - slack(0.95, repeats) <= covered / repeats < 0.99
 
 
@@ -204,8 +206,8 @@ def test_a_percentile_bootstrap_over_few_seeds_covers_too_little(n_seeds, rate):
     assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(
         rate, abs=slack(rate, repeats) + (0 if n_seeds == 3 else 0.005)
     )
-    made = [estimate(row, 0.95) for row in values]
-    assert np.mean([one.low <= 0 <= one.high for one in made]) == pytest.approx(0.95, abs=slack(0.95, repeats))
+    outcome = [estimate(row, 0.95) for row in values]
+    assert np.mean([one.low <= 0 <= one.high for one in outcome]) == pytest.approx(0.95, abs=slack(0.95, repeats))
 
 
 # --- tests and verdicts
@@ -213,16 +215,16 @@ def test_a_percentile_bootstrap_over_few_seeds_covers_too_little(n_seeds, rate):
 
 def test_two_runs_of_the_same_arm_differ_no_more_often_than_alpha_and_never_with_five_seeds():
     generator, repeats = np.random.default_rng(7), 2000
-    found = {5: [], 10: []}
+    collected = {5: [], 10: []}
     for _ in range(repeats):
         easy = images(generator, 500, 1, own_sd=0.0)[0]
         one, other = (answers(generator, easy, 10, seed_sd=0.04).mean(axis=1) for _ in range(2))
-        for n, p_values in found.items():
+        for n, p_values in collected.items():
             p_values.append(sign_flip.p_value(one[:n] - other[:n]))
-    assert np.mean(np.array(found[10]) <= 0.05) <= 0.05 + slack(0.05, repeats)
-    assert min(found[5]) == 0.0625
-    assert min(found[10]) == pytest.approx(0.002, abs=0.0001)
-    print("A/A:", np.mean(np.array(found[10]) <= 0.05))
+    assert np.mean(np.array(collected[10]) <= 0.05) <= 0.05 + slack(0.05, repeats)
+    assert min(collected[5]) == 0.0625
+    assert min(collected[10]) == pytest.approx(0.002, abs=0.0001)
+    print("A/A:", np.mean(np.array(collected[10]) <= 0.05))
 
 
 def test_without_ties_the_sign_flip_test_rejects_as_often_as_its_steps_allow():
@@ -238,19 +240,19 @@ def test_a_verdict_holds_for_other_images_where_the_sign_flip_test_alone_does_no
     significant = stated = 0
     for _ in range(repeats):
         one, other = (by_seed(arm) for arm in experiment(generator, 10, 1000, (0.0, 0.0), **TYPICAL))
-        made = compare((one, other), confidence=0.95, smallest_effect=0.005, alpha=0.05)
-        said = verdict(
-            made.total_low,
-            made.total_high,
-            made.p,
-            made.equivalence_p,
-            made.n_seeds,
+        outcome = compare((one, other), confidence=0.95, smallest_effect=0.005, alpha=0.05)
+        stated_verdict = verdict(
+            outcome.total_low,
+            outcome.total_high,
+            outcome.p,
+            outcome.equivalence_p,
+            outcome.n_seeds,
             smallest_effect=0.005,
             alpha=0.05,
             min_seeds=8,
         )
-        significant += made.p <= 0.05
-        stated += said.name in (BETTER, WORSE)
+        significant += outcome.p <= 0.05
+        stated += stated_verdict.name in (BETTER, WORSE)
     print(f"sign-flip {significant / repeats}, better or worse {stated / repeats}")
     assert significant / repeats > 0.05 + slack(0.05, repeats)
     assert stated / repeats <= 0.05 + slack(0.05, repeats)
@@ -276,7 +278,7 @@ def test_holm_errs_in_a_family_no_more_often_than_alpha(true_effects):
 @pytest.mark.parametrize("n_seeds", [5, 10])
 def test_an_effect_as_large_as_the_margin_is_called_equivalent_no_more_often_than_alpha(n_seeds, errors):
     generator, repeats, margin = np.random.default_rng(11), 4000, 0.01
-    # Small enough beside the margin that only one side can be at fault, so the rate is alpha itself where the errors fit.
+    # Small enough beside the margin that only one side can be at fault: the rate is alpha itself where the errors fit.
     components = crossed.VarianceComponents(4e-6, 0.0 if errors is crossed.seed_errors else 0.02, 0.05)
     expected = crossed.expected_mean_squares(components, n_seeds, 5000)
     drawn = drawn_squares(generator, expected, repeats)
@@ -299,8 +301,8 @@ def test_the_power_over_seeds_is_the_share_of_intervals_that_leave_zero_out(n_se
     generator, repeats = np.random.default_rng(12), 4000
     squares = crossed.MeanSquares(n_seeds, 1, 1.0, math.nan, math.nan)
     promised = power.t_power(effect, crossed.seed_errors(squares), 0.05)
-    made = [estimate(effect + row, 0.95) for row in generator.standard_normal((repeats, n_seeds))]
-    assert np.mean([one.low > 0 or one.high < 0 for one in made]) == pytest.approx(
+    outcome = [estimate(effect + row, 0.95) for row in generator.standard_normal((repeats, n_seeds))]
+    assert np.mean([one.low > 0 or one.high < 0 for one in outcome]) == pytest.approx(
         promised, abs=slack(promised, repeats)
     )
 

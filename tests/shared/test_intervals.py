@@ -11,44 +11,44 @@ from stages.shared.inference.intervals import ABOVE, ALIKE, BELOW, NOT_STATED
 
 
 def test_the_interval_of_four_values_by_hand():
-    made = intervals.estimate([1, 2, 3, 4], 0.95)
-    assert (made.n, made.mean) == (4, 2.5)
-    assert made.sd == pytest.approx(math.sqrt(5 / 3))  # squares 2.25 + 0.25 + 0.25 + 2.25, over n − 1
+    outcome = intervals.estimate([1, 2, 3, 4], 0.95)
+    assert (outcome.n, outcome.mean) == (4, 2.5)
+    assert outcome.sd == pytest.approx(math.sqrt(5 / 3))  # squares 2.25 + 0.25 + 0.25 + 2.25, over n − 1
     reach = 3.182446 * math.sqrt(5 / 3) / 2  # a printed table of Student's t: 3 degrees of freedom, two-sided 95 %
-    assert (made.low, made.high) == pytest.approx((2.5 - reach, 2.5 + reach), abs=1e-6)
+    assert (outcome.low, outcome.high) == pytest.approx((2.5 - reach, 2.5 + reach), abs=1e-6)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
 def test_the_interval_is_the_one_of_scipy(n, confidence):
     values = np.random.default_rng(n).normal(0.9, 0.01, n)
-    made = intervals.estimate(values, confidence)
-    assert (made.low, made.high) == pytest.approx(
+    outcome = intervals.estimate(values, confidence)
+    assert (outcome.low, outcome.high) == pytest.approx(
         stats.ttest_1samp(values, 0).confidence_interval(confidence), rel=1e-9
     )
-    assert made.sd == pytest.approx(stats.tstd(values))
+    assert outcome.sd == pytest.approx(stats.tstd(values))
 
 
 def test_one_value_has_a_mean_and_no_interval():
-    made = intervals.estimate([0.9], 0.95)
-    assert (made.n, made.mean) == (1, 0.9)
-    assert all(math.isnan(value) for value in (made.sd, made.low, made.high))
+    outcome = intervals.estimate([0.9], 0.95)
+    assert (outcome.n, outcome.mean) == (1, 0.9)
+    assert all(math.isnan(value) for value in (outcome.sd, outcome.low, outcome.high))
 
 
 def test_equal_values_have_an_interval_of_exactly_no_width():
-    made = intervals.estimate([0.1] * 3, 0.95)  # whose mean by summing is 0.10000000000000002
-    assert (made.mean, made.sd, made.low, made.high) == (0.1, 0, 0.1, 0.1)
+    outcome = intervals.estimate([0.1] * 3, 0.95)  # whose mean by summing is 0.10000000000000002
+    assert (outcome.mean, outcome.sd, outcome.low, outcome.high) == (0.1, 0, 0.1, 0.1)
 
 
 def test_an_unknown_value_leaves_nothing_known():
-    made = intervals.estimate([0.9, math.nan, 0.8], 0.95)
-    assert all(math.isnan(value) for value in (made.mean, made.sd, made.low, made.high))
+    outcome = intervals.estimate([0.9, math.nan, 0.8], 0.95)
+    assert all(math.isnan(value) for value in (outcome.mean, outcome.sd, outcome.low, outcome.high))
 
 
 def test_without_a_value_nothing_is_known():
-    made = intervals.estimate([], 0.95)
-    assert made.n == 0
-    assert all(math.isnan(value) for value in (made.mean, made.sd, made.low, made.high))
+    outcome = intervals.estimate([], 0.95)
+    assert outcome.n == 0
+    assert all(math.isnan(value) for value in (outcome.mean, outcome.sd, outcome.low, outcome.high))
 
 
 def test_a_paired_difference_is_over_the_seeds_that_both_have():
@@ -58,7 +58,7 @@ def test_a_paired_difference_is_over_the_seeds_that_both_have():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "n", "said"),
+    ("low", "high", "n", "expected"),
     [
         (0.001, 0.002, 5, ABOVE),
         (-0.002, -0.001, 5, BELOW),
@@ -72,11 +72,11 @@ def test_a_paired_difference_is_over_the_seeds_that_both_have():
         (math.nan, math.nan, 1, NOT_STATED),
     ],
 )
-def test_a_direction_needs_enough_seeds_and_an_interval_beside_zero(low, high, n, said):
-    assert intervals.direction(low, high, n, min_seeds=5) == said
+def test_a_direction_needs_enough_seeds_and_an_interval_beside_zero(low, high, n, expected):
+    assert intervals.direction(low, high, n, min_seeds=5) == expected
 
 
 def test_the_interval_covers_the_mean_as_often_as_it_says():
     draws = np.random.default_rng(0).normal(3, 2, (4000, 5))
-    covered = [made.low < 3 < made.high for made in (intervals.estimate(row, 0.9) for row in draws)]
+    covered = [outcome.low < 3 < outcome.high for outcome in (intervals.estimate(row, 0.9) for row in draws)]
     assert np.mean(covered) == pytest.approx(0.9, abs=0.015)  # three standard errors

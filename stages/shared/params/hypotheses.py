@@ -59,24 +59,24 @@ def load_hypotheses(settings: Params, path: Path = paths.HYPOTHESES) -> dict[str
     """Every declared hypothesis by its key. Raises ParamsError with one message that lists every mistake."""
     raw = read_yaml(path)
     try:
-        found = _File.model_validate(raw).root
+        hypotheses = _File.model_validate(raw).root
     except ValidationError as error:
         raise ParamsError(message(path, [sentence(detail, _fields_at) for detail in error.errors()])) from None
     unknown = [
         f"{key}.contrast: variant {name!r} is not in params.yaml{guess(name, settings.variants)}"
-        for key, hypothesis in found.items()
+        for key, hypothesis in hypotheses.items()
         for name in hypothesis.contrast.variants
         if name not in settings.variants
     ]
     unknown += [
         f"{key}.family: {hypothesis.family!r} is not one of {', '.join(settings.families)}"
         f"{guess(hypothesis.family, settings.families)}"
-        for key, hypothesis in found.items()
+        for key, hypothesis in hypotheses.items()
         if hypothesis.family not in settings.families
     ]
     if unknown:
         raise ParamsError(message(path, unknown))
-    return found
+    return hypotheses
 
 
 def _fields_at(location: list[str]) -> list[str]:
