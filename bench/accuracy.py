@@ -152,10 +152,12 @@ def _lab_run(seed: int, epochs: int) -> float:
 
     def accuracy(loader: DataLoader) -> float:
         model.eval()
+        n_right = n_images = 0
         with torch.no_grad():
-            return sum((model(images).argmax(1) == labels).sum().item() for images, labels in loader) / len(
-                loader.dataset
-            )  # type: ignore[arg-type]
+            for images, labels in loader:
+                n_right += int((model(images).argmax(1) == labels).sum())
+                n_images += len(labels)
+        return n_right / n_images
 
     for _ in range(epochs):
         train_epoch(model, optimiser, train)

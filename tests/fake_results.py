@@ -364,7 +364,7 @@ def results_of(name: str) -> results.Results:
 
 
 def reached(n: int = 5, n_test: int = 200, **accuracies: float | list[float]) -> results.Results:
-    """The Results of a run of the variants named, over n seeds, that reached these accuracies: in every seed, or in each."""
+    """The Results of runs that reached these accuracies: variant → one for every seed, or one for each."""
     means = {key: values if isinstance(values, list) else [values] * n for key, values in accuracies.items()}
     return finished(settings(lambda raw: (only(raw, *accuracies), seeds(n)(raw))), n_test=n_test, means=means)
 

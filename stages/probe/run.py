@@ -25,9 +25,9 @@ def probe_run(spec: ProbeSpec, weights: Path, prepared: Path, out: Path) -> None
     """Probe the net whose weights are in the file `weights`, and write what it shows into the folder `out`.
 
     probe.json: every scalar (null where a probe has no meaning, and why, in `reasons`). shifts.csv: accuracy by shift.
-    by_image.safetensors: of each shifted image the share of shifts under which the prediction is right (`shifted`), and,
-    where there are two shifts or more, the share of their pairs that agree (`consistency`). pictures.safetensors, where
-    the spec asks for it: arrays to draw, see `measures`.
+    by_image.safetensors: of each shifted image the share of shifts under which the prediction is right (`shifted`),
+    and, where there are two shifts or more, the share of their pairs that agree (`consistency`). pictures.safetensors,
+    where the spec asks for it: arrays to draw, see `measures`.
     """
     torch.set_num_threads(1)
     constants = load_constants(prepared)

@@ -14,7 +14,8 @@ def logits(*confidences):
 
 
 def test_calibration_error_by_hand():
-    # Bin (0.4, 0.6]: 0.55 and 0.57, both right: gap 0.44. Bin (0.8, 1]: 0.95 right, 0.85 wrong: gap 0.4. Half the images each.
+    # Bin (0.4, 0.6]: 0.55 and 0.57, both right: gap 0.44. Bin (0.8, 1]: 0.95 right, 0.85 wrong: gap 0.4.
+    # Half of the images are in each.
     table = reliability(logits(0.55, 0.95, 0.57, 0.85), torch.tensor([0, 0, 0, 1]), 5)
     assert table[2] == pytest.approx([2, 0.56, 1])
     assert table[4] == pytest.approx([2, 0.9, 0.5])

@@ -78,7 +78,7 @@ def total_interval(values: ArrayLike, confidence: float) -> Estimate:
 
 
 def mean_squares(values: ArrayLike) -> MeanSquares:
-    """values: (seeds, images). Whole numbers are summed without rounding: equal values have mean squares of exactly 0."""
+    """values: (seeds, images). Whole numbers are summed without rounding: equal values have mean squares of 0."""
     table = _table(values)
     n, n_images = table.shape
     of_seeds, of_images = table.sum(axis=1), table.sum(axis=0)
