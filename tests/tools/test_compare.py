@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from stages.shared import params, paths
 from stages.shared.run_files import VariantResults
+from stages.shared.run_records import file_digest
 from stages.shared.stage_command import StageError
 from stages.tools.compare import figures, output, results, revisions, side_by_side, wording
 from stages.tools.compare.results import Images, Results
@@ -339,10 +340,11 @@ def test_a_revision_is_read_as_it_was_whatever_the_workspace_holds(project):
     assert side_by_side.compare([first, now], INFERENCE).pairs[0].same == []
 
 
-def test_results_removed_from_the_workspace_are_read_from_the_cache(project):
-    shutil.rmtree(project.root / "data")
-    (now,) = read("workspace")
-    assert list(now.variants["cnn"].correct) == [0, 1, 2]
+def test_the_workspace_has_the_results_that_its_dvc_lock_names_whatever_its_folders_hold(project):
+    """As after `git checkout` without `dvc checkout`."""
+    project.write(means={"cnn": 0.5, "kernel_5": 0.25})
+    first, now = read("first", "workspace")
+    assert side_by_side.compare([first, now], INFERENCE).nothing_differs
 
 
 def test_reading_changes_no_file(project):
@@ -428,6 +430,20 @@ def prepare_again(project):
     project.track("prepare")
 
 
+def damage_file(project):
+    copy = cached(project.root / "data/runs/cnn/seed_1/predictions.safetensors")
+    copy.unlink()  # it is read-only
+    copy.write_bytes(b"?")
+
+
+def cached(path):
+    """DVC's copy of a file."""
+    digest = file_digest(path)
+    copies = [path for path in (paths.ROOT / ".dvc/cache").rglob("*") if path.is_file()]
+    (copy,) = [path for path in copies if file_digest(path) == digest]
+    return copy
+
+
 def set_epochs(project):
     project.write(lambda raw: raw["protocols"]["default"].update(epochs=9))
 
@@ -444,10 +460,7 @@ def set_epochs(project):
         (prepare_again, "the runs of 'workspace' were not trained on the data that it has now; run `dvc repro`"),
         (lose_run, "lacks data/runs/cnn/seed_2/record.json of 'workspace'"),
         (lambda project: paths.DVC_LOCK.write_text("a: ["), "'workspace': dvc.lock is not valid YAML"),
-        (
-            lambda project: (project.root / "data/runs/cnn/seed_0/predictions.safetensors").write_bytes(b"?"),
-            "data/runs/cnn/seed_0/predictions.safetensors of 'workspace' is damaged",
-        ),
+        (damage_file, "data/runs/cnn/seed_1/predictions.safetensors of 'workspace' is damaged"),
     ],
 )
 def test_what_is_missing_is_named_with_what_to_run(change, message, project):
@@ -460,10 +473,7 @@ def test_what_is_missing_is_named_with_what_to_run(change, message, project):
 
 def test_a_file_that_the_cache_has_lost_is_named_with_the_commands_that_bring_it_back(project):
     lost = project.root / "data/runs/cnn/seed_1/predictions.safetensors"
-    digest = results.file_digest(lost)
-    copies = [path for path in (project.root / ".dvc/cache").rglob("*") if path.is_file()]
-    (copy,) = [path for path in copies if results.file_digest(path) == digest]
-    copy.unlink()
+    cached(lost).unlink()
     message = (
         f"lacks {lost.relative_to(project.root)} of 'first'; `dvc fetch --all-commits` .* "
         "run `git checkout first` and `dvc repro train`"

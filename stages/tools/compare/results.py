@@ -1,13 +1,15 @@
 """The results of a revision, read through DVC without a checkout."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from dvc.api import DVCFileSystem
+from dvc.fs import DataFileSystem
 from safetensors.numpy import load_file
 
 from stages.shared import params, paths
@@ -51,22 +53,18 @@ class Results:
 
 def read(revision: Revision) -> Results:
     """Raises StageError, with what to run, if the revision has no results of its settings, or a file is not there."""
-    files = DVCFileSystem(str(paths.ROOT), rev=revision.commit)
-    settings, stages = _settings(files, revision), _stages(files, revision)
+    files = _Files(revision)
+    settings, stages = _settings(files), _stages(files)
     _check_is_up_to_date(settings, stages, revision)
     is_probed = _is_up_to_date(stages.get("probe"), settings, stages)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        for file in ("constants.json", "test.safetensors"):
-            _copy(files, paths.PREPARED / file, folder, revision, "prepare")
-        constants = paths.read_json(folder / "prepared/constants.json")
+        constants = paths.read_json(files.copy(paths.PREPARED / "constants.json", folder, "prepare"))
         vertical, horizontal = constants["margin"]
-        test = _test_images(folder / "prepared/test.safetensors", vertical, horizontal)
+        test = _test_images(files.copy(paths.PREPARED / "test.safetensors", folder, "prepare"), vertical, horizontal)
         variants, digests = {}, {}
         for key, seeds in _planned_seeds(settings, revision).items():
-            digests[key] = {
-                seed: _copy_run(files, Path(key, f"seed_{seed}"), is_probed, folder, revision) for seed in seeds
-            }
+            digests[key] = {seed: _copy_run(files, Path(key, f"seed_{seed}"), is_probed, folder) for seed in seeds}
             try:
                 probes = folder / "probes" if is_probed else None
                 variants[key] = read_variant(key, seeds, test.labels, folder / "runs", probes)
@@ -78,9 +76,46 @@ def read(revision: Revision) -> Results:
     return Results(revision, settings, code, constants["title"], test, (vertical, horizontal), variants, digests)
 
 
-def _stages(files: DVCFileSystem, revision: Revision) -> dict[str, Any]:
+class _Files:
+    """The files of a revision: those that git tracks, and those that its dvc.lock names, in DVC's cache or a remote.
+
+    What the workspace's data/ holds is not asked: after `git checkout` without `dvc checkout` it is another revision's.
+    """
+
+    def __init__(self, revision: Revision) -> None:
+        self.revision = revision
+        self._files = DVCFileSystem(str(paths.ROOT), rev=revision.commit)
+
+    @cached_property
+    def _data(self) -> DataFileSystem:
+        return DataFileSystem(index=self._files.repo.index.data["repo"])
+
+    def yaml(self, path: Path) -> dict[str, Any] | None:
+        """None if the revision has no such file."""
+        try:
+            return parse_yaml(self._files.read_bytes(path.name), path)
+        except FileNotFoundError:
+            return None
+        except params.ParamsError as error:
+            raise StageError(f"{self.revision.name!r}: {error}") from None
+
+    def copy(self, source: Path, folder: Path, stage: str) -> Path:
+        """Copy a file of data/ to its place below `folder`. stage: which writes it."""
+        target = folder / source.relative_to(paths.DATA)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._data.get_file(_relative(source), str(target))
+        except FileNotFoundError:
+            raise StageError(
+                f"DVC's cache lacks {_relative(source)} of {self.revision.name!r}; `dvc fetch --all-commits` brings it "
+                f"from a DVC remote; without one, {self.revision.how_to_run(stage)}"
+            ) from None
+        return target
+
+
+def _stages(files: _Files) -> dict[str, Any]:
     """The stages of dvc.lock: of each the dependencies, settings and outputs that it last ran with."""
-    lock = _yaml(files, paths.DVC_LOCK, revision)
+    revision, lock = files.revision, files.yaml(paths.DVC_LOCK)
     if lock is None:
         committed = revision.commit is None or revision.is_experiment
         reason = "nothing was run there" if committed else "nothing was run there, or the file was not committed"
@@ -95,20 +130,11 @@ def _stages(files: DVCFileSystem, revision: Revision) -> dict[str, Any]:
     return stages
 
 
-def _settings(files: DVCFileSystem, revision: Revision) -> dict[str, Any]:
-    settings = _yaml(files, paths.PARAMS, revision)
+def _settings(files: _Files) -> dict[str, Any]:
+    settings = files.yaml(paths.PARAMS)
     if settings is None:
-        raise StageError(f"{revision.name!r} has no {paths.PARAMS.name}; compare revisions of this pipeline")
+        raise StageError(f"{files.revision.name!r} has no {paths.PARAMS.name}; compare revisions of this pipeline")
     return settings
-
-
-def _yaml(files: DVCFileSystem, path: Path, revision: Revision) -> dict[str, Any] | None:
-    try:
-        return parse_yaml(files.read_bytes(path.name), path)
-    except FileNotFoundError:
-        return None
-    except params.ParamsError as error:
-        raise StageError(f"{revision.name!r}: {error}") from None
 
 
 def _check_is_up_to_date(settings: dict[str, Any], stages: dict[str, Any], revision: Revision) -> None:
@@ -165,20 +191,18 @@ def _planned_seeds(settings: Mapping[str, Any], revision: Revision) -> dict[str,
     return planned
 
 
-def _copy_run(files: DVCFileSystem, run: Path, is_probed: bool, folder: Path, revision: Revision) -> dict[str, str]:
+def _copy_run(files: _Files, run: Path, is_probed: bool, folder: Path) -> dict[str, str]:
     """Copy the small files of a run and of its probe. Returns name → digest of all files of the run."""
-    digests = _copy_recorded(files, paths.RUNS / run, RUN_FILES, folder, revision, "train")
+    digests = _copy_recorded(files, paths.RUNS / run, RUN_FILES, folder, "train")
     diverged = "predictions.safetensors" not in digests
     if is_probed and not diverged:
-        _copy_recorded(files, paths.PROBES / run, PROBE_FILES, folder, revision, "probe")
+        _copy_recorded(files, paths.PROBES / run, PROBE_FILES, folder, "probe")
     return digests
 
 
-def _copy_recorded(
-    files: DVCFileSystem, source: Path, names: tuple[str, ...], folder: Path, revision: Revision, stage: str
-) -> dict[str, str]:
+def _copy_recorded(files: _Files, source: Path, names: Sequence[str], folder: Path, stage: str) -> dict[str, str]:
     """Copy those of the named files that the record of the folder lists. Returns the record's digests."""
-    record = _copy(files, source / RECORD, folder, revision, stage)
+    revision, record = files.revision, files.copy(source / RECORD, folder, stage)
     try:
         digests: dict[str, str] = paths.read_json(record)["files"]
     except (ValueError, KeyError, TypeError):
@@ -186,25 +210,12 @@ def _copy_recorded(
             f"{_relative(source / RECORD)} of {revision.name!r} cannot be read; {revision.how_to_run(stage)}"
         ) from None
     for name in set(names) & set(digests):
-        if file_digest(_copy(files, source / name, folder, revision, stage)) != digests[name]:
+        if file_digest(files.copy(source / name, folder, stage)) != digests[name]:
             raise StageError(
                 f"{_relative(source / name)} of {revision.name!r} is damaged: it is not the file that {RECORD} beside "
                 f"it names; {revision.how_to_run(stage)}"
             )
     return digests
-
-
-def _copy(files: DVCFileSystem, source: Path, folder: Path, revision: Revision, stage: str) -> Path:
-    """Copy a file of data/ to its place below `folder`; from the workspace, DVC's cache or a DVC remote."""
-    target = folder / source.relative_to(paths.DATA)
-    try:
-        files.get_file(_relative(source), str(target))
-    except FileNotFoundError:
-        raise StageError(
-            f"DVC's cache lacks {_relative(source)} of {revision.name!r}; `dvc fetch --all-commits` brings it from a "
-            f"DVC remote; without one, {revision.how_to_run(stage)}"
-        ) from None
-    return target
 
 
 def _test_images(path: Path, vertical: int, horizontal: int) -> Images:
