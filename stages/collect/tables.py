@@ -126,9 +126,10 @@ def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: s
     """Test accuracy and shift consistency of a variant minus a reference's, paired on the seeds that both finished."""
     row: dict[str, Any] = {}
     inference = settings.inference
+    arms = [runs[runs["variant"] == key].set_index("seed") for key in (variant, reference)]
     for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
-        by_seed = {key: rows.set_index("seed")[column].to_dict() for key, rows in runs.groupby("variant")}
-        estimate = intervals.paired_difference(by_seed[variant], by_seed[reference], inference.confidence)
+        by_seed = [arm[column].to_dict() for arm in arms]
+        estimate = intervals.paired_difference(*by_seed, inference.confidence)
         direction = intervals.direction(estimate.low, estimate.high, estimate.n, inference.min_seeds)
         row |= {"n_seeds": estimate.n, f"{prefix}difference": estimate.mean, f"{prefix}direction": direction}
         row |= {f"{prefix}low": estimate.low, f"{prefix}high": estimate.high}

@@ -13,7 +13,6 @@ Image i is hard for both arms through b, for one through o; e is the seed's own 
 arm k is right with probability Φ((easiness + shift_k) / √(1 + seed_sd² + 2² + own_sd²)), about .90 here.
 """
 
-import gc
 import math
 from itertools import product
 
@@ -31,14 +30,6 @@ from stages.shared.inference.verdict import BETTER, WORSE, verdict
 SIGMAS = 4
 EASINESS, SHARED_SD = 3.0, 2.0
 TYPICAL = {"seed_sd": 0.04, "own_sd": 0.7}  # accuracies .90 with an SD over seeds of about .003 on a fixed test set
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick_holm():
-    """statsmodels collects garbage in every call of Holm, a hundred times the work of the rest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gc, "collect", lambda: 0)
-        yield
 
 
 def slack(rate, repeats):

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from statsmodels.stats.multitest import multipletests
+from scipy import stats
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -11,7 +11,12 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     p_values: (tests,), those of the whole family, however dependent. Raises ValueError if one is not in [0, 1].
     Source: Holm, Scandinavian Journal of Statistics 6 (1979).
     """
-    return _adjusted(p_values, "holm")
+    # Own code: statsmodels collects Python's garbage in every call, a thousand times the work of these lines.
+    values = _valid(p_values)
+    order = np.argsort(values)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
+    return adjusted
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
@@ -20,14 +25,13 @@ def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
     Holds for independent or positively dependent tests. Raises ValueError if one is not in [0, 1].
     Source: Benjamini & Hochberg, Journal of the Royal Statistical Society B 57 (1995).
     """
-    return _adjusted(p_values, "fdr_bh")
+    values = _valid(p_values)
+    return np.asarray(stats.false_discovery_control(values, method="bh")) if values.size else values
 
 
-def _adjusted(p_values: ArrayLike, method: str) -> np.ndarray:
+def _valid(p_values: ArrayLike) -> np.ndarray:
     values = np.asarray(p_values, dtype=float)
-    if values.size == 0:
-        return values
     valid = (values >= 0) & (values <= 1)
     if not valid.all():
         raise ValueError(f"p-values must lie in [0, 1], and these do not: {values[~valid].tolist()}")
-    return np.asarray(multipletests(values, method=method)[1])
+    return values
