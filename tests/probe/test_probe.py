@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from small_data import write_prepared
+from untrained_net import SETTINGS, SMALL_PROBE, noise_images, untrained_net
 
 from stages.probe.effective_receptive_field import effective_receptive_field, effective_size
 from stages.probe.equivariance import first_layer_error
@@ -13,35 +14,19 @@ from stages.probe.layers import last_map
 from stages.probe.position_leak import position_r2, position_share, without_position
 from stages.probe.probe_spec import ProbeSpec
 from stages.probe.run import probe_run
-from stages.probe.shift import predictions_under_shifts, shift_consistency, shifted, shifts_within
-from stages.shared import params, paths
+from stages.probe.shift import agreement, predictions_under_shifts, shifted, shifts_within
+from stages.shared import paths
 from stages.shared.architectures.build import build, save_weights
 from stages.shared.random_streams import stream
 from stages.train.data import load_splits
 from stages.train.evaluate import evaluate
 
-SETTINGS = params.load()
-SMALL = {
-    "calibration_images": "all", "bins": 5, "images": 12, "field_share": 0.5, "folds": 3, "ridge_penalty": 1.0,
-    "drawn_images": 2, "drawn_channels": 3, "drawn_places": 2,
-}  # fmt: skip
-PROBE = SETTINGS.probe.model_copy(update=SMALL)
 
-
-def test_shift_consistency_by_hand():
+def test_agreement_by_hand():
     # Three shifts, two images. Image 0: classes 4, 4, 1: one of three pairs agrees. Image 1: all three do.
-    assert shift_consistency(np.array([[4, 2], [4, 2], [1, 2]])) == pytest.approx((1 / 3 + 1) / 2)
-
-
-def test_shift_consistency_equals_the_mean_over_all_pairs():
-    predicted = np.random.default_rng(0).integers(0, 3, (6, 40))
-    pairs = [(predicted[i] == predicted[j]).mean() for i in range(6) for j in range(6) if i != j]
-    assert shift_consistency(predicted) == pytest.approx(np.mean(pairs))
-
-
-def test_shift_consistency_needs_two_shifts():
+    assert agreement(np.array([[4, 2], [4, 2], [1, 2]])) == pytest.approx([1 / 3, 1])
     with pytest.raises(ValueError, match="at least two shifts"):
-        shift_consistency(np.zeros((1, 5), dtype=int))
+        agreement(np.zeros((1, 5), dtype=int))
 
 
 def test_shifts_stay_within_the_margin_and_a_signal_has_one_axis():
@@ -57,15 +42,7 @@ def test_a_shift_moves_down_and_right_and_crops_nothing_that_has_a_margin():
     assert moved.sum() == image.sum()
 
 
-def test_an_image_is_shifted_first_and_its_pixels_rearranged_after():
-    image = torch.zeros(1, 1, 2, 3, dtype=torch.uint8)
-    image[0, 0, 0, 1] = 255
-    order = np.array([3, 4, 5, 0, 1, 2])  # the rows change places
-    predicted = predictions_under_shifts(BrightestQuarter(), image, [(0, 0), (1, 0)], order)
-    assert predicted.tolist() == [[1], [0]]
-
-
-class BrightestQuarter(torch.nn.Module):
+class RowOfTheBrightest(torch.nn.Module):
     """Class = the row of the brightest pixel: follows every vertical shift, ignores horizontal ones."""
 
     def forward(self, images):
@@ -73,51 +50,37 @@ class BrightestQuarter(torch.nn.Module):
         return torch.nn.functional.one_hot(rows, images.shape[2]).float()
 
 
+def test_an_image_is_shifted_first_and_its_pixels_rearranged_after():
+    image = torch.zeros(1, 1, 2, 3, dtype=torch.uint8)
+    image[0, 0, 0, 1] = 255
+    order = np.array([3, 4, 5, 0, 1, 2])  # the rows change places
+    predicted = predictions_under_shifts(RowOfTheBrightest(), image, [(0, 0), (1, 0)], order)
+    assert predicted.tolist() == [[1], [0]]
+
+
 def test_a_model_of_the_row_follows_vertical_shifts_alone():
     images = torch.zeros(3, 1, 5, 5, dtype=torch.uint8)
     for i, (y, x) in enumerate(((1, 1), (2, 2), (3, 3))):
         images[i, 0, y, x] = 255
     shifts = shifts_within((1, 1))
-    predicted = predictions_under_shifts(BrightestQuarter(), images, shifts, None)
+    predicted = predictions_under_shifts(RowOfTheBrightest(), images, shifts, None)
     assert predicted[shifts.index((-1, 1))].tolist() == [0, 1, 2]
     # Nine shifts in three rows of three: of 72 ordered pairs, those with equal dy agree: 3 · 3 · 2.
-    assert shift_consistency(predicted) == pytest.approx(18 / 72)
+    assert agreement(predicted) == pytest.approx(18 / 72)
 
 
 def test_global_pool_with_circular_padding_is_consistent_under_shifts_of_its_total_stride():
-    spec = SETTINGS.architecture.model_copy(update={"padding": "circular", "head": "global_average"})
-    model = build(spec, (1, 16, 16), 10, [0.3], [0.3], torch.Generator().manual_seed(0)).eval()
-    images = torch.randint(0, 256, (30, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    shifts = [(dy, dx) for dy in (-4, 0, 4) for dx in (0, 8)]
-    assert shift_consistency(predictions_under_shifts(model, images, shifts, None)) == 1.0
-    flat = build(SETTINGS.architecture, (1, 16, 16), 10, [0.3], [0.3], torch.Generator().manual_seed(0)).eval()
-    assert shift_consistency(predictions_under_shifts(flat, images, shifts, None)) < 1.0
+    images, shifts = noise_images(30, 1, 16, 16), [(dy, dx) for dy in (-4, 0, 4) for dx in (0, 8)]
+    invariant = untrained_net((1, 16, 16), padding="circular", head="global_average", classes=10)
+    for model, consistent in ((invariant, True), (untrained_net((1, 16, 16), classes=10), False)):
+        assert (agreement(predictions_under_shifts(model, images, shifts, None)) == 1).all() == consistent
 
 
-def probe(folder, run, seed=4, spoil=None, margin=None, pictures=True):
-    """The contents of probe.json, shifts.csv and the two files of arrays, for a net that was never trained."""
-    prepared, out, weights = folder / "prepared", folder / "out", folder / "weights.safetensors"
-    write_prepared(prepared)
-    if margin is not None:
-        paths.write_json(prepared / "constants.json", paths.read_json(prepared / "constants.json") | {"margin": margin})
-    model = untrained(run, seed)
-    if spoil:
-        spoil(model)
-    save_weights(model, weights)
-    out.mkdir()
-    spec = ProbeSpec(
-        seed=seed, weights="", sample=run.sample, architecture=run.architecture, probe=PROBE, shifted_images=40,
-        pictures=pictures, instruction_set="native",
-    )  # fmt: skip
-    probe_run(spec, weights, prepared, out)
-    arrays = [
-        load_file(out / f"{name}.safetensors") for name in ("by_image", "pictures") if pictures or name == "by_image"
-    ]
-    return paths.read_json(out / "probe.json"), pd.read_csv(out / "shifts.csv"), *arrays
-
-
-def untrained(run, seed):
-    return build(run.architecture, (1, 8, 8), 3, [0.15], [0.2], torch.Generator().manual_seed(seed)).eval()
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    write_prepared(folder)
+    return folder
 
 
 def variant(key="cnn", **sample):
@@ -125,88 +88,93 @@ def variant(key="cnn", **sample):
     return run.model_copy(update={"sample": run.sample.model_copy(update=sample)})
 
 
+def net_of(run, seed=4):
+    return build(run.architecture, (1, 8, 8), 3, [0.15], [0.2], torch.Generator().manual_seed(seed)).eval()
+
+
+def probe(prepared, out, run, seed=4, spoil=lambda model: None, pictures=True):
+    """The contents of probe.json, shifts.csv and the files of arrays, for a net that was never trained."""
+    model, weights = net_of(run, seed), out.with_suffix(".safetensors")
+    spoil(model)
+    save_weights(model, weights)
+    out.mkdir()
+    spec = ProbeSpec(
+        seed=seed, weights="", sample=run.sample, architecture=run.architecture, probe=SMALL_PROBE, shifted_images=40,
+        pictures=pictures, instruction_set="native",
+    )  # fmt: skip
+    probe_run(spec, weights, prepared, out)
+    arrays = [load_file(file) for file in sorted(out.glob("*.safetensors"))]  # by_image, pictures
+    return paths.read_json(out / "probe.json"), pd.read_csv(out / "shifts.csv"), *arrays
+
+
 @pytest.mark.parametrize("layout", ["original", "permuted", "patches_2"])
-def test_the_unshifted_accuracy_is_the_models_own_whatever_the_layout(layout, tmp_path):
+def test_every_number_is_that_of_its_probe_on_the_images_as_the_net_sees_them(layout, prepared, tmp_path):
     run = variant(layout=layout)
-    result, shifts, by_image, pictures = probe(tmp_path, run)
-    test = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"]  # as the net was given it when it was trained
-    predicted = untrained(run, 4)(test.images[:40]).argmax(1)
-    accuracy = (predicted == test.labels[:40]).float().mean().item()
-    assert len(shifts) == 9
-    assert shifts.query("dy == 0 and dx == 0").accuracy.item() == pytest.approx(accuracy, abs=1e-6)
-    assert result["seed"] == 4
-    assert result["shifted_accuracy"] == pytest.approx(shifts.accuracy.mean(), abs=1e-6)
-    assert result["shifted_accuracy"] == pytest.approx(by_image["shifted"].mean(), abs=1e-6)
-    assert result["shift_consistency"] == pytest.approx(by_image["consistency"].mean(), abs=1e-6)
-    # What is drawn is what the net saw: the first image of each class, in its layout.
-    assert np.array_equal(pictures["drawn_images"], test.images[:2].numpy())
-    assert pictures["drawn_labels"].tolist() == [0, 1]
-
-
-@pytest.mark.parametrize("layout", ["original", "permuted"])
-def test_every_scalar_is_the_probes_own_on_the_images_as_the_net_sees_them(layout, tmp_path):
-    run = variant(layout=layout)
-    result, *_ = probe(tmp_path, run)
-    test, model = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"], untrained(run, 4)
+    result, shifts, by_image, pictures = probe(prepared, tmp_path / "out", run)
+    test, model = load_splits(prepared, run.sample, seed=4)["test"], net_of(run)  # as in the training
     few = test.images[:12]
     shuffled_maps = last_map(model, without_position(few, stream("probe", 4)))
     expected = {
         "nll": evaluate(model, test)[0],
-        "effective_field": effective_size(effective_receptive_field(model, few), PROBE.field_share),
+        "effective_field": effective_size(effective_receptive_field(model, few), SMALL_PROBE.field_share),
         "equivariance_error_first": first_layer_error(model, few),
         "position_r2": position_r2(last_map(model, few), 3, 1.0),
         "position_r2_shuffled": position_r2(shuffled_maps, 3, 1.0),
         "position_share": position_share(shuffled_maps),
     }
-    for name, value in expected.items():
-        assert result[name] == pytest.approx(value, rel=1e-5), name
+    assert {name: result[name] for name in expected} == pytest.approx(expected, rel=1e-5)
     assert result["equivariance_error_last"] is None
     reason = result["reasons"]["equivariance_error_last"]
     assert reason.startswith("every position of the map sees the border"), "of 8×8 pixels"
     right = (model(test.images).argmax(1) == test.labels).numpy()
     assert result["class_accuracy"] == pytest.approx([right[test.labels == label].mean() for label in range(3)])
 
+    assert result["seed"] == 4
+    assert len(shifts) == 9
+    assert shifts.query("dy == 0 and dx == 0").accuracy.item() == pytest.approx(right[:40].mean(), abs=1e-6)
+    for name, mean in (("shifted_accuracy", by_image["shifted"]), ("shift_consistency", by_image["consistency"])):
+        assert mean.shape == (40,)
+        assert result[name] == pytest.approx(mean.mean(), abs=1e-6)
+    assert result["shifted_accuracy"] == pytest.approx(shifts.accuracy.mean(), abs=1e-6)
+    if layout == "original":
+        predicted = predictions_under_shifts(model, test.images[:40], shifts_within((1, 1)), None)
+        pairs = [predicted[i] == predicted[j] for i in range(9) for j in range(9) if i != j]
+        assert by_image["consistency"] == pytest.approx(np.mean(pairs, 0), abs=1e-6)
+    # What is drawn is what the net saw: the first image of each class, in its layout.
+    assert np.array_equal(pictures["drawn_images"], test.images[:2].numpy())
+    assert pictures["drawn_labels"].tolist() == [0, 1]
+    assert np.array_equal(pictures["filters"], model.features[0].weight.detach().numpy()[:3])
+    assert all(array.dtype in (np.float32, np.uint8, np.int64) for array in (*by_image.values(), *pictures.values()))
 
-def test_consistency_of_an_image_is_the_share_of_its_pairs_that_agree(tmp_path):
-    run = variant()
-    _, _, by_image, _ = probe(tmp_path, run)
-    images = load_splits(tmp_path / "prepared", run.sample, seed=4)["test"].images[:40]
-    assert by_image["consistency"].shape == by_image["shifted"].shape == (40,)
-    assert by_image["consistency"].dtype == np.float32
-    predicted = predictions_under_shifts(untrained(run, 4), images, shifts_within((1, 1)), None)
-    pairs = [predicted[i] == predicted[j] for i in range(9) for j in range(9) if i != j]
-    assert by_image["consistency"] == pytest.approx(np.mean(pairs, 0), abs=1e-6)
 
-
-def test_a_net_without_a_map_has_nulls_with_a_reason_and_pictures_of_its_units(tmp_path):
-    result, _, _, pictures = probe(tmp_path, variant("fully_connected"))
+def test_a_net_without_a_map_has_nulls_with_a_reason_and_pictures_of_its_units(prepared, tmp_path):
+    result, _, _, pictures = probe(prepared, tmp_path / "out", variant("fully_connected"))
     without = {name for name, value in result.items() if value is None}
-    assert without == {
-        "equivariance_error_first",
-        "equivariance_error_last",
-        "position_r2",
-        "position_r2_shuffled",
-        "position_share",
-    }
+    assert without == {name for name in result if name.startswith(("equivariance_error", "position"))}
     assert result["reasons"] == dict.fromkeys(without, "a fully connected net has no feature map")
     assert pictures["filters"].shape == (3, 1, 8, 8)
 
 
-def test_without_a_margin_there_is_no_consistency(tmp_path):
-    result, shifts, by_image, _ = probe(tmp_path, variant(), margin=[0, 0])
+def test_without_a_margin_there_is_no_consistency_and_without_drawing_there_are_no_pictures(tmp_path):
+    write_prepared(tmp_path / "prepared")
+    constants = tmp_path / "prepared" / "constants.json"
+    paths.write_json(constants, paths.read_json(constants) | {"margin": [0, 0]})
+    result, shifts, by_image = probe(tmp_path / "prepared", tmp_path / "out", variant(), pictures=False)
     assert result["shift_consistency"] is None
     assert len(shifts) == 1
     assert by_image.keys() == {"shifted"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"probe.json", "shifts.csv", "by_image.safetensors"}
 
 
-@pytest.mark.parametrize("key", ["cnn", "locally_connected", "fully_connected"])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_net_whose_logits_are_not_finite_has_no_scalar_and_says_so(key, value, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "value"), [("cnn", np.nan), ("cnn", np.inf), ("locally_connected", np.nan), ("fully_connected", np.inf)]
+)
+def test_a_net_whose_logits_are_not_finite_has_no_scalar_and_says_so(key, value, prepared, tmp_path):
     def spoil(model):
         for parameter in model.parameters():
             torch.nn.init.constant_(parameter, value)
 
-    result, shifts, _, pictures = probe(tmp_path, variant(key), spoil=spoil)
+    result, shifts, _, pictures = probe(prepared, tmp_path / "out", variant(key), spoil=spoil)
     without = {name for name, number in result.items() if number is None}
     assert without == set(result["reasons"]) >= {"ece", "nll", "effective_field"}
     assert set(result["reasons"].values()) == {"the net has diverged: not all of its logits are finite"}
@@ -214,19 +182,9 @@ def test_a_net_whose_logits_are_not_finite_has_no_scalar_and_says_so(key, value,
     assert np.isnan(pictures["reliability"]).all()
 
 
-def test_the_files_repeat_to_the_byte_and_are_another_seeds_no_more(tmp_path):
+def test_the_files_repeat_to_the_byte_and_are_another_seeds_no_more(prepared, tmp_path):
     for name, seed in (("first", 4), ("second", 4), ("other", 2)):
-        (tmp_path / name).mkdir()
-        probe(tmp_path / name, variant(), seed=seed)
+        probe(prepared, tmp_path / name, variant(), seed=seed)
     for name in ("probe.json", "shifts.csv", "by_image.safetensors", "pictures.safetensors"):
-        first, second, other = ((tmp_path / run / "out" / name).read_bytes() for run in ("first", "second", "other"))
+        first, second, other = ((tmp_path / run / name).read_bytes() for run in ("first", "second", "other"))
         assert first == second != other
-    pictures = load_file(tmp_path / "first" / "out" / "pictures.safetensors")
-    weight = untrained(variant(), 4).features[0].weight.detach().numpy()
-    assert np.array_equal(pictures["filters"], weight[:3])
-    assert all(array.dtype in (np.float32, np.uint8, np.int64) for array in pictures.values())
-
-
-def test_a_run_that_nobody_draws_leaves_no_pictures(tmp_path):
-    probe(tmp_path, variant(), pictures=False)
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"probe.json", "shifts.csv", "by_image.safetensors"}

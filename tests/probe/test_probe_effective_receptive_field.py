@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from untrained_net import BASE, noise_images, untrained_net
 
 from stages.probe.effective_receptive_field import effective_receptive_field, effective_size, support
-from stages.shared import params
-from stages.shared.architectures.build import build
 from stages.shared.architectures.closed_form import receptive_field
-
-BASE = params.load().architecture
 
 
 def convolution(*filters):
@@ -37,16 +34,16 @@ def test_field_is_a_mean_of_sizes_over_images_and_channels():
     assert effective_receptive_field(model, images).tolist() == [[(3 / 4 + 2) / 2]]
 
 
-def test_field_does_not_depend_on_how_many_images_go_at_once(monkeypatch):
-    model = build(BASE, (1, 16, 16), 4, [0.5], [0.3], torch.Generator().manual_seed(0)).eval()
-    images = torch.randint(0, 256, (7, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+def test_field_does_not_depend_on_how_many_images_go_at_once_and_leaves_no_gradient_in_the_weights(monkeypatch):
+    model, images = untrained_net((1, 16, 16)), noise_images(7, 1, 16, 16)
     at_once = effective_receptive_field(model, images)
+    assert all(parameter.grad is None for parameter in model.parameters())
     monkeypatch.setattr("stages.probe.effective_receptive_field.BATCH", 3)
     assert effective_receptive_field(model, images) == pytest.approx(at_once, rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    "change",
+    "changes",
     [
         {},
         {"kernel": (5, 3)},
@@ -60,24 +57,14 @@ def test_field_does_not_depend_on_how_many_images_go_at_once(monkeypatch):
     ],
     ids=str,
 )
-def test_support_over_many_noise_images_is_the_theoretical_receptive_field(change):
-    architecture = BASE.model_copy(update=change)
-    model = build(architecture, (2, 36, 36), 4, [0.5] * 2, [0.3] * 2, torch.Generator().manual_seed(0)).eval()
-    images = torch.randint(0, 256, (60, 2, 36, 36), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    assert support(effective_receptive_field(model, images)) == receptive_field(architecture)
+def test_support_over_many_noise_images_is_the_theoretical_receptive_field(changes):
+    field = effective_receptive_field(untrained_net((2, 36, 36), **changes), noise_images(60, 2, 36, 36))
+    assert support(field) == receptive_field(BASE.model_copy(update=changes))
 
 
 def test_a_hidden_unit_of_a_fully_connected_net_sees_the_whole_image():
-    architecture = BASE.model_copy(update={"connectivity": "fully_connected", "channels": (20, 10)})
-    model = build(architecture, (3, 9, 11), 4, [0.5] * 3, [0.3] * 3, torch.Generator().manual_seed(0)).eval()
-    images = torch.randint(0, 256, (10, 3, 9, 11), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    assert support(effective_receptive_field(model, images)) == (9, 11)
-
-
-def test_probing_leaves_no_gradient_in_the_weights():
-    model = build(BASE, (1, 16, 16), 4, [0.5], [0.3], torch.Generator().manual_seed(0)).eval()
-    effective_receptive_field(model, torch.zeros(2, 1, 16, 16))
-    assert all(parameter.grad is None for parameter in model.parameters())
+    model = untrained_net((3, 9, 11), connectivity="fully_connected", channels=(20, 10))
+    assert support(effective_receptive_field(model, noise_images(10, 3, 9, 11))) == (9, 11)
 
 
 def test_support_is_the_bounding_box_of_what_is_not_zero():
@@ -89,16 +76,11 @@ def test_support_is_the_bounding_box_of_what_is_not_zero():
 
 def test_effective_size_of_a_signal_is_the_length_of_the_fewest_pixels_that_hold_the_share():
     signal = np.array([[1.0, 8, 2, 4, 1]])  # total 16; 8 + 4 is 0.75 of it
-    assert effective_size(signal, 0.75) == 2
-    assert effective_size(signal, 0.76) == 3
-    assert effective_size(signal, 0.5) == 1
+    assert [effective_size(signal, share) for share in (0.5, 0.75, 0.76)] == [1, 2, 3]
 
 
 def test_effective_size_of_an_even_square_is_its_edge_times_the_root_of_the_share():
     field = np.zeros((20, 30))
+    assert effective_size(field, 0.5) == 0, "no pixel moves the unit"
     field[3:13, 7:17] = 2.5
     assert effective_size(field, 0.64) == pytest.approx(8)
-
-
-def test_effective_size_is_zero_where_no_pixel_moves_the_unit():
-    assert effective_size(np.zeros((3, 3)), 0.5) == 0

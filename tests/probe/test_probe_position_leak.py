@@ -8,13 +8,10 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from untrained_net import untrained_net
 
 from stages.probe.layers import Unmeasurable, last_map
 from stages.probe.position_leak import position_r2, position_share, without_position
-from stages.shared import params
-from stages.shared.architectures.build import build
-
-BASE = params.load().architecture
 
 
 def noise(*shape, seed=0):
@@ -26,17 +23,11 @@ def of_coordinates(n, height, width):
     return torch.stack([y + x, y - 2 * x]).float().expand(n, 2, height, width)
 
 
-def test_a_map_of_coordinates_tells_them_all():
+def test_a_map_tells_the_axes_that_it_holds():
     assert position_r2(of_coordinates(10, 4, 7), 5, 1e-9) == pytest.approx(1)
-
-
-def test_a_map_of_rows_tells_one_axis_of_two():
     rows = torch.arange(5.0)[:, None].expand(10, 1, 5, 6)
     assert position_r2(rows, 5, 1e-9) == pytest.approx((1 + 0) / 2)
-
-
-def test_a_signal_has_one_axis_to_tell():
-    assert position_r2(torch.arange(6.0).expand(10, 1, 1, 6), 5, 1e-9) == pytest.approx(1)
+    assert position_r2(torch.arange(6.0).expand(10, 1, 1, 6), 5, 1e-9) == pytest.approx(1), "a signal has one axis"
 
 
 def test_the_penalty_shrinks_by_the_closed_form_of_ridge():
@@ -70,13 +61,6 @@ def test_noise_tells_nothing_linear():
     assert abs(position_r2(noise(200, 5, 6, 6), 5, 1.0)) < 0.01
 
 
-def test_read_out_refuses_what_has_no_place_or_too_few_images():
-    with pytest.raises(Unmeasurable, match="one position"):
-        position_r2(noise(10, 3, 1, 1), 5, 1.0)
-    with pytest.raises(Unmeasurable, match="3 images are fewer than 5 folds"):
-        position_r2(noise(3, 3, 2, 2), 5, 1.0)
-
-
 @pytest.mark.parametrize(
     ("first", "second", "share"),
     [
@@ -100,13 +84,19 @@ def test_share_of_position_is_zero_on_average_for_correlated_stationary_maps():
     assert np.std(shares) < 0.3  # so that the bound is far below 1/3, the uncorrected share
 
 
-def test_share_of_position_refuses_what_does_not_vary():
-    with pytest.raises(Unmeasurable, match="does not vary"):
-        position_share(torch.ones(4, 2, 3, 3))
-    with pytest.raises(Unmeasurable, match="one position"):
-        position_share(torch.ones(4, 2, 1, 1))
-    with pytest.raises(Unmeasurable, match="two images"):
-        position_share(noise(1, 2, 3, 3))
+@pytest.mark.parametrize(
+    ("measure", "maps", "reason"),
+    [
+        (lambda maps: position_r2(maps, 5, 1.0), noise(10, 3, 1, 1), "one position"),
+        (lambda maps: position_r2(maps, 5, 1.0), noise(3, 3, 2, 2), "3 images are fewer than 5 folds"),
+        (position_share, torch.ones(4, 2, 3, 3), "does not vary"),
+        (position_share, torch.ones(4, 2, 1, 1), "one position"),
+        (position_share, noise(1, 2, 3, 3), "two images"),
+    ],
+)
+def test_maps_that_cannot_be_measured_are_refused_with_the_reason(measure, maps, reason):
+    with pytest.raises(Unmeasurable, match=reason):
+        measure(maps)
 
 
 def test_shuffling_keeps_the_colours_of_each_image_and_gives_each_its_own_order():
@@ -120,17 +110,12 @@ def test_shuffling_keeps_the_colours_of_each_image_and_gives_each_its_own_order(
 
 def test_zero_padding_leaks_position_that_circular_and_valid_padding_do_not():
     rng = np.random.default_rng(0)
-    images = torch.zeros(150, 1, 32, 32, dtype=torch.uint8)
-    images[:, :, 8:24, 8:24] = torch.from_numpy(
-        rng.integers(0, 256, (150, 1, 16, 16), dtype=np.uint8)
-    )  # an object in the middle
+    images = torch.zeros(150, 1, 32, 32, dtype=torch.uint8)  # an object in the middle
+    images[:, :, 8:24, 8:24] = torch.from_numpy(rng.integers(0, 256, (150, 1, 16, 16), dtype=np.uint8))
     images = without_position(images, rng)
     r2, share = {}, {}
     for padding in ("zero", "circular", "valid"):
-        architecture = BASE.model_copy(update={"padding": padding})
-        maps = last_map(
-            build(architecture, (1, 32, 32), 4, [0.25], [0.3], torch.Generator().manual_seed(0)).eval(), images
-        )
+        maps = last_map(untrained_net((1, 32, 32), padding=padding), images)
         r2[padding], share[padding] = position_r2(maps, 5, 1.0), position_share(maps)
     for still in ("circular", "valid"):
         assert abs(r2[still]) < 0.05
