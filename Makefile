@@ -52,8 +52,8 @@ quick: $(READY) ## A smoke run with the quick protocol, beside your results; its
 runs: $(READY) ## Say which runs are finished and what they reached: make runs V="cnn kernel_5" for single variants
 	@python -m stages.tools.run_list $(V)
 
-jobs: $(SAGEMAKER) ## SageMaker's jobs: make jobs ARGS=plan, or stop, cost, retry
-	@python -m stages.cloud $(ARGS)
+jobs: $(SAGEMAKER) ## Show the jobs on SageMaker that are to be made, and their price; ARGS=stop, cost or retry
+	@python -m stages.cloud $(or $(ARGS),plan)
 
 prune: $(READY) ## Remove finished runs that no longer match from the store: make prune GB=2 (default: what compute.yaml says)
 	@python -m stages.tools.prune $(GB)

@@ -130,7 +130,8 @@ class Store:
     """Finished runs by digest, shared by every clone and experiment that shares DVC's cache.
 
     It finds a run again when a value is put back, and when `dvc checkout` or `git switch` has taken away what an
-    interrupted stage had finished. Files are hard links where the file system allows: a run takes its space once.
+    interrupted stage had finished. Files are linked in place of copied where the file system allows. DVC copies what a
+    stage leaves, so a run takes its space here and in DVC's cache; `prune` bounds it.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -3,6 +3,8 @@
 import argparse
 from collections import defaultdict
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +27,14 @@ def main(settings: Params) -> None:
             run_records.remove_others(planned, paths.RUNS)
         missing = run_records.missing_runs(planned, paths.RUNS)
         print(f"train: {len(planned) - len(missing)} of {len(planned)} runs are finished", flush=True)
+        earlier = _earlier_seconds()
         record |= train_missing(missing)
+        record["runs"] = earlier | record["runs"]
         print_summary(missing)
 
 
-def train_missing(missing: list[PlannedRun]) -> dict:
-    """Train these runs on the backend of compute.yaml. Returns where and how long, for data/timings."""
+def train_missing(missing: list[PlannedRun]) -> dict[str, Any]:
+    """Train these runs on the backend of compute.yaml. Returns where, and how long by variant, for data/timings."""
     if not missing:
         return {"backend": "none", "runs": {}}
     compute, store = compute_settings.load(), run_records.default_store()
@@ -46,8 +50,17 @@ def train_missing(missing: list[PlannedRun]) -> dict:
     return record
 
 
-def _place(store: run_records.Store, run: PlannedRun, folder) -> None:
+def _place(store: run_records.Store, run: PlannedRun, folder: Path) -> None:
     run_records.place(run, folder, paths.RUNS, store)
+
+
+def _earlier_seconds() -> dict[str, float]:
+    """Variant → mean seconds of a run when it was last trained; the estimates of cost on SageMaker use them."""
+    try:
+        seconds: dict[str, float] = paths.read_json(paths.TIMINGS / "train.json")["runs"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return {}
+    return seconds
 
 
 def mean_seconds(runs: list[PlannedRun], seconds: list[float]) -> dict[str, float]:

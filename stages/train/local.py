@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from stages.shared import paths
 from stages.shared.architectures.closed_form import closed_form
@@ -35,7 +36,7 @@ def train(runs: Sequence[PlannedRun], prepared: Path, finished: Finished) -> lis
     return [seconds[run] for run in runs]
 
 
-def estimated_work(run: PlannedRun, constants: dict) -> float:
+def estimated_work(run: PlannedRun, constants: dict[str, Any]) -> float:
     """Roughly the multiply-accumulates of a run; only progress and the order of work depend on it."""
     from stages.train.recipe import training_epochs, training_steps
 

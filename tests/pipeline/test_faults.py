@@ -182,7 +182,7 @@ def test_a_full_disk_is_one_message_and_with_room_the_run_goes_on_from_there(wor
     workspace.forget("cnn")
     partial = workspace.folder / "data" / "partial"
     partial.mkdir(exist_ok=True)
-    with mounted(partial, "-t tmpfs -o size=40k tmpfs"):
+    with mounted(partial, "-t tmpfs -o size=12k tmpfs"):
         code, output = workspace.run("python", "-m", "stages.train", MAX_WORKERS="1")
     assert code != 0
     assert "No space left on device; make room on that disk" in output
@@ -295,7 +295,7 @@ def test_the_pipeline_reaches_a_report_that_says_which_runs_diverged(workspace):
     assert "without one, since not trained yet or diverged: kernel_1" in output
     code, output = workspace.run("python", "-m", "stages.tools.deploy", "package", "--variant", "kernel_1")
     assert code == 1
-    assert "every seed of it diverged" in output
+    assert "every run of it diverged" in output
 
 
 @pytest.mark.slow
