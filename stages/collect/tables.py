@@ -128,8 +128,8 @@ def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: s
     inference = settings.inference
     arms = [runs[runs["variant"] == key].set_index("seed") for key in (variant, reference)]
     for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
-        by_seed = [arm[column].to_dict() for arm in arms]
-        estimate = intervals.paired_difference(*by_seed, inference.confidence)
+        by_seed, reference_by_seed = (arm[column].to_dict() for arm in arms)
+        estimate = intervals.paired_difference(by_seed, reference_by_seed, inference.confidence)
         direction = intervals.direction(estimate.low, estimate.high, estimate.n, inference.min_seeds)
         row |= {"n_seeds": estimate.n, f"{prefix}difference": estimate.mean, f"{prefix}direction": direction}
         row |= {f"{prefix}low": estimate.low, f"{prefix}high": estimate.high}
