@@ -31,7 +31,6 @@ CODE = (
     "shared/__init__.py",
     "shared/architectures/__init__.py",
     "shared/architectures/build.py",
-    "shared/architectures/fourier.py",
     "shared/architectures/geometry.py",
     "shared/architectures/layers.py",
     "shared/metrics.py",
