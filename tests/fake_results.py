@@ -1,8 +1,9 @@
 """Invented runs, probes and prepared data in the pipeline's formats: small, seeded, shaped by the test."""
 
 import json
+import math
 from functools import cache
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +22,7 @@ from stages.shared.run_files import read_test_labels, read_variant
 from stages.shared.run_records import write_record
 
 REPOSITORY = Path(__file__).parents[1]
+FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 # Mean accuracies that a real run might have; any other variant gets one near 0.9.
 MEANS = {
     "cnn": 0.905,
@@ -50,15 +52,12 @@ def settings(change: Any = None) -> dict[str, Any]:
 
 def only(raw: dict[str, Any], *variants: str) -> None:
     """Leave the named variants and what refers to no other. The first is the baseline if cnn is not among them."""
-    raw["families"] = {key: about for key, about in raw["families"].items() if about["reference"] in variants}
-    raw["variants"] = {key: raw["variants"][key] for key in variants}
+    families = {key: family for key, family in raw["families"].items() if family["reference"] in variants}
+    raw |= {"families": families, "variants": {key: raw["variants"][key] for key in variants}}
     for variant in raw["variants"].values():
-        variant["families"] = {
-            family: level for family, level in variant["families"].items() if family in raw["families"]
-        }
-        variant["matched"] = {
-            quantity: other for quantity, other in variant.get("matched", {}).items() if other in variants
-        }
+        variant["families"] = {key: level for key, level in variant["families"].items() if key in families}
+        matched = variant.get("matched", {})
+        variant["matched"] = {quantity: other for quantity, other in matched.items() if other in variants}
     for protocol in raw["protocols"].values():
         protocol["variants"] = list(variants)
         if protocol["baseline"] not in variants:
@@ -67,25 +66,20 @@ def only(raw: dict[str, Any], *variants: str) -> None:
 
 def seeds(number: int) -> Any:
     """As many for every variant."""
-    return lambda raw: raw["protocols"][raw["protocol"]].update(
-        seeds=list(range(number)), few_seeds=list(range(number))
-    )
+    same = list(range(number))
+    return lambda raw: raw["protocols"][raw["protocol"]].update(seeds=same, few_seeds=same)
 
 
 def declared(raw: dict[str, Any]) -> dict[str, Any]:
     """The repository's hypotheses about variants and families that are left."""
-    found = YAML(typ="safe", pure=True).load((REPOSITORY / "hypotheses.yaml").read_text(encoding="utf-8"))
+    hypotheses = YAML(typ="safe", pure=True).load((REPOSITORY / "hypotheses.yaml").read_text(encoding="utf-8"))
 
-    def names(contrast: dict[str, Any]) -> set[str]:
-        return {contrast["variant"], contrast["reference"]} | (
-            names(contrast["minus"]) if "minus" in contrast else set()
-        )
+    def remains(hypothesis: dict[str, Any]) -> bool:
+        contrasts = [hypothesis["contrast"], hypothesis["contrast"].get("minus", {})]
+        names = {contrast[arm] for contrast in contrasts for arm in ("variant", "reference") if arm in contrast}
+        return names <= set(raw["variants"]) and hypothesis["family"] in raw["families"]
 
-    return {
-        key: about
-        for key, about in found.items()
-        if names(about["contrast"]) <= set(raw["variants"]) and about["family"] in raw["families"]
-    }
+    return {key: hypothesis for key, hypothesis in hypotheses.items() if remains(hypothesis)}
 
 
 def three(raw: dict[str, Any]) -> None:
@@ -111,6 +105,12 @@ def sixty(raw: dict[str, Any]) -> None:
         }
 
 
+def without_families(raw: dict[str, Any]) -> None:
+    only(raw, "cnn", "kernel_5")
+    for mapping in (raw, *raw["variants"].values()):
+        mapping["families"] = {}
+
+
 def replication(raw: dict[str, Any]) -> None:
     raw["protocol"] = "replication"
     seeds(3)(raw)
@@ -132,14 +132,7 @@ RUNS = {
         lambda raw: (only(raw, "cnn", "kernel_5"), raw["protocols"]["default"].update(epochs=1)),
         {"shape": (32, 32, 3), "classes": [f"class {i}" for i in range(100)]},
     ),
-    "no family": (
-        lambda raw: (
-            only(raw, "cnn", "kernel_5"),
-            raw.update(families={}),
-            [v.update(families={}) for v in raw["variants"].values()],
-        ),
-        {},
-    ),
+    "no family": (without_families, {}),
     "a class never right": (
         lambda raw: only(raw, "cnn", "kernel_5"),
         {"n_test": 8, "means": {"cnn": [0.0] * 10, "kernel_5": [0.5] * 10}},
@@ -147,6 +140,7 @@ RUNS = {
     "perfect": (lambda raw: only(raw, "cnn", "kernel_5"), {"means": {"cnn": [1.0] * 10, "kernel_5": [1.0] * 10}}),
     "sixty": (sixty, {}),
     "replication": (replication, {}),
+    "tuning": (lambda raw: raw.update(protocol="tuning"), {}),
 }
 
 
@@ -188,51 +182,28 @@ def write_data(
     means: of the variants named, the mean accuracy, or the accuracy of each seed.
     """
     rng = np.random.default_rng(seed)
-    classes = classes or [
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ]
+    classes = classes or FASHION
     height, width, channels = shape
     margins = [0 if size == 1 else loaded.chosen_protocol.margin for size in (height, width)]
     labels = np.arange(n_test, dtype=np.int64) % len(classes)
-    _json(
-        data / "raw/dataset.json",
-        {
-            "name": "fake",
-            "title": "Fashion-MNIST",
-            "classes": classes,
-            "height": height,
-            "width": width,
-            "channels": channels,
-        },
-    )
-    (data / "prepared").mkdir(parents=True)
-    images = rng.integers(0, 255, (n_test, channels, height + 2 * margins[0], width + 2 * margins[1]), dtype=np.uint8)
-    save_file({"labels": labels, "images": images}, data / "prepared/test.safetensors")
-    counts = {
-        "train": [1000] * len(classes),
-        "val": [500] * len(classes),
-        "test": np.bincount(labels, minlength=len(classes)).tolist(),
-    }
+    described = {"title": "Fashion-MNIST", "classes": classes}
+    sizes = {"height": height, "width": width, "channels": channels}
+    _json(data / "raw/dataset.json", {"name": "fake", **described, **sizes})
     canvas = [channels, height + 2 * margins[0], width + 2 * margins[1]]
-    about = {"title": "Fashion-MNIST", "classes": classes, "class_counts": counts, "shape": canvas, "margin": margins}
-    _json(
-        data / "prepared/constants.json", about | {"mean": [0.2] * channels, "std": [0.3] * channels, "layout_seed": 0}
-    )
+    (data / "prepared").mkdir(parents=True)
+    images = rng.integers(0, 255, (n_test, *canvas), dtype=np.uint8)
+    save_file({"labels": labels, "images": images}, data / "prepared/test.safetensors")
+    counts = {"train": [1000] * len(classes), "val": [500] * len(classes)}
+    counts["test"] = np.bincount(labels, minlength=len(classes)).tolist()
+    constants = described | {"class_counts": counts, "shape": canvas, "margin": margins, "layout_seed": 0}
+    _json(data / "prepared/constants.json", constants | {"mean": [0.2] * channels, "std": [0.3] * channels})
     for place, key in enumerate(loaded.active_variants):
         mean = (means or {}).get(key, MEANS.get(key, 0.9 + 0.001 * (place % 5)))
         accuracies = mean if isinstance(mean, list) else rng.normal(mean, spread, len(loaded.seeds(key))).tolist()
         lost = (diverged or {}).get(key, {})
-        finished = {seed: asked for seed, asked in zip(loaded.seeds(key), accuracies, strict=True) if seed not in lost}
-        _write_variant(data, loaded, key, labels, about, finished, lost, rng)
+        by_seed = dict(zip(loaded.seeds(key), accuracies, strict=True))
+        finished = {seed: accuracy for seed, accuracy in by_seed.items() if seed not in lost}
+        _write_variant(data, loaded, key, labels, constants, finished, lost, rng)
 
 
 def _write_variant(
@@ -273,10 +244,9 @@ def _write_variant(
             late = accuracy - 0.15 * 0.5**epoch + rng.normal(0, 0.002)
             rows.append(f"{epoch},{3 * (1 - accuracy) + 0.5**epoch:.6f},{late:.6f},{0.3:.6f},{late:.6f}")
         (run_folder / "curves.csv").write_text("\n".join(rows) + "\n")
-        rows = ["dy,dx,accuracy"]
-        for dy in range(-margins[0], margins[0] + 1):
-            for dx in range(-margins[1], margins[1] + 1):
-                rows.append(f"{dy},{dx},{max(0.0, accuracy - 0.03 * (dy * dy + dx * dx) ** 0.5):.6f}")
+        shifts = product(*(range(-margin, margin + 1) for margin in margins))
+        moved = [f"{dy},{dx},{max(0.0, accuracy - 0.03 * math.hypot(dy, dx)):.6f}" for dy, dx in shifts]
+        rows = ["dy,dx,accuracy", *moved]
         share = float(np.clip(0.18 + 0.8 * accuracy + rng.normal(0, 0.004), 0, 1))
         by_image = {"shifted": np.clip(rng.normal(accuracy - 0.05, 0.1, n_probed), 0, 1).astype(np.float32)}
         consistency = np.clip(rng.normal(share, 0.1, n_probed), 0, 1).astype(np.float32)
@@ -289,7 +259,7 @@ def _write_variant(
         (probe_folder / "shifts.csv").write_text("\n".join(rows) + "\n")
         save_file(by_image, probe_folder / "by_image.safetensors")
         if position == 0:
-            arrays = _pictures(loaded, architecture, tuple(constants["shape"]), n_classes, rng)
+            arrays = _pictures(loaded, architecture, constants["shape"], n_classes, rng)
             save_file(arrays, probe_folder / "pictures.safetensors")
         for folder in (run_folder, probe_folder):
             write_record(folder, "0")
@@ -297,63 +267,34 @@ def _write_variant(
 
 def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dict[str, float | None]:
     """What the probes measure of one net; None where they have no meaning."""
-    has_map = architecture.connectivity in ("conv", "locally_connected")
-    found: dict[str, float | None] = {"ece": float(rng.uniform(0.01, 0.05)), "nll": 0.3}
-    of_maps = {
-        "effective_field": 6.0,
-        "field_height": 8,
-        "field_width": 8,
-        "equivariance_error_first": 0.0,
-        "equivariance_error_last": 0.2,
-    }
-    of_maps |= {
-        "position_r2": 0.6,
-        "position_r2_shuffled": 0.3 if architecture.padding == "zero" else 0.05,
-        "position_share": 0.1,
-    }
-    if not has_map:
-        return found | dict.fromkeys(of_maps)
-    return found | {
-        name: value + float(rng.normal(0, 0.004)) if isinstance(value, float) else value
-        for name, value in of_maps.items()
-    }
+    scalars: dict[str, float | None] = {"ece": float(rng.uniform(0.01, 0.05)), "nll": 0.3}
+    leak = 0.3 if architecture.padding == "zero" else 0.05
+    of_maps = {"effective_field": 6.0, "equivariance_error_first": 0.0, "equivariance_error_last": 0.2}
+    of_maps |= {"position_r2": 0.6, "position_r2_shuffled": leak, "position_share": 0.1}
+    if architecture.connectivity not in ("conv", "locally_connected"):
+        return scalars | dict.fromkeys([*of_maps, "field_height", "field_width"])
+    noisy = {name: value + float(rng.normal(0, 0.004)) for name, value in of_maps.items()}
+    return scalars | noisy | {"field_height": 8, "field_width": 8}
 
 
 def _pictures(
-    loaded: params.Params,
-    architecture: params.Architecture,
-    shape: tuple[int, int, int],
-    n_classes: int,
-    rng: np.random.Generator,
+    loaded: params.Params, net: params.Architecture, shape: list[int], n_classes: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     probe, (channels, height, width) = loaded.probe, shape
-    drawn, shown = probe.drawn_channels, min(probe.drawn_images, n_classes)
-    first = min(drawn, architecture.channels[0] if architecture.channels else 10)
-    kernel = geometry.pair(architecture.kernel)
-    shapes = {
-        "conv": (first, channels, *kernel),
-        "resnet18": (first, channels, 3, 3),
-        "fully_connected": (first, channels, height, width),
-    }
-    places = min(probe.drawn_places, height), min(probe.drawn_places, width)
-    shapes["locally_connected"] = (*places, first, channels, *kernel)
-    bins = np.tile([[10.0, 0.8, 0.75]], (probe.bins, 1))
-    made = {
-        "reliability": bins,
+    n_images, n_maps = min(probe.drawn_images, n_classes), min(probe.drawn_channels, *net.channels[:1], 10)
+    kernel = (n_maps, channels, *geometry.pair(net.kernel))
+    filters = {"conv": kernel, "resnet18": (n_maps, channels, 3, 3), "fully_connected": (n_maps, *shape)}
+    filters["locally_connected"] = (min(probe.drawn_places, height), min(probe.drawn_places, width), *kernel)
+    size = () if net.connectivity == "fully_connected" else (max(1, height // 2), max(1, width // 2))
+    arrays = {
+        "reliability": np.tile([[10.0, 0.8, 0.75]], (probe.bins, 1)),
         "effective_field": rng.random((height, width)),
-        "filters": rng.normal(0, 0.3, shapes[architecture.connectivity]),
-        "map_layer_1": rng.random(
-            (shown, first, max(1, height // 2), max(1, width // 2))[
-                : 2 if architecture.connectivity == "fully_connected" else 4
-            ]
-        ),
+        "filters": rng.normal(0, 0.3, filters[net.connectivity]),
+        "map_layer_1": rng.random((n_images, n_maps, *size)),
     }
-    images = rng.integers(0, 255, (shown, channels, height, width), dtype=np.uint8)
-    labels = np.arange(shown, dtype=np.int64)
-    return {name: array.astype(np.float32) for name, array in made.items()} | {
-        "drawn_images": images,
-        "drawn_labels": labels,
-    }
+    images = {"drawn_images": rng.integers(0, 255, (n_images, *shape), dtype=np.uint8)}
+    images["drawn_labels"] = np.arange(n_images, dtype=np.int64)
+    return {name: array.astype(np.float32) for name, array in arrays.items()} | images
 
 
 @cache
@@ -370,7 +311,7 @@ def reached(n: int = 5, n_test: int = 200, **accuracies: float | list[float]) ->
 
 
 def finished(raw: dict[str, Any], **choices: Any) -> results.Results:
-    """What `figures` reads after `collect` has written it, for fake runs made as by `make_root`."""
+    """As `collected`, in a folder of its own."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         return collected(patch, Path(folder), raw, **choices)
 

@@ -145,7 +145,7 @@ def mean_sd(results: Results, variant: str) -> str:
 def best_sentence(results: Results) -> str:
     """The highest mean accuracy of a net, and which net reaches it."""
     means = results.variants.loc[results.nets, "accuracy_mean"]
-    names, reached = wording.highest(results, "accuracy")
+    names, reached = wording.extreme(results, "accuracy", max)
     if len(means) == 1:
         sentence = f"{names} reaches {reached} test accuracy"
     elif means.max() == means.min():

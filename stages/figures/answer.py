@@ -75,12 +75,8 @@ def permutation(results: Results) -> str:
         parts.append(f"With the pixels permuted, {_judged(results, PERMUTED)}.")
     if results.has_run(TAKES):
         row = results.hypotheses.loc[TAKES]
-        clause = _clause(
-            row["verdict"],
-            "the permutation takes from it",
-            "the permutation adds to it",
-            "the permutation leaves it as it is",
-        )
+        words = [f"the permutation {words}" for words in ("takes from it", "adds to it", "leaves it as it is")]
+        clause = _clause(row["verdict"], *words)
         lead = "The lead on original pixels minus the lead on permuted ones"
         parts.append(f"{lead} is {wording.evidence(row)}{clause}.")
     return f"**Order of the pixels.** {' '.join(parts)}" if parts else ""
@@ -174,10 +170,6 @@ def _judged(results: Results, key: str) -> str:
 
 def _clause(verdict: str, better: str, worse: str, equivalent: str) -> str:
     """What follows the numbers; empty where no verdict is stated."""
-    clauses = {
-        verdicts.BETTER: better,
-        verdicts.WORSE: worse,
-        verdicts.EQUIVALENT: equivalent,
-        verdicts.INCONCLUSIVE: "which decides nothing",
-    }
+    clauses = {verdicts.BETTER: better, verdicts.WORSE: worse, verdicts.EQUIVALENT: equivalent}
+    clauses[verdicts.INCONCLUSIVE] = "which decides nothing"
     return f": {clauses[verdict]}" if verdict in clauses else ""

@@ -19,10 +19,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "calibration", reliability_diagrams(results)
 
 
-def texts(results: Results) -> dict[str, str]:
-    return {}  # position.py writes the table into tables/probes.md
-
-
 def facts(results: Results) -> dict[str, str]:
     test_images, scored = sum(results.constants["class_counts"]["test"]), results.settings.probe.calibration_images
     return {

@@ -28,10 +28,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "cost", accuracy_against_cost(results)
 
 
-def texts(results: Results) -> dict[str, str]:
-    return {}  # the costs are columns in the tables of accuracy.py and families.py
-
-
 def facts(results: Results) -> dict[str, str]:
     return {"match_tolerance": f"{100 * results.settings.inference.match_tolerance:g}{numbers.NBSP}%"}
 
@@ -114,12 +110,8 @@ def deviations(results: Results, family: str) -> dict[tuple[str, str], float]:
         for quantity, other in results.settings.variants[variant].matched.items():
             if other in results.variants.index:
                 names = list(FIELD) if quantity == "receptive_field" else [quantity]
-                ratios = (
-                    results.variants.loc[variant, names].astype(float)
-                    / results.variants.loc[other, names].astype(float)
-                    - 1
-                )
-                furthest[variant, str(quantity)] = max(ratios, key=abs)
+                reached, wanted = (results.variants.loc[key, names].astype(float) for key in (variant, other))
+                furthest[variant, str(quantity)] = max(reached / wanted - 1, key=abs)
     return furthest
 
 

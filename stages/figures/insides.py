@@ -26,10 +26,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "feature-maps", feature_maps(results)
 
 
-def texts(results: Results) -> dict[str, str]:
-    return {}
-
-
 def facts(results: Results) -> dict[str, str]:
     filters_sentence = "No variant's filters were probed."
     if first_layer_filters(results):

@@ -57,11 +57,11 @@ def learning_curves(results: Results) -> Figure:
     for index, (title, lines) in enumerate(panels.items()):
         band, column = divmod(index, columns)
         accuracy, loss, names = grid[3 * band : 3 * band + 3, column]
-        for axes, measure in zip((accuracy, loss), MEASURES, strict=True):
-            _draw(axes, results, curves.loc[measure], measure, lines, limits[measure])
+        for axes, (measure, (label, unit)) in zip((accuracy, loss), MEASURES.items(), strict=True):
+            _draw(axes, results, curves.loc[measure], unit, lines, limits[measure])
             axes.tick_params(labelsize=6.5, labelleft=column == 0, labelbottom=axes is loss)
             if column == 0:
-                axes.set_ylabel(MEASURES[measure][0], fontsize=7.5)
+                axes.set_ylabel(label, fontsize=7.5)
         accuracy.set_title(style.plain(textwrap.fill(title, 80 // columns)), fontsize=8)
         loss.set_xlabel("epoch", fontsize=7.5)
         names.legend(
@@ -198,15 +198,9 @@ def _mean_curves(results: Results) -> pd.DataFrame:
 
 
 def _draw(
-    axes: Axes,
-    results: Results,
-    curves: pd.DataFrame,
-    measure: str,
-    lines: dict[str, str],
-    limits: tuple[float, float],
+    axes: Axes, results: Results, curves: pd.DataFrame, unit: float, lines: dict[str, str], limits: tuple[float, float]
 ) -> None:
     """Draw the lines of one panel; a mark at the edge stands for a line that lies beyond the axis as a whole."""
-    unit = MEASURES[measure][1]
     axes.set_axis_on()
     axes.set_ylim(*limits)
     dashes = itertools.cycle(DASHES)

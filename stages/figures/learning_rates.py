@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from stages.figures import lines, wording
 from stages.figures.results import Results
@@ -14,10 +13,6 @@ from stages.shared.drawing import style
 
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "rates", accuracy_by_rate(results)
-
-
-def texts(results: Results) -> dict[str, str]:
-    return {}
 
 
 def facts(results: Results) -> dict[str, str]:
@@ -61,11 +56,7 @@ def accuracy_by_rate(results: Results) -> Figure | str:
         best = net.index(best_rate(results, net))
         ring: dict[str, Any] = {"s": 110, "facecolors": "none", "edgecolors": lines.colour(line), "zorder": 4}
         axes.scatter([places[best]], [100 * estimates[best].mean], **ring)
-    axes.set_xscale("log")
-    ticks = sorted({rate(results, variant) for net in nets for variant in net})
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+    lines.logarithmic(axes, [rate(results, variant) for net in nets for variant in net], "g")
     axes.set_xlabel("learning rate (logarithmic); a ring marks the best of each net")
     axes.set_ylabel("validation accuracy, %")
     lines.finish(axes)

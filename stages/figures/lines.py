@@ -1,9 +1,10 @@
 """A line for each net that is compared along one setting, with its mean and interval at each place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from stages.shared.drawing import style
 from stages.shared.inference.intervals import Estimate
@@ -38,6 +39,15 @@ def colour(line: int) -> str:
 def sideways(line: int, n_lines: int) -> float:
     """How far a line moves to the side, so that intervals at one place do not cover each other."""
     return 0.04 * (line - (n_lines - 1) / 2)
+
+
+def logarithmic(axes: Axes, places: Iterable[float], form: str) -> None:
+    """Make the horizontal axis logarithmic, with a tick at each place. form: of a tick's number, as of `format`."""
+    ticks = sorted(set(places))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([format(tick, form) for tick in ticks])
 
 
 def finish(axes: Axes) -> None:

@@ -26,10 +26,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "gallery", gallery(results)
 
 
-def texts(results: Results) -> dict[str, str]:
-    return {}
-
-
 def facts(results: Results) -> dict[str, str]:
     differences = [_largest_difference(results, *pair) for pair in compared_pairs(results)]
     return {

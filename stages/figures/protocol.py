@@ -1,19 +1,13 @@
 """What was run, and how far its numbers can be trusted: data, protocol, diverged runs, power and the A/A comparison."""
 
 import math
-from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from stages.figures import wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
-
-
-def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
-    yield from ()
 
 
 def texts(results: Results) -> dict[str, str]:
@@ -26,7 +20,8 @@ def texts(results: Results) -> dict[str, str]:
 
 
 def facts(results: Results) -> dict[str, str]:
-    return _data(results) | _settings(results) | _trust(results)
+    trust = {"detectable": _detectable(results), "aa": _same_net_compared(results)}
+    return _data(results) | _settings(results) | trust
 
 
 def without_finished_run(results: Results) -> list[str]:
@@ -101,10 +96,6 @@ def _settings(results: Results) -> dict[str, str]:
         or f"With {wording.seeds(results)} a direction is stated where the {wording.confidence(results)} interval of a "
         f"paired difference excludes zero.",
     }
-
-
-def _trust(results: Results) -> dict[str, str]:
-    return {"detectable": _detectable(results), "aa": _same_net_compared(results)}
 
 
 def _detectable(results: Results) -> str:

@@ -21,10 +21,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "fields", maps_and_sizes(results)
 
 
-def texts(results: Results) -> dict[str, str]:
-    return {}
-
-
 def facts(results: Results) -> dict[str, str]:
     return {
         "field_share": _share(results),

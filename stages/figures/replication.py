@@ -1,9 +1,6 @@
 """A published result beside ours: its numbers, and a verdict for each of its claims."""
 
-from collections.abc import Iterator
-
 import pandas as pd
-from matplotlib.figure import Figure
 
 from stages.figures import hypotheses, wording
 from stages.figures.results import Results
@@ -12,19 +9,11 @@ from stages.shared.drawing.tables import cell, csv, pipe_tables
 from stages.shared.params import Published
 
 
-def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
-    yield from ()
-
-
 def texts(results: Results) -> dict[str, str]:
     files = {"replication.md": section(results)}
     if published(results):
         files |= {"tables/published.md": tables(results), "tables/published.csv": csv(_rows_of_csv(results))}
     return files
-
-
-def facts(results: Results) -> dict[str, str]:
-    return {}
 
 
 def published(results: Results) -> dict[str, Published]:

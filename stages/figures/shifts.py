@@ -19,10 +19,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "shift", consistency_and_maps(results)
 
 
-def texts(results: Results) -> dict[str, str]:
-    return {}
-
-
 def facts(results: Results) -> dict[str, str]:
     images = numbers.plural(wording.n_shifted_images(results), "test image")
     probe = f"Shifts of up to {wording.largest_margin(results)} were probed on {images}."
@@ -43,8 +39,8 @@ def sentence(results: Results) -> str:
         return ""
     if means.max() == means.min():
         return f"All nets have the same mean shift consistency, {numbers.percent_sign(means.max())}."
-    most, high = wording.highest(results, "shift_consistency")
-    least, low = wording.lowest(results, "shift_consistency")
+    most, high = wording.extreme(results, "shift_consistency", max)
+    least, low = wording.extreme(results, "shift_consistency", min)
     return (
         f"Over shifts of the image, predictions agree most often for {most} ({high} of the pairs of shifts) "
         f"and least often for {least} ({low})."

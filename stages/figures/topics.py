@@ -1,6 +1,6 @@
 """The topics of the report, and how what they make is written.
 
-A topic is a module with three functions. Every file and every fact exists whatever ran, so that no reference breaks:
+A topic is a module with some of three functions. Every file and fact exists whatever ran, so that no reference breaks:
 
     figures(results)   yields (name, figure) for figures/<name>.svg; in place of a figure, a note why there is none
     texts(results)     path below data/figures → text: tables as markdown and CSV, and generated sections
@@ -10,7 +10,7 @@ A topic is a module with three functions. Every file and every fact exists whate
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from types import ModuleType
 
 from matplotlib.figure import Figure
 
@@ -35,15 +35,8 @@ from stages.figures import (
 from stages.figures.results import Results
 from stages.shared.drawing import style
 
-
-class Topic(Protocol):
-    def figures(self, results: Results) -> Iterator[tuple[str, Figure | str]]: ...
-    def texts(self, results: Results) -> dict[str, str]: ...
-    def facts(self, results: Results) -> dict[str, str]: ...
-
-
 # In the order of the report.
-TOPICS: tuple[Topic, ...] = (
+TOPICS: tuple[ModuleType, ...] = (
     answer,
     protocol,
     hypotheses,
@@ -67,22 +60,35 @@ def write(results: Results, folder: Path) -> tuple[int, int]:
     """Write every figure, text and fact; return how many figures and how many tables there are."""
     (folder / "figures").mkdir()
     (folder / "tables").mkdir()
-    for topic in TOPICS:
-        for name, figure in topic.figures(results):
-            path = folder / "figures" / f"{name}.svg"
-            if isinstance(figure, str):
-                style.note(figure, path)
-            else:
-                style.save(figure, path)
-        for name, text in topic.texts(results).items():
-            (folder / name).write_text(text, encoding="utf-8")
+    for name, figure in figures(results):
+        path = folder / "figures" / f"{name}.svg"
+        if isinstance(figure, str):
+            style.note(figure, path)
+        else:
+            style.save(figure, path)
+    for name, text in texts(results).items():
+        (folder / name).write_text(text, encoding="utf-8")
     (folder / "facts.yml").write_text(as_yaml(facts(results)), encoding="utf-8")
     return len(list(folder.glob("figures/*.svg"))), len(list(folder.glob("tables/*.md")))
 
 
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    """The figures of all topics, one after the other."""
+    for topic in TOPICS:
+        if hasattr(topic, "figures"):
+            yield from topic.figures(results)
+
+
+def texts(results: Results) -> dict[str, str]:
+    """The texts of all topics."""
+    parts = [topic.texts(results) for topic in TOPICS if hasattr(topic, "texts")]
+    return {name: text for part in parts for name, text in part.items()}
+
+
 def facts(results: Results) -> dict[str, str]:
     """The facts of all topics."""
-    return {name: text for topic in TOPICS for name, text in topic.facts(results).items()}
+    parts = [topic.facts(results) for topic in TOPICS if hasattr(topic, "facts")]
+    return {name: text for part in parts for name, text in part.items()}
 
 
 def as_yaml(facts: dict[str, str]) -> str:

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from stages.figures import lines, wording
 from stages.figures.results import Results
@@ -17,10 +16,6 @@ from stages.shared.drawing import numbers, style
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "structure", accuracy_by_layout(results)
     yield "sizes", accuracy_by_train_size(results)
-
-
-def texts(results: Results) -> dict[str, str]:
-    return {}
 
 
 def facts(results: Results) -> dict[str, str]:
@@ -79,11 +74,7 @@ def accuracy_by_train_size(results: Results) -> Figure | str:
     for line, net in enumerate(nets):
         places = np.array([n_images(results, variant) for variant in net]) * np.exp(lines.sideways(line, len(nets)))
         lines.draw(axes, places, [results.mean(variant) for variant in net], line, labels[line])
-    axes.set_xscale("log")
-    ticks = sorted({n_images(results, variant) for net in nets for variant in net})
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([f"{tick:,}" for tick in ticks])
+    lines.logarithmic(axes, [n_images(results, variant) for net in nets for variant in net], ",")
     axes.set_xlabel("train images (logarithmic)")
     axes.set_ylabel("test accuracy, %")
     lines.finish(axes)

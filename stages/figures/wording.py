@@ -1,6 +1,7 @@
 """Parts of sentences that several topics use: names, numbers with intervals, directions and verdicts, in markdown."""
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -167,23 +168,14 @@ def why_no_verdict(results: Results) -> str:
     )
 
 
-def highest(results: Results, metric: str) -> tuple[str, str]:
-    """The net with the highest mean of a metric, and that mean; all nets that share it, without an interval."""
-    return _at(results, metric, results.variants.loc[results.nets, f"{metric}_mean"].max())
-
-
-def lowest(results: Results, metric: str) -> tuple[str, str]:
-    """The net with the lowest mean of a metric, and that mean; all nets that share it, without an interval."""
-    return _at(results, metric, results.variants.loc[results.nets, f"{metric}_mean"].min())
-
-
-def _at(results: Results, metric: str, value: float) -> tuple[str, str]:
+def extreme(results: Results, metric: str, choose: Callable[[pd.Series], float]) -> tuple[str, str]:
+    """The net whose mean of a metric is chosen, and that mean; all nets that share it, without an interval."""
     means = results.variants.loc[results.nets, f"{metric}_mean"]
-    variants = [str(variant) for variant in means.index[means == value]]
+    variants = [str(variant) for variant in means.index[means == choose(means)]]
     names = joined([italic_label(results, variant) for variant in variants])
     if len(variants) == 1:
         return names, mean(results, variants[0], METRICS[metric].column)
-    return names, numbers.percent_sign(value)
+    return names, numbers.percent_sign(choose(means))
 
 
 def joined(parts: list[str]) -> str:

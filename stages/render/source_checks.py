@@ -80,28 +80,6 @@ def _id_pattern(name: str) -> str:
     return rf"\{{[^{{}}]*#{re.escape(name)}(?![\w-])"
 
 
-def _check_header(content: Any) -> Iterator[Mistake]:
-    _, attributes, _ = content
-    yield from _check_attributes(attributes, ("unnumbered",))
-
-
-def _check_link(content: Any) -> Iterator[Mistake]:
-    yield from _check_attributes(content[0], ("uri", "email"))  # those of <https://…>
-
-
-def _check_span(content: Any) -> Iterator[Mistake]:
-    yield from _check_attributes(content[0])
-
-
-def _check_small_caps(_: Any) -> Iterator[Mistake]:
-    """pandoc has an element of its own for a span of this class, and for an underlined one."""
-    yield from _check_attributes(("", ["smallcaps"], []))
-
-
-def _check_underline(_: Any) -> Iterator[Mistake]:
-    yield from _check_attributes(("", ["underline"], []))
-
-
 def _check_div(content: Any) -> Iterator[Mistake]:
     attributes, _ = content
     name, classes, pairs = attributes
@@ -129,11 +107,6 @@ def _check_figure(content: Any) -> Iterator[Mistake]:
         has_only_an_alt = alt and "⟪" not in alt and len(image_pairs) == 1 and not image_name and not image_classes
         if not (caption and has_only_an_id and has_only_an_alt):
             yield _image_mistake(path)
-
-
-def _check_image(content: Any) -> Iterator[Mistake]:
-    _, _, (path, _) = content
-    yield _image_mistake(path)
 
 
 def _image_mistake(path: str) -> Mistake:
@@ -172,11 +145,6 @@ def _check_code(content: Any) -> Iterator[Mistake]:
 
 def _code_block_text(options: str) -> str:
     return f"the code block {options!r} is not supported: a cell to run, raw output or attributes (``` and ```sh are)"
-
-
-def _check_math(content: Any) -> Iterator[Mistake]:
-    _, formula = content
-    yield from _check_verbatim(formula)
 
 
 def _check_verbatim(text: str) -> Iterator[Mistake]:
@@ -290,15 +258,16 @@ CHECKS: dict[str, Callable[[Any], Iterator[Mistake]]] = {
     "CodeBlock": _check_code_block,
     "Div": _check_div,
     "Figure": _check_figure,
-    "Header": _check_header,
-    "Image": _check_image,
-    "Link": _check_link,
-    "Math": _check_math,
+    "Header": lambda content: _check_attributes(content[1], ("unnumbered",)),
+    "Image": lambda content: iter([_image_mistake(content[2][0])]),
+    "Link": lambda content: _check_attributes(content[0], ("uri", "email")),  # those of <https://…>
+    "Math": lambda content: _check_verbatim(content[1]),
     "RawBlock": _check_raw,
     "RawInline": _check_raw,
-    "SmallCaps": _check_small_caps,
-    "Span": _check_span,
+    # pandoc has an element of its own for a span of this class, and for an underlined one.
+    "SmallCaps": lambda _: _check_attributes(("", ["smallcaps"], [])),
+    "Span": lambda content: _check_attributes(content[0]),
     "Str": _check_word,
     "Table": _check_table,
-    "Underline": _check_underline,
+    "Underline": lambda _: _check_attributes(("", ["underline"], [])),
 }
