@@ -40,6 +40,7 @@ def predictions_under_shifts(
 def agreement(predicted: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Of each image, the share of the pairs of different shifts on which its prediction agrees, (N,).
 
+    Its mean over the images is P[f(T_δ x) = f(T_δ' x)] over pairs of different shifts, the paper's consistency.
     predicted: (shifts, N). Raises ValueError with fewer than two shifts.
     """
     count = len(predicted)
@@ -48,11 +49,3 @@ def agreement(predicted: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     votes = np.stack([(predicted == k).sum(0) for k in np.unique(predicted)])  # class, image
     share: npt.NDArray[np.float64] = (votes * (votes - 1)).sum(0) / (count * (count - 1))
     return share
-
-
-def shift_consistency(predicted: npt.NDArray[np.int64]) -> float:
-    """P[f(T_δ x) = f(T_δ' x)] over all images and pairs of different shifts; 1 if no shift changes a prediction.
-
-    predicted: (shifts, N).
-    """
-    return float(agreement(predicted).mean())

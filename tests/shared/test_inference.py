@@ -1,6 +1,7 @@
 """Intervals, tests and verdicts on examples worked out by hand, and against scipy and statsmodels."""
 
 import math
+from dataclasses import asdict
 from itertools import product
 
 import numpy as np
@@ -171,10 +172,8 @@ def test_what_is_not_seeds_by_images_is_refused_with_its_shape(values):
         ([1, 2, 3], 2 / 8),  # only + + + and − − − reach 6
         ([1, 2, -3], 1.0),  # a sum of zero is reached by every pattern
         ([3, 2, -1], 4 / 8),  # |Σ| = 4: ±(3 + 2 + 1), ±(3 + 2 − 1)
-        (
-            [0.1, 0.2, 0.3, -0.3],
-            12 / 16,
-        ),  # |Σ| = .3: ±.6 with any of ±.1 ± .2, and 0 (twice) with ±(.1 + .2), a tie but for rounding
+        # |Σ| = .3: ±.6 with any of ±.1 ± .2, and 0 (twice) with ±(.1 + .2), a tie but for rounding
+        ([0.1, 0.2, 0.3, -0.3], 12 / 16),
         ([0, 0, 0], 1.0),
         ([0, 0, 5], 1.0),
         ([math.nan, 1.0, 2.0], math.nan),
@@ -199,28 +198,19 @@ def test_sign_flip_p_counts_every_pattern(counts):
 def test_sign_flip_p_is_that_of_scipy(n):
     for _ in range(5):
         differences = rng().normal(0.5, 1, n)
-        expected_by_library = stats.permutation_test(
-            (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
-        )
-        assert sign_flip.p_value(differences) == pytest.approx(expected_by_library.pvalue, abs=1e-15)
+        of_scipy = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf)
+        assert sign_flip.p_value(differences) == pytest.approx(of_scipy.pvalue, abs=1e-15)
 
 
 def test_sign_flip_p_is_two_sided_and_blind_to_order_and_scale():
     differences = rng().normal(0.5, 1, 9)
     p = sign_flip.p_value(differences)
-    assert (
-        p
-        == sign_flip.p_value(-differences)
-        == sign_flip.p_value(differences[::-1])
-        == sign_flip.p_value(1e-6 * differences)
-    )
+    assert [sign_flip.p_value(other) for other in (-differences, differences[::-1], 1e-6 * differences)] == [p] * 3
 
 
 def test_the_smallest_p_is_that_of_seeds_that_all_agree():
-    assert sign_flip.smallest_p(5) == 0.0625
-    assert sign_flip.smallest_p(10) == pytest.approx(0.00195, abs=5e-6)
     for n in (1, 2, 5, 10, 20, 31, sign_flip.MAX_SEEDS):
-        assert sign_flip.p_value(np.arange(1, n + 1)) == sign_flip.smallest_p(n)
+        assert sign_flip.p_value(np.arange(1, n + 1)) == 2 / 2**n
 
 
 def test_the_halves_need_not_be_listed_for_forty_seeds_to_be_exact():
@@ -233,13 +223,6 @@ def test_the_halves_need_not_be_listed_for_forty_seeds_to_be_exact():
 def test_sign_flip_refuses_other_numbers_of_seeds_than_it_can_count(differences):
     with pytest.raises(ValueError, match=f"1 to {sign_flip.MAX_SEEDS} seeds"):
         sign_flip.p_value(differences)
-
-
-@pytest.mark.parametrize(
-    ("alpha", "tests", "n"), [(0.05, 1, 6), (0.0625, 1, 5), (0.05, 6, 8), (0.05, 25, 10), (0.05, 26, 11)]
-)
-def test_seeds_needed_for_holm_to_reject_at_all(alpha, tests, n):
-    assert sign_flip.seeds_needed(alpha, tests) == n
 
 
 # --- several comparisons
@@ -367,14 +350,8 @@ def judged(low, high, p, equivalence_p, n=10):
         (-1.4, -0.2, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.FEW_SEEDS),
         (-0.2, 1.4, 0.06, 0.40, verdict.INCONCLUSIVE, verdict.NEITHER),
         (0.0, 1.4, 0.01, 0.40, verdict.INCONCLUSIVE, verdict.THESE_IMAGES),  # an interval that touches zero holds it
-        (
-            0.2,
-            1.4,
-            0.05,
-            0.06,
-            verdict.BETTER,
-            verdict.OPEN_SIZE,
-        ),  # alpha itself is significant, above it is not equivalent
+        # alpha itself is significant, above it is not equivalent
+        (0.2, 1.4, 0.05, 0.06, verdict.BETTER, verdict.OPEN_SIZE),
         (0.2, 1.4, 0.05, 0.05, verdict.EQUIVALENT, verdict.NEGLIGIBLE),
         (0.0, 0.0, 1.00, 0.00, verdict.EQUIVALENT, verdict.ALIKE),  # the same answers in every run
     ],
@@ -450,16 +427,8 @@ def test_bytes_and_booleans_are_subtracted_as_numbers():
 def test_one_seed_is_compared_without_any_statement_of_chance():
     outcome = compare(({0: [1, 1, 0]}, {0: [1, 0, 0]}), confidence=0.95, smallest_effect=0.005, alpha=0.05)
     assert (outcome.difference, outcome.improved, outcome.p) == (pytest.approx(1 / 3), 1.0, 1.0)
-    unknown = (
-        outcome.sd,
-        outcome.difference_sd,
-        outcome.low,
-        outcome.high,
-        outcome.total_low,
-        outcome.total_high,
-        outcome.equivalence_p,
-    )
-    assert all(math.isnan(number) for number in unknown)
+    known = {"n_seeds", "n_images", "mean", "reference_mean", "difference", "improved", "p"}
+    assert {name for name, value in asdict(outcome).items() if not math.isnan(value)} == known
 
 
 def test_a_seed_without_a_change_has_not_improved():
@@ -497,13 +466,8 @@ def test_an_interaction_is_the_difference_of_the_gaps():
 
 def test_gaps_that_are_alike_do_not_interact():
     outcome = compare((ARM, REFERENCE, ARM, REFERENCE), confidence=0.95, smallest_effect=0.1, alpha=0.05)
-    assert (outcome.difference, outcome.total_low, outcome.total_high, outcome.p, outcome.equivalence_p) == (
-        0.0,
-        0.0,
-        0.0,
-        1.0,
-        0.0,
-    )
+    assert (outcome.difference, outcome.total_low, outcome.total_high) == (0.0, 0.0, 0.0)
+    assert (outcome.p, outcome.equivalence_p) == (1.0, 0.0)
 
 
 # --- power
@@ -513,9 +477,8 @@ def test_gaps_that_are_alike_do_not_interact():
 @pytest.mark.parametrize("effect", [0.2, 0.5, 1.0])
 def test_power_is_that_of_statsmodels(n, effect):
     expected_by_library = TTestPower().power(effect, n, 0.05, alternative="two-sided")
-    assert power.t_power(effect, [StandardError(1 / math.sqrt(n), n - 1)], 0.05) == pytest.approx(
-        expected_by_library, rel=1e-6
-    )
+    error = StandardError(1 / math.sqrt(n), n - 1)
+    assert power.t_power(effect, [error], 0.05) == pytest.approx(expected_by_library, rel=1e-6)
 
 
 def test_an_effect_of_zero_is_found_with_probability_alpha_and_a_huge_one_always():
@@ -527,41 +490,26 @@ def test_an_effect_of_zero_is_found_with_probability_alpha_and_a_huge_one_always
     assert power.t_power(0.0, [StandardError(0.0, 4)], 0.05) == 0.0
 
 
-@pytest.mark.parametrize("dof", [1, 2, 4, 9, 57.3, 9999])
-@pytest.mark.parametrize("alpha", [0.05, 0.002])
+@pytest.mark.parametrize(("dof", "alpha"), [(1, 0.05), (4, 0.002), (57.3, 0.05), (9999, 0.002)])
 def test_the_smallest_detectable_effect_has_the_power_asked_for(dof, alpha):
     error = [StandardError(0.002, dof)]
-    assert power.t_power(power.smallest_detectable_effect(error, alpha, 0.8), error, alpha) == pytest.approx(
-        0.8, abs=1e-6
-    )
+    effect = power.smallest_detectable_effect(error, alpha, 0.8)
+    assert power.t_power(effect, error, alpha) == pytest.approx(0.8, abs=1e-6)
 
 
 def test_many_degrees_of_freedom_give_the_textbook_sum_of_two_normal_quantiles():
-    assert power.smallest_detectable_effect([StandardError(1.0, 1e6)], 0.05, 0.8) == pytest.approx(
-        1.959964 + 0.841621, abs=1e-4
-    )
+    effect = power.smallest_detectable_effect([StandardError(1.0, 1e6)], 0.05, 0.8)
+    assert effect == pytest.approx(1.959964 + 0.841621, abs=1e-4)
 
 
 def test_several_standard_errors_are_planned_for_the_worst():
     few, many = StandardError(1.0, 2), StandardError(1.1, 1000)
     assert power.t_power(4.0, [few, many], 0.05) == power.t_power(4.0, [few], 0.05) < power.t_power(4.0, [many], 0.05)
-    assert power.smallest_detectable_effect([many, few], 0.05, 0.8) == power.smallest_detectable_effect(
-        [few], 0.05, 0.8
-    )
+    smallest = [power.smallest_detectable_effect(errors, 0.05, 0.8) for errors in ([many, few], [few])]
+    assert smallest[0] == smallest[1]
 
 
 @pytest.mark.parametrize("wanted", [0.05, 0.01, 1.0])
 def test_a_power_that_no_effect_has_is_refused(wanted):
     with pytest.raises(ValueError, match=f"not at {wanted}"):
         power.smallest_detectable_effect([StandardError(1.0, 4)], 0.05, wanted)
-
-
-def test_five_seeds_have_no_power_in_the_sign_flip_test():
-    assert power.sign_flip_power(100.0, 1.0, 5, 0.05, 50, rng()) == 0.0
-    assert power.sign_flip_power(100.0, 1.0, 5, 0.0625, 50, rng()) == 1.0  # alpha itself is significant
-    assert power.sign_flip_power(100.0, 1.0, 6, 0.05, 50, rng()) == 1.0
-
-
-def test_the_power_of_the_sign_flip_test_depends_on_the_effect_in_standard_deviations():
-    small, large = (power.sign_flip_power(scale, scale, 10, 0.05, 200, rng()) for scale in (0.001, 2.0))
-    assert 0.5 < small == large < 1

@@ -6,30 +6,53 @@ import subprocess
 import sys
 
 import pytest
+from small_data import write_prepared
 
-from stages.shared import instruction_set, paths
+from stages.shared import instruction_set, params, paths, stage_command
+from stages.train.run import train_run
+from stages.train.run_spec import RunSpec
 
-x86 = pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="a setting of x86 CPUs")
-SCRIPT = """
-import numpy, torch
+SETTINGS = params.load()
+# The libraries are imported before the setting is used.
+TRAIN_WITH_AVX2 = """
+import sys, torch
+from pathlib import Path
 from stages.shared import instruction_set
-instruction_set.use({name!r})
+from stages.train.run import train_run
+from stages.train.run_spec import RunSpec
+instruction_set.use("avx2")
+prepared, out = map(Path, sys.argv[1:3])
+train_run(RunSpec.model_validate_json(sys.argv[3]), prepared, out, lambda _: None)
 print(torch.backends.cpu.get_cpu_capability())
 """
 
 
-def capability(name):
-    """What torch computes with in a process that uses the setting after it has imported the libraries."""
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="a setting of x86 CPUs")
+def test_the_libraries_follow_the_setting_and_come_to_other_last_bits(tmp_path):
+    prepared, native, avx2 = (tmp_path / name for name in ("prepared", "native", "avx2"))
+    for folder in (prepared, native, avx2):
+        folder.mkdir()
+    write_prepared(prepared)
+    spec = RunSpec.of(SETTINGS, "cnn", 0, "cpu")
+    spec = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"epochs": 2})})
+    train_run(spec, prepared, native, lambda _: None)
     clean = {key: value for key, value in os.environ.items() if key not in instruction_set.SETS["avx2"]}
-    command = [sys.executable, "-c", SCRIPT.format(name=name)]
-    return subprocess.run(command, cwd=paths.ROOT, env=clean, capture_output=True, text=True, check=True).stdout.strip()
+    command = [sys.executable, "-c", TRAIN_WITH_AVX2, prepared, avx2, spec.model_dump_json()]
+    ended = subprocess.run(command, cwd=paths.ROOT, env=clean, capture_output=True, text=True, check=True)
+    assert ended.stdout == "AVX2\n"
+    weights = [(folder / "weights.safetensors").read_bytes() for folder in (native, avx2)]
+    assert weights[0] != weights[1], "MKL's products are the same in both"
 
 
-@x86
-def test_the_libraries_follow_the_setting_even_if_they_are_imported_before_it_is_read():
-    native = capability("native")
-    assert capability("avx2") == "AVX2"
-    assert native != "DEFAULT"
+def test_a_stage_computes_with_the_setting_and_a_run_with_another_is_another_run(monkeypatch):
+    machine = SETTINGS.machine.model_copy(update={"instruction_set": "avx2"})
+    avx2, used = SETTINGS.model_copy(update={"machine": machine}), []
+    monkeypatch.setattr(params, "load", lambda: avx2)
+    monkeypatch.setattr(instruction_set, "use", used.append)
+    stage_command.run_stage(lambda settings: used.append(settings))
+    assert used == ["avx2", avx2]
+    specs = [RunSpec.of(settings, "cnn", 0, "cpu").determining_settings() for settings in (SETTINGS, avx2)]
+    assert specs[0] != specs[1]
 
 
 @pytest.mark.parametrize(
@@ -48,15 +71,3 @@ def test_a_machine_that_cannot_compute_so_is_named(machine, flags, message, tmp_
     assert message in instruction_set.obstacle("avx2")
     assert bool(instruction_set.obstacle("avx2")) is bool(message)
     assert instruction_set.obstacle("native") == ""
-
-
-@pytest.mark.slow
-@x86
-def test_another_instruction_set_trains_again_and_comes_to_other_last_bits(workspace):
-    weights = workspace.folder / "data/runs/cnn/seed_0/weights.safetensors"
-    native = weights.read_bytes()
-    workspace.edit("params.yaml", "instruction_set: native", "instruction_set: avx2")
-    output = workspace.succeed("dvc", "repro", "probe")
-    assert "train: 0 of 8 runs are finished" in output
-    assert "probe: 0 of 8 runs are probed" in output
-    assert weights.read_bytes() != native, "MKL's products are the same in both"

@@ -13,12 +13,10 @@ Source: Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988, ch.
 
 from collections.abc import Sequence
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.special import stdtrit
 from scipy.stats import nct
 
-from stages.shared.inference import sign_flip
 from stages.shared.inference.standard_error import StandardError
 
 
@@ -30,19 +28,6 @@ def t_power(effect: float, errors: Sequence[StandardError], alpha: float) -> flo
     return min(
         _power(effect / error.value, error.dof, alpha) if error.value else float(effect != 0) for error in errors
     )
-
-
-def sign_flip_power(
-    effect: float, sd: float, n_seeds: int, alpha: float, repeats: int, generator: np.random.Generator
-) -> float:
-    """Share of `repeats` simulated experiments with normal per-seed differences in which the sign-flip p is ≤ alpha.
-
-    sd: of the per-seed differences. The Monte-Carlo standard error is √(share (1 − share) / repeats).
-    There is no closed form. At ten seeds and alpha .05 t_power comes to the same; where alpha·2^n leaves only a few
-    patterns, as in the first steps of Holm, t_power promises far too much.
-    """
-    drawn = effect + sd * generator.standard_normal((repeats, n_seeds))
-    return sum(sign_flip.p_value(differences) <= alpha for differences in drawn) / repeats
 
 
 def smallest_detectable_effect(errors: Sequence[StandardError], alpha: float, power: float) -> float:

@@ -34,19 +34,6 @@ def p_value(differences: ArrayLike) -> float:
     return 2 * above / 2**n  # the patterns are symmetric: as many lie as far below zero
 
 
-def smallest_p(n_seeds: int) -> float:
-    """The smallest two-sided p that n seeds can give: 2/2^n."""
-    return 2.0 ** (1 - n_seeds)
-
-
-def seeds_needed(alpha: float, tests: int) -> int:
-    """Fewest seeds with which the first of `tests` Holm-adjusted p-values can reach alpha."""
-    n = 1
-    while tests * smallest_p(n) > alpha:
-        n += 1
-    return n
-
-
 def _signed_sums(values: np.ndarray) -> np.ndarray:
     sums = np.zeros(1)
     for value in values:
