@@ -38,7 +38,7 @@ def assemble(folder: Path) -> None:
     shutil.copytree(paths.REPORT_SOURCES, folder, dirs_exist_ok=True)
     shutil.copytree(paths.FIGURES, folder, dirs_exist_ok=True, ignore=unwanted)
     shutil.copytree(paths.EDA, folder / "eda", dirs_exist_ok=True, ignore=unwanted)
-    settings = params.load()
+    settings = params.load(paths.PARAMS)
     variables = _facts(paths.FIGURES / "facts.yml") | _facts(paths.EDA / "facts.yml")
     variables["settings"] = provenance_tables.settings_as_text(settings)
     variables["origin"] = provenance_tables.origin(settings)

@@ -17,55 +17,55 @@ VARIANTS = ("cnn", "kernel_1", "kernel_5", "depth_4", "stride_2", "fully_connect
 
 
 @pytest.fixture(scope="module")
-def found():
+def results():
     return finished(settings(lambda raw: only(raw, *VARIANTS)), n_test=200, diverged=LOST)
 
 
-def test_every_run_that_diverged_is_in_a_table_of_its_own_and_in_no_other(found):
-    groups = found.diverged.groupby("variant")
+def test_every_run_that_diverged_is_in_a_table_of_its_own_and_in_no_other(results):
+    groups = results.diverged.groupby("variant")
     listed = {variant: dict(zip(rows["seed"], rows["epoch"], strict=True)) for variant, rows in groups}
     assert listed == LOST
     for variant, lost in LOST.items():
-        ran = found.runs.loc[found.runs["variant"] == variant, "seed"].tolist()
+        ran = results.runs.loc[results.runs["variant"] == variant, "seed"].tolist()
         assert ran == [seed for seed in params.load().seeds(variant) if seed not in lost], variant
     for name in ("runs", "curves", "confusion", "effects", "shifts"):
-        assert "kernel_1" not in getattr(found, name)["variant"].tolist(), name
-    assert list(found.variants.index) == [variant for variant in VARIANTS if variant != "kernel_1"]
+        assert "kernel_1" not in getattr(results, name)["variant"].tolist(), name
+    assert list(results.variants.index) == [variant for variant in VARIANTS if variant != "kernel_1"]
 
 
-def test_means_and_differences_are_over_the_seeds_that_finished_and_count_these(found):
-    accuracy = found.runs.set_index(["variant", "seed"])["test_accuracy"]
-    assert found.variants.loc["cnn", "n_seeds"] == 7
-    assert found.variants.loc["cnn", "accuracy_mean"] == pytest.approx(accuracy["cnn"].mean(), abs=1e-6)
+def test_means_and_differences_are_over_the_seeds_that_finished_and_count_these(results):
+    accuracy = results.runs.set_index(["variant", "seed"])["test_accuracy"]
+    assert results.variants.loc["cnn", "n_seeds"] == 7
+    assert results.variants.loc["cnn", "accuracy_mean"] == pytest.approx(accuracy["cnn"].mean(), abs=1e-6)
     both = [2, 3, 5, 6, 7, 8]  # stride_2 lost seed 9, the baseline 0, 1 and 4
-    effect = found.effects[found.effects["variant"] == "stride_2"].iloc[0]
+    effect = results.effects[results.effects["variant"] == "stride_2"].iloc[0]
     assert effect["n_seeds"] == len(both)
     difference = (accuracy["stride_2"][both] - accuracy["cnn"][both]).mean()
     assert effect["difference"] == pytest.approx(difference, abs=1e-6)
-    assert found.mean_difference("stride_2", "cnn").mean == pytest.approx(difference, abs=1e-6)
+    assert results.mean_difference("stride_2", "cnn").mean == pytest.approx(difference, abs=1e-6)
 
 
-def test_without_a_finished_seed_in_common_nothing_is_said_of_a_difference(found):
-    effect = found.effects[found.effects["variant"] == "depth_4"].iloc[0]
+def test_without_a_finished_seed_in_common_nothing_is_said_of_a_difference(results):
+    effect = results.effects[results.effects["variant"] == "depth_4"].iloc[0]
     assert np.isnan(effect["difference"])
     assert effect["verdict"] == "not stated"
-    assert "no seed finished both in **4 layers** and in 2 layers" in families.chapter(found)
+    assert "no seed finished both in **4 layers** and in 2 layers" in families.chapter(results)
 
 
-def test_a_hypothesis_about_a_variant_without_a_finished_seed_is_undecided_and_says_why(found):
-    keys = [key for key, hypothesis in found.declared.items() if "kernel_1" in hypothesis.contrast.variants]
+def test_a_hypothesis_about_a_variant_without_a_finished_seed_is_undecided_and_says_why(results):
+    keys = [key for key, hypothesis in results.declared.items() if "kernel_1" in hypothesis.contrast.variants]
     assert keys
     for key in keys:
-        row = found.hypotheses.loc[key]
+        row = results.hypotheses.loc[key]
         assert (row["outcome"], row["reason"]) == ("undecided", "every seed of kernel_1 diverged")
         assert np.isnan(row["difference"])
-        assert hypotheses.sentence(found, key).endswith("* Every seed of kernel_1 diverged.")
-        assert not found.has_run(key)
-        assert hypotheses.sentence(found, key) in hypotheses.tables(found), "also where its family has no section"
+        assert hypotheses.sentence(results, key).endswith("* Every seed of kernel_1 diverged.")
+        assert not results.has_run(key)
+        assert hypotheses.sentence(results, key) in hypotheses.tables(results), "also where its family has no section"
 
 
-def test_the_report_names_how_many_runs_of_which_variants_diverged_and_in_which_epochs(found):
-    facts, table = protocol.facts(found), protocol.diverged_table(found)
+def test_the_report_names_how_many_runs_of_which_variants_diverged_and_in_which_epochs(results):
+    facts, table = protocol.facts(results), protocol.diverged_table(results)
     assert facts["diverged"].startswith("Of 55 runs, 16, of 4 variants, diverged and have no accuracy (@tbl-diverged).")
     lost = "Without a run that finished, *Kernel size: 1×1* is in no other table or figure."
     assert facts["diverged"].endswith(lost)
@@ -74,10 +74,10 @@ def test_the_report_names_how_many_runs_of_which_variants_diverged_and_in_which_
     assert (facts["runs"], facts["variants"]) == ("55 runs", "6 variants")
 
 
-def test_every_figure_table_and_sentence_is_made_of_what_finished(found, tmp_path):
-    topics.write(found, tmp_path)
+def test_every_figure_table_and_sentence_is_made_of_what_finished(results, tmp_path):
+    topics.write(results, tmp_path)
     tables = [file for file in (tmp_path / "tables").glob("*.md") if file.name != "diverged.md"]
-    texts = [*topics.facts(found).values(), *(file.read_text() for file in (*tables, tmp_path / "families.md"))]
+    texts = [*topics.facts(results).values(), *(file.read_text() for file in (*tables, tmp_path / "families.md"))]
     named = [text for text in texts if re.search(r"\bnan\b|None|1×1", text)]
     assert not [text for text in named if "is in no other" not in text and "kernel_1" not in text]
 

@@ -18,7 +18,8 @@ from fake_results import REPOSITORY, RUNS, reached, results_of, settings, three
 from matplotlib.text import Text
 from ruamel.yaml import YAML
 
-from stages.figures import accuracy, answer, costs, families, learning, names, results, shifts, topics
+from stages.figures import accuracy, answer, costs, families, learning, names, shifts, topics
+from stages.figures.results import load
 from stages.shared.drawing import numbers, style
 from stages.shared.stage_command import StageError
 
@@ -85,17 +86,17 @@ def test_every_file_exists_and_a_figure_that_cannot_be_drawn_is_a_note(name):
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name != "sixty"])  # whose sentences are those of the default
 def test_every_reference_of_the_texts_resolves_and_none_is_defined_twice(name):
-    found = results_of(name)
-    texts = {path: text for path, text in topics.texts(found).items() if path.endswith(".md")}
+    results = results_of(name)
+    texts = {path: text for path, text in topics.texts(results).items() if path.endswith(".md")}
     chapter = texts["families.md"]
     repeated = ("tables/family", "tables/published")  # also part of families.md and replication.md
     included = [text for path, text in texts.items() if not path.startswith(repeated)]
-    assert set(re.findall(r"\]\(figures/(.*?)\)", chapter)) == {f"family-{key}.svg" for key in found.families}
+    assert set(re.findall(r"\]\(figures/(.*?)\)", chapter)) == {f"family-{key}.svg" for key in results.families}
     ids = [identifier for text in included for identifier in re.findall(r"\{#([\w-]+)", text)]
     assert len(ids) == len(set(ids))
     assert set(re.findall(r"@([\w-]+)", chapter)) <= set(ids)
     assert "nan" not in "".join(included)
-    if not found.families:
+    if not results.families:
         assert chapter == "No family of variants has two levels in this run, so there is nothing to compare.\n"
 
 
@@ -121,14 +122,14 @@ def test_no_text_covers_another_or_leaves_the_figure_or_the_page(name):
 
 
 def test_a_variant_has_one_colour_in_every_figure_and_every_protocol():
-    found, quick = results_of("default"), results_of("quick")
-    colours = {variant: found.names.colour(variant) for variant in found.variants.index}
+    results, quick = results_of("default"), results_of("quick")
+    colours = {variant: results.names.colour(variant) for variant in results.variants.index}
     assert len(set(colours.values())) == len(colours)
     assert {variant: quick.names.colour(variant) for variant in quick.variants.index}.items() <= colours.items()
-    assert {variant: accuracy.row(found, variant, "").colour for variant in colours} == colours
-    assert {point.colour for point in costs.points(found, "macs")} == {colours[net] for net in found.nets}
-    panel = learning.learning_curves(found).axes[0]
-    assert [line.get_color() for line in panel.lines] == [colours[key] for key in found.names.levels("connectivity")]
+    assert {variant: accuracy.row(results, variant, "").colour for variant in colours} == colours
+    assert {point.colour for point in costs.points(results, "macs")} == {colours[net] for net in results.nets}
+    panel = learning.learning_curves(results).axes[0]
+    assert [line.get_color() for line in panel.lines] == [colours[key] for key in results.names.levels("connectivity")]
 
 
 def curves(**means):
@@ -187,25 +188,25 @@ def test_every_difference_beyond_the_axis_has_an_arrow():
 
 
 def test_the_map_is_the_mean_over_seeds_by_shift():
-    found = results_of("signal")
-    accuracies = shifts.accuracy_map(found, "cnn")
+    results = results_of("signal")
+    accuracies = shifts.accuracy_map(results, "cnn")
     assert accuracies.shape == (1, 5)
-    two_right = found.shifts.query("variant == 'cnn' and dx == 2")["accuracy"]
+    two_right = results.shifts.query("variant == 'cnn' and dx == 2")["accuracy"]
     assert accuracies[0, 4] == pytest.approx(100 * two_right.mean())
 
 
 def test_the_csv_of_a_family_has_each_column_once_and_the_numbers_of_the_tables(tmp_path):
-    found = results_of("default")
-    texts = families.texts(found)
+    results = results_of("default")
+    texts = families.texts(results)
     (tmp_path / "kernel.csv").write_text(texts["tables/family-kernel.csv"])
     frame, text = pd.read_csv(tmp_path / "kernel.csv"), texts["tables/family-kernel.md"]
     assert not [name for name in frame.columns if name.endswith(("_x", "_y"))]
     assert frame["level"].tolist() == ["3×3", "1×1", "5×5", "7×7", "3×3, dilated by 2"]
-    effect = found.effects.query("variant == 'kernel_7' and family == 'kernel'").iloc[0]
+    effect = results.effects.query("variant == 'kernel_7' and family == 'kernel'").iloc[0]
     row = frame[frame["variant"] == "kernel_7"].iloc[0]
     compared = ["difference", "low", "shift_high", "direction"]
     assert row[compared].tolist() == effect[compared].tolist()
-    assert row["shift_consistency_high"] == found.variants.loc["kernel_7", "shift_consistency_high"]
+    assert row["shift_consistency_high"] == results.variants.loc["kernel_7", "shift_consistency_high"]
     half, total = ((effect[f"{prefix}high"] - effect[f"{prefix}low"]) / 2 for prefix in ("", "total_"))
     cells = rf"{re.escape(numbers.points(effect['difference']))} ± {100 * half:.2f} \| +± {100 * total:.2f} \| +– \|$"
     assert re.search(cells, text, re.MULTILINE)
@@ -213,16 +214,16 @@ def test_the_csv_of_a_family_has_each_column_once_and_the_numbers_of_the_tables(
 
 
 def test_the_road_goes_from_the_net_that_assumes_least_to_the_baseline_and_on_by_validation_accuracy():
-    found = results_of("default")
+    results = results_of("default")
     path = [("fully_connected", None), ("locally_connected", "fully_connected"), ("cnn", "locally_connected")]
-    assert answer.steps(found)[:3] == path
-    further = dict(answer.steps(found)[3:])
+    assert answer.steps(results)[:3] == path
+    further = dict(answer.steps(results)[3:])
     assert set(further.values()) == {"cnn"}
     change_more_than_the_net = {"global_average_permuted", "cnn_again", "random_labels", "linear", "cnn_300"}
     assert not change_more_than_the_net & set(further)
-    val = {key: found.mean(key, "val_accuracy").mean for key in ("kernel_1", "kernel_5", "kernel_7", "dilated_3")}
+    val = {key: results.mean(key, "val_accuracy").mean for key in ("kernel_1", "kernel_5", "kernel_7", "dilated_3")}
     assert [variant for variant in val if variant in further] == [max(val, key=val.get)]
-    means = [found.mean(variant).mean for variant in further]
+    means = [results.mean(variant).mean for variant in further]
     assert means == sorted(means, reverse=True)
 
 
@@ -241,10 +242,10 @@ def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):
         protocol |= {"baseline": "1", "variants": ["1", "007", "2"]}
     for family in raw["families"].values():
         family["reference"] = "1"
-    found = fake_results.collected(monkeypatch, tmp_path, raw, n_test=40)
-    levels = found.effects.query("family == 'kernel'")[["variant", "level"]].to_numpy().tolist()
+    results = fake_results.collected(monkeypatch, tmp_path, raw, n_test=40)
+    levels = results.effects.query("family == 'kernel'")[["variant", "level"]].to_numpy().tolist()
     assert levels == [["007", "NA"], ["2", "2"]]
-    assert "**NA** " in families.chapter(found)
+    assert "**NA** " in families.chapter(results)
 
 
 @pytest.fixture(scope="module")
@@ -285,25 +286,20 @@ def test_stale_results_are_refused(root, case):
     raw = settings(three)
     change(raw)
     with pytest.raises(StageError) as refused:
-        results.load(fake_results.write_params(root, raw, {} if case == "no hypothesis" else None))
+        load(fake_results.write_params(root, raw, {} if case == "no hypothesis" else None))
     assert message in str(refused.value)
     assert str(refused.value).endswith("; run `dvc repro collect`")
 
 
-@pytest.mark.parametrize(
-    ("file", "stage"),
-    [
-        ("results/hypotheses.csv", "collect"),
-        ("results/shifts.csv", "collect"),
-        ("probes/kernel_5/seed_0/pictures.safetensors", "probe"),
-        ("raw/dataset.json", "download"),
-        ("prepared/constants.json", "prepare"),
-    ],
-)
+FILES_OF_STAGES = {"results/hypotheses.csv": "collect", "results/shifts.csv": "collect", "raw/dataset.json": "download"}
+FILES_OF_STAGES |= {"prepared/constants.json": "prepare", "probes/kernel_5/seed_0/pictures.safetensors": "probe"}
+
+
+@pytest.mark.parametrize(("file", "stage"), FILES_OF_STAGES.items())
 def test_a_missing_file_is_named_with_the_stage_that_makes_it(root, file, stage):
     (root / "data" / file).unlink()
     with pytest.raises(StageError, match=f"^data/{file} is missing; `dvc repro {stage}` makes it$"):
-        results.load(fake_results.params.load(root / "params.yaml"))
+        load(fake_results.params.load(root / "params.yaml"))
 
 
 def test_the_stage_refuses_stale_results_and_keeps_the_old_figures(root):

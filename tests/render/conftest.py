@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import fake_results
 import pypdf
@@ -10,8 +12,10 @@ import pytest
 import small_data
 from report_content import printed_text
 
+from stages.figures import topics
 from stages.render import document, project, renderers
 from stages.shared import paths
+from stages.shared.drawing import style
 
 REPOSITORY = paths.ROOT
 
@@ -19,34 +23,26 @@ REPOSITORY = paths.ROOT
 def run_stage(root, module, *arguments, **environment):
     """A stage in a process of its own under `root`: exit code, stdout, stderr."""
     default = {"PATH": "/usr/bin:/bin", "HOME": str(root), "PIPELINE_ROOT": str(root), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=REPOSITORY,
-        env=default | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return result.returncode, result.stdout, result.stderr
+    command, environment = [sys.executable, "-m", module, *arguments], default | environment
+    ended = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout, ended.stderr
 
 
-def succeed(root, module, *arguments, **environment):
-    code, output, error = run_stage(root, module, *arguments, **environment)
-    assert code == 0, output + error
-    return output
+@pytest.fixture
+def render():
+    """Run the stage in a process of its own: exit code, stdout, stderr."""
+    return lambda folder, *arguments, **environment: run_stage(folder, "stages.render", *arguments, **environment)
 
 
 @pytest.fixture(scope="session")
 def eda(tmp_path_factory):
     """data/eda as the real stage writes it, of small images."""
     root = tmp_path_factory.mktemp("eda")
-
-    def small(raw):
-        raw["eda"] |= {"images": 60, "samples_per_class": 2, "max_distance": 4}
-
-    fake_results.write_params(root, fake_results.settings(small))
+    small = {"images": 60, "samples_per_class": 2, "max_distance": 4}
+    fake_results.write_params(root, fake_results.settings(lambda raw: raw["eda"].update(small)))
     small_data.write_prepared(root / "data/prepared")
-    succeed(root, "stages.eda")
+    code, output, error = run_stage(root, "stages.eda")
+    assert code == 0, output + error
     return root / "data/eda"
 
 
@@ -56,47 +52,52 @@ def dataset_digests():
 
 
 @pytest.fixture(scope="session")
-def write_root(eda, dataset_digests):
-    """Write everything that the stage reads. data/eda is of other images; the report only passes it on."""
+def render_root(eda, dataset_digests):
+    """Write all that the stage reads, and render it here. data/eda is of other images; the report only passes it on.
 
-    def write(root, change, **choices):
-        fake_results.make_root(root, fake_results.settings(change), n_test=200, **choices)
-        dataset = paths.read_json(root / "data/raw/dataset.json")
-        paths.write_json(root / "data/raw/dataset.json", dataset | {"sha256": dataset_digests})
-        for stage in ("stages.collect", "stages.figures"):
-            succeed(root, stage)
+    Returns the Quarto project, as the embedded renderer left it.
+    """
+
+    def render(root, change, **choices):
         shutil.copytree(eda, root / "data/eda")
         shutil.copytree(REPOSITORY / "report", root / "report")
         shutil.copy(REPOSITORY / "requirements.lock", root)
+        style.use_style()
+        with pytest.MonkeyPatch.context() as patch:
+            results = fake_results.collected(patch, root, fake_results.settings(change), n_test=200, **choices)
+            paths.write_json(paths.RAW / "dataset.json", results.dataset | {"sha256": dataset_digests})
+            for folder in (paths.FIGURES, paths.REPORT):
+                folder.mkdir()
+            topics.write(results, paths.FIGURES)
+            project.assemble(root / "project")
+            renderers.render_embedded(root / "project", paths.REPORT)
+        return root / "project"
 
-    return write
+    return render
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory, write_root):
-    """Four variants in two families over three seeds, rendered. Copy it, do not change it."""
-    root = tmp_path_factory.mktemp("root")
+def assembled(tmp_path_factory, render_root):
+    """The Quarto project of four variants in two families over three seeds, rendered. Copy it, do not change it."""
 
     def few(raw):
         fake_results.only(raw, "cnn", "kernel_1", "fully_connected", "global_average")
         fake_results.seeds(3)(raw)
 
-    write_root(root, few)
-    succeed(root, "stages.render", REPORT_RENDERER="embedded")
-    return root
+    return render_root(tmp_path_factory.mktemp("root"), few)
 
 
-@pytest.fixture
-def render():
-    """Run the stage in a process of its own: exit code, stdout, stderr."""
-    return lambda folder, *arguments, **environment: run_stage(folder, "stages.render", *arguments, **environment)
+@pytest.fixture(scope="session")
+def root(assembled):
+    """What the stage reads, and the report. Copy it, do not change it."""
+    return assembled.parent
 
 
 @pytest.fixture
 def copied_root(root, tmp_path):
     """A root that a test may change."""
     to = tmp_path / "copied root" / "deeper"
-    return shutil.copytree(root, to, ignore=shutil.ignore_patterns("runs", "probes", "timings", "prepared"))
+    return shutil.copytree(root, to, ignore=shutil.ignore_patterns("runs", "probes", "prepared", "project"))
 
 
 @pytest.fixture(scope="session")
@@ -115,28 +116,9 @@ def pdf_text(printed):
 
 
 @pytest.fixture(scope="session")
-def assembled(root, tmp_path_factory):
-    """The Quarto project of the report. Copy it, do not change it."""
-    folder = tmp_path_factory.mktemp("assembled") / "project"
-    output = succeed(root, "stages.render", "--project", str(folder))
-    assert f"quarto preview {folder}" in output
-    return folder
-
-
-@pytest.fixture(scope="session")
 def report(assembled):
     """The sources as both renderers take them."""
     return document.read(assembled)
-
-
-@pytest.fixture(scope="session")
-def typst_source(assembled, page, tmp_path_factory):
-    """What the PDF is set from."""
-    folder = shutil.copytree(assembled, tmp_path_factory.mktemp("typst") / "project")
-    out = tmp_path_factory.mktemp("out")
-    renderers.render_embedded(folder, out)
-    assert (out / "index.html").read_text(encoding="utf-8") == page
-    return (folder / "report.typ").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -154,14 +136,14 @@ def small(tmp_path):
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    return SmallProject(folder)
+    (tmp_path / "out").mkdir()
+    return SmallProject(folder, tmp_path / "out")
 
 
+@dataclass
 class SmallProject:
-    def __init__(self, folder):
-        self.folder = folder
-        self.out = folder.parent / "out"
-        self.out.mkdir()
+    folder: Path
+    out: Path
 
     def add(self, text):
         with (self.folder / "index.qmd").open("a", encoding="utf-8") as file:

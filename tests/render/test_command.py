@@ -3,10 +3,12 @@
 import re
 import shutil
 
+import fake_results
 import pytest
 from ruamel.yaml import YAML
 
-from stages.render import document
+from stages.render import document, project
+from stages.shared.stage_command import StageError
 
 
 def test_quarto_on_path_renders_the_assembled_project(copied_root, render, fake_quarto):
@@ -24,24 +26,23 @@ def test_quarto_on_path_renders_the_assembled_project(copied_root, render, fake_
     assert sorted(file.name for file in report.iterdir()) == ["index.html", "report.pdf"]
 
 
-def test_when_quarto_warns_the_old_report_stays(root, copied_root, render, fake_quarto):
-    path = fake_quarto('write_both; echo "[WARNING] Citeproc: citation x not found"')
-    code, _, error = render(copied_root, PATH=path)
+@pytest.mark.parametrize(
+    ("source", "script", "message"),
+    [
+        ("", 'echo "[WARNING] Citeproc: citation x not found"', "[WARNING] Citeproc: citation x not found"),
+        ("\n@fig-none\n", "", "index.qmd:{}: the reference @fig-none has no target"),
+    ],
+)
+def test_what_is_refused_has_a_message_and_leaves_the_old_report(
+    source, script, message, root, copied_root, render, fake_quarto
+):
+    index = copied_root / "report/index.qmd"
+    index.write_text(index.read_text() + source)
+    code, _, error = render(copied_root, PATH=fake_quarto(f"write_both; {script}"))
     assert code == 1
-    assert error.splitlines() == ["quarto rendered a broken report:", "  [WARNING] Citeproc: citation x not found"]
-    old, now = (folder / "data/report/index.html" for folder in (root, copied_root))
-    assert now.read_bytes() == old.read_bytes()
-
-
-def test_a_wrong_source_leaves_the_old_report(root, copied_root, render):
-    with (copied_root / "report/index.qmd").open("a") as file:
-        file.write("\n@fig-none\n")
-    code, _, error = render(copied_root, REPORT_RENDERER="embedded")
-    assert code == 1
-    assert "the reference @fig-none has no target" in error
-    assert "Traceback" not in error
-    old, now = (folder / "data/report/report.pdf" for folder in (root, copied_root))
-    assert now.read_bytes() == old.read_bytes()
+    assert error.splitlines()[1:] == ["  " + message.format(len(index.read_text().splitlines()))]
+    for name in ("index.html", "report.pdf"):
+        assert (copied_root / "data/report" / name).read_bytes() == (root / "data/report" / name).read_bytes()
 
 
 def test_the_project_has_every_file_that_quarto_is_told_to_use(assembled):
@@ -63,13 +64,14 @@ def test_the_project_has_every_file_that_quarto_is_told_to_use(assembled):
 def test_the_project_is_written_over_an_earlier_one_and_over_nothing_else(root, assembled, render, tmp_path):
     earlier = shutil.copytree(assembled, tmp_path / "earlier")
     (earlier / "index.qmd").unlink()
-    assert render(root, "--project", str(earlier))[0] == 0
+    code, output, error = render(root, "--project", str(earlier))
+    assert code == 0, error
+    assert f"quarto preview {earlier}" in output
     document.read(earlier)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    code, _, error = render(root, "--project", str(tmp_path / "mine"))
-    assert code == 1
-    assert "is no project that this command made" in error
+    with pytest.raises(StageError, match="is no project that this command made"):
+        project.lay_out(tmp_path / "mine")
     assert [file.name for file in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
 
@@ -83,8 +85,8 @@ def test_the_project_is_written_over_an_earlier_one_and_over_nothing_else(root, 
         ),
     ],
 )
-def test_what_an_earlier_stage_wrote_wrong_or_not_at_all_is_named(change, message, copied_root, render):
+def test_what_an_earlier_stage_wrote_wrong_or_not_at_all_is_named(change, message, copied_root, tmp_path, monkeypatch):
     change(copied_root / "data/eda")
-    code, _, error = render(copied_root, REPORT_RENDERER="embedded")
-    assert code == 1
-    assert error.strip() == message
+    fake_results.reroot(monkeypatch, copied_root)
+    with pytest.raises(StageError, match=f"^{message}$"):
+        project.assemble(tmp_path / "project")
