@@ -14,6 +14,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 install_import_hook(["stages.shared.architectures", "stages.train", "stages.probe"], "beartype.beartype")
 
 
+@pytest.fixture
+def report_style():
+    """Draw in the report's style, and close what a test drew."""
+    from stages.shared.drawing import style
+
+    style.use_style()
+    yield
+    style.plt.close("all")
+
+
 @pytest.fixture(scope="session")
 def finished_workspace(tmp_path_factory):
     """A clone in which the pipeline has run once, from nothing. Copy it, do not change it.

@@ -23,18 +23,16 @@ def costs(parameters=1, macs=1, field=(1, 1)):
     return ClosedForm(parameters, macs, [], field)
 
 
-PROMISES = [
-    (key, quantity, other) for key, variant in SETTINGS.variants.items() for quantity, other in variant.matched.items()
-]
+PROMISES = [(key, *promise) for key, variant in SETTINGS.variants.items() for promise in variant.matched.items()]
 
 
-@pytest.mark.parametrize(("key", "quantity", "other"), PROMISES, ids=["-".join(promise) for promise in PROMISES])
+@pytest.mark.parametrize(("key", "quantity", "other"), PROMISES)
 def test_a_variant_has_the_cost_that_it_is_meant_to_share(key, quantity, other):
-    ours, theirs = (closed_form(SETTINGS.variants[name].run.architecture, *FASHION) for name in (key, other))
+    one, target = (closed_form(SETTINGS.variants[name].run.architecture, *FASHION) for name in (key, other))
     if quantity == "receptive_field":
-        assert ours.receptive_field == theirs.receptive_field is not None
+        assert one.receptive_field == target.receptive_field is not None
     else:
-        assert getattr(ours, quantity) == pytest.approx(getattr(theirs, quantity), rel=0.02)
+        assert getattr(one, quantity) == pytest.approx(getattr(target, quantity), rel=0.02)
 
 
 def test_the_width_of_one_layer_by_hand():
@@ -45,9 +43,7 @@ def test_the_width_of_one_layer_by_hand():
 
 def test_of_several_exact_widths_the_one_in_the_proportions_that_it_began_with():
     # w and v units: 4w + (w + 1)v + 2(v + 1) = 4w + wv + 3v + 2 parameters: 30 of them with (1, 6) and with (2, 4).
-    assert (
-        closed_form(units(1, 6), *THREE_PIXELS).parameters == closed_form(units(2, 4), *THREE_PIXELS).parameters == 30
-    )
+    assert [closed_form(units(*widths), *THREE_PIXELS).parameters for widths in ((1, 6), (2, 4))] == [30, 30]
     assert matched_widths("channels", "parameters", units(1, 2), costs(parameters=30), *THREE_PIXELS, 0.02) == (2, 4)
     assert matched_widths("channels", "parameters", units(1, 6), costs(parameters=30), *THREE_PIXELS, 0.02) == (1, 6)
 
@@ -63,9 +59,6 @@ def test_no_width_within_the_tolerance_is_refused_naming_the_nearest():
     with pytest.raises(ValueError, match=r"no channels come within 2 %; the nearest are \[9\], with \+3\.7 %"):
         matched_widths("channels", "parameters", units(5), costs(parameters=54), *THREE_PIXELS, 0.02)
     assert matched_widths("channels", "parameters", units(5), costs(parameters=54), *THREE_PIXELS, 0.04) == (9,)
-
-
-def test_fewer_parameters_than_the_narrowest_net_has_are_refused_naming_it():
     with pytest.raises(ValueError, match=r"the nearest are \[1\], with \+60\.0 %"):  # 8 instead of 5
         matched_widths("channels", "parameters", units(5), costs(parameters=5), *THREE_PIXELS, 0.02)
 
@@ -83,20 +76,18 @@ def test_what_has_no_width_is_refused(field, architecture):
         matched_widths(field, "parameters", architecture, costs(parameters=50), *FASHION, 0.02)
 
 
-def test_a_deviation_is_relative_and_signed():
-    assert deviation("parameters", costs(parameters=90), costs(parameters=100)) == pytest.approx(-0.1)
-    assert deviation("macs", costs(macs=130), costs(macs=100)) == pytest.approx(0.3)
-
-
 @pytest.mark.parametrize(
-    ("field", "target", "expected"),
+    ("quantity", "value", "target", "expected"),
     [
-        ((10, 10), (10, 10), 0),
-        ((10, 12), (10, 10), 0.2),
-        ((11, 7), (10, 10), -0.3),
-        (None, (10, 10), float("inf")),
-        (None, None, 0),
+        ("parameters", 90, 100, -0.1),
+        ("macs", 130, 100, 0.3),
+        ("field", (10, 10), (10, 10), 0),
+        ("field", (10, 12), (10, 10), 0.2),  # of both axes, the one that is further off
+        ("field", (11, 7), (10, 10), -0.3),
+        ("field", None, (10, 10), float("inf")),
+        ("field", None, None, 0),
     ],
 )
-def test_receptive_fields_agree_along_both_axes_or_not_at_all(field, target, expected):
-    assert deviation("receptive_field", costs(field=field), costs(field=target)) == pytest.approx(expected)
+def test_a_deviation_is_relative_and_signed(quantity, value, target, expected):
+    name = "receptive_field" if quantity == "field" else quantity
+    assert deviation(name, costs(**{quantity: value}), costs(**{quantity: target})) == pytest.approx(expected)
