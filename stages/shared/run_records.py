@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +22,7 @@ from stages.shared import paths
 from stages.shared.stage_command import StageError
 
 RECORD = "record.json"
+ABANDONED_SECONDS = 24 * 3600  # after which a half-kept run in the store was left by a process that was killed
 CODE = Path(__file__).parents[2]  # the folder that holds the package `stages`
 
 # Modules that a run imports and that do not decide its bits. An edit of them makes no run again.
@@ -156,20 +158,20 @@ class Store:
         if not is_finished(entry, digest):
             shutil.rmtree(entry, ignore_errors=True)
             return False
-        paths.PARTIAL.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix="take-", dir=paths.PARTIAL))
-        try:
-            _link_files(entry, partial)
-            os.utime(entry)  # last used now, so that it is pruned late
+        with paths.scratch_folder("taken") as partial:
+            try:
+                _link_files(entry, partial)
+                os.utime(entry)  # last used now, so that it is pruned late
+            except FileNotFoundError:  # pruned by another process meanwhile
+                return False
             replace_folder(partial, target)
-        except FileNotFoundError:  # pruned by another process meanwhile
-            return False
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         return True
 
     def prune(self, limit_bytes: float) -> tuple[int, int]:
         """Remove the runs used longest ago until `limit_bytes` hold the rest. Returns runs and bytes removed."""
+        for partial in self.folder.glob("*/.*"):
+            if partial.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                shutil.rmtree(partial, ignore_errors=True)
         entries = sorted(self.entries(), key=lambda entry: entry.stat().st_mtime)
         sizes = [sum(file.stat().st_size for file in entry.iterdir()) for entry in entries]
         total, removed, freed = sum(sizes), 0, 0

@@ -125,7 +125,11 @@ def test_the_runs_that_were_used_longest_ago_leave_the_store_until_it_is_small_e
     size = sum(file.stat().st_size for file in store.entries()[0].iterdir())
     assert store.prune(2.5 * size) == (2, 2 * size)
     assert {entry.parent.name for entry in store.entries()} == {"02", "03"}
+    half_kept = store.folder / "02" / ".left by a kill"
+    half_kept.mkdir()
+    os.utime(half_kept, (0, 0))
     assert store.prune(2.5 * size) == (0, 0)
+    assert not half_kept.exists()
 
 
 def test_runs_that_nobody_asks_for_leave_and_a_stray_file_too(root):
