@@ -106,8 +106,7 @@ def test_a_second_run_does_nothing_and_dvc_shows_metrics_and_plots(workspace):
     assert "cnn.accuracy" in workspace.succeed("dvc", "metrics", "show")
     assert "cnn.accuracy" in workspace.succeed("dvc", "exp", "show", "--csv")
     workspace.succeed("dvc", "plots", "show")
-    assert workspace.succeed("dvc", "dag", "--dot").count("[") <= 12 + 15  # nodes and edges
-    assert len(workspace.read("dvc.yaml").splitlines()) <= 120
+    assert workspace.succeed("dvc", "stage", "list", "--name-only").split() == list(STAGES)
 
 
 def test_two_clean_clones_agree_byte_for_byte_on_one_core_and_on_all(finished_workspace, tmp_path):
