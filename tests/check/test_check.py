@@ -40,8 +40,13 @@ def run_stage(root, text, hypotheses=HYPOTHESES):
 
 
 @pytest.mark.parametrize("protocol", params.load().protocols)
-def test_the_repositorys_own_settings_miss_nothing(protocol, tmp_path):
-    assert warnings(tmp_path, ("protocol: default", f"protocol: {protocol}")) == []
+def test_the_repositorys_own_files_are_valid_and_miss_nothing_under_every_protocol(protocol, tmp_path):
+    (tmp_path / "params.yaml").write_text(edited(("protocol: default", f"protocol: {protocol}")))
+    settings = params.load(tmp_path / "params.yaml")
+    assert settings.chosen_protocol == settings.protocols[protocol]
+    assert settings.baseline in settings.active_variants
+    assert missed_costs(settings) == []
+    assert len(params.load_hypotheses(settings)) == HYPOTHESES.count("\n  statement:")
 
 
 def test_a_missed_cost_is_named_with_the_channels_that_would_not_miss(tmp_path):
@@ -61,9 +66,8 @@ def test_multiply_accumulates_are_matched_by_widths_too(tmp_path):
     old = "sample: {seeds: all}, architecture: {connectivity: locally_connected}, recipe: {lr: 0.003}}"
     lines = warnings(tmp_path, (old, old.replace("locally_connected}", "locally_connected, channels: [8, 16]}")))
     # 1024·9·8 + 256·9·8·16 + 64·16·10 = 378880 against 1347584.
-    assert (
-        "variants.locally_connected: 71.9 % fewer multiply-accumulates than cnn; channels [16, 32] would match" in lines
-    )
+    message = "variants.locally_connected: 71.9 % fewer multiply-accumulates than cnn; channels [16, 32] would match"
+    assert message in lines
 
 
 def test_another_receptive_field_is_named_and_no_width_offered(tmp_path):
@@ -76,11 +80,8 @@ def test_another_receptive_field_is_named_and_no_width_offered(tmp_path):
 
 
 def test_a_miss_that_no_width_mends_says_so(tmp_path):
-    change = (
-        "families: {controls: linear model}",
-        "families: {controls: linear model}\n    matched: {parameters: cnn}",
-    )
-    assert warnings(tmp_path, change) == [
+    old = "families: {controls: linear model}"
+    assert warnings(tmp_path, (old, old + "\n    matched: {parameters: cnn}")) == [
         "variants.linear: 59.5 % fewer parameters than cnn; it has no channels to widen or narrow"
     ]
 
@@ -96,42 +97,27 @@ def test_only_what_the_protocol_runs_is_warned_of(tmp_path):
 
 
 def test_other_images_and_classes_move_the_costs(tmp_path):
-    lines = warnings(tmp_path, ("dataset: fashion_mnist", "dataset: cifar100"))
+    quick = ("protocol: default", "protocol: quick"), ("kernel_5, depth_1, stride_2", "kernel_1_matched")
+    lines = warnings(tmp_path, ("dataset: fashion_mnist", "dataset: cifar100"), *quick)
     # Three channels, 36×36 pixels and 100 classes: 28·16 + 145·32 + (9·9·32 + 1)·100 = 264388 for cnn,
     # and 4·19 + 20·38 + (9·9·38 + 1)·100 = 308736 for kernel_1_matched.
-    assert any(
-        line.startswith("variants.kernel_1_matched: 16.8 % more parameters than cnn; channels [") for line in lines
-    )
+    assert any(line.startswith("variants.kernel_1_matched: 16.8 % more parameters than cnn; ch") for line in lines)
 
 
 def test_nothing_is_said_of_a_users_own_images(tmp_path):
-    assert (
-        warnings(
-            tmp_path,
-            ("dataset: fashion_mnist", "dataset: npz"),
-            ("file: null", "file: mine.npz"),
-            ("channels: [13, 26]", "channels: [1, 1]"),
-        )
-        == []
-    )
+    own = ("dataset: fashion_mnist", "dataset: npz"), ("file: null", "file: mine.npz")
+    assert warnings(tmp_path, *own, ("channels: [13, 26]", "channels: [1, 1]")) == []
 
 
 def test_the_known_numbers_of_classes_are_those_of_the_readers():
-    assert {key: params.DATASETS[key].classes for key in PUBLISHED} == {
-        "fashion_mnist": 10,
-        "mnist": 10,
-        "kmnist": 10,
-        "cifar10": 10,
-        "cifar100": 100,
-    }
+    classes = {key: params.DATASETS[key].classes for key in PUBLISHED}
+    assert classes == {"fashion_mnist": 10, "mnist": 10, "kmnist": 10, "cifar10": 10, "cifar100": 100}
 
 
 def test_the_stage_warns_passes_and_never_loads_torch_or_numpy(tmp_path):
     code, message, modules = run_stage(tmp_path, edited(WIDE_KERNEL_5))
-    assert (code, message) == (
-        0,
-        "variants.kernel_5_matched: 33.4 % more parameters than cnn; channels [13, 26] would match",
-    )
+    assert code == 0
+    assert message == "variants.kernel_5_matched: 33.4 % more parameters than cnn; channels [13, 26] would match"
     assert json.loads((tmp_path / "data" / "checked.json").read_text()) == {"params": "valid"}
     assert "stages.shared.architectures.matching" in modules
     assert modules & {"torch", "numpy", "pandas"} == set()
@@ -146,10 +132,10 @@ def test_the_stage_ends_with_one_message_and_no_traceback_and_writes_nothing(tmp
 
 
 def test_a_mistake_in_the_hypotheses_ends_it_too(tmp_path):
-    code, message, _ = run_stage(
-        tmp_path, TEXT, HYPOTHESES.replace("variant: locally_connected,", "variant: nobody,", 1)
-    )
+    hypotheses = HYPOTHESES.replace("variant: locally_connected,", "variant: nobody,", 1)
+    code, message, _ = run_stage(tmp_path, TEXT, hypotheses)
     assert code == 1
     assert "hypotheses.yaml: 1 mistake" in message
     assert "locality.contrast: variant 'nobody' is not in params.yaml" in message
+    assert "Traceback" not in message
     assert not (tmp_path / "data").exists()

@@ -1,17 +1,14 @@
 """hypotheses.yaml: what is accepted, and the one message for each kind of mistake."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from stages.shared import params, paths
 
 TEXT = paths.HYPOTHESES.read_text()
-PARAMS = paths.PARAMS.read_text()
 SETTINGS = params.load()
+HYPOTHESES = params.load_hypotheses(SETTINGS)
 
 
 def load(text, folder):
@@ -24,40 +21,27 @@ def edited(old, new):
     return TEXT.replace(old, new, 1)
 
 
-@pytest.mark.parametrize("protocol", SETTINGS.protocols)
-def test_the_repositorys_own_hypotheses_are_valid_under_every_protocol(protocol, tmp_path):
-    (tmp_path / "params.yaml").write_text(PARAMS.replace("protocol: default", f"protocol: {protocol}", 1))
-    settings = params.load(tmp_path / "params.yaml")
-    assert settings.protocol == protocol
-    assert len(params.load_hypotheses(settings)) == len(re.findall(r"^  statement:", TEXT, re.MULTILINE))
-
-
-@pytest.mark.parametrize("key", params.load_hypotheses(SETTINGS))
-def test_some_protocol_runs_every_variant_of_a_hypothesis(key):
-    needed = set(params.load_hypotheses(SETTINGS)[key].contrast.variants)
-    assert any(needed <= set(protocol.variants) for protocol in SETTINGS.protocols.values()), (
-        f"no protocol runs all of {sorted(needed)}"
-    )
+def test_some_protocol_runs_every_variant_of_a_hypothesis():
+    protocols = [set(protocol.variants) for protocol in SETTINGS.protocols.values()]
+    needed = {key: set(hypothesis.contrast.variants) for key, hypothesis in HYPOTHESES.items()}
+    assert [key for key, variants in needed.items() if not any(variants <= protocol for protocol in protocols)] == []
 
 
 def test_every_source_is_in_the_list_of_references_and_only_the_labs_own_claims_have_none():
     known = set(re.findall(r"^@\w+\{(\w+),", (paths.REPORT_SOURCES / "references.bib").read_text(), re.MULTILINE))
-    for key, hypothesis in params.load_hypotheses(SETTINGS).items():
-        assert hypothesis.source in known or (hypothesis.source == "" and hypothesis.family == "replication"), (
-            f"{key}: {hypothesis.source!r}"
-        )
+    without = {key: hypothesis for key, hypothesis in HYPOTHESES.items() if hypothesis.source not in known}
+    assert {(hypothesis.source, hypothesis.family) for hypothesis in without.values()} == {("", "replication")}
 
 
-def test_a_difference_of_differences_needs_all_four_variants(tmp_path):
-    (plain, crossed) = (load(TEXT, tmp_path)[key].contrast for key in ("locality", "permutation_takes_the_lead"))
+def test_a_difference_of_differences_needs_all_four_variants():
+    plain, crossed = (HYPOTHESES[key].contrast for key in ("locality", "permutation_takes_the_lead"))
     assert plain.variants == ("locally_connected", "fully_connected")
     assert crossed.variants == ("cnn", "fully_connected", "cnn_permuted", "fully_connected_permuted")
 
 
 def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
-    assert (
-        load(edited("smallest_effect: 0.005", "smallest_effect: 1e-3"), tmp_path)["locality"].smallest_effect == 0.001
-    )
+    locality = load(edited("smallest_effect: 0.005", "smallest_effect: 1e-3"), tmp_path)["locality"]
+    assert locality.smallest_effect == 0.001
 
 
 def test_there_may_be_no_hypothesis_at_all(tmp_path):
@@ -89,17 +73,9 @@ MISTAKES = {
         ("smallest_effect: 0.005", "smallest_effect: 0"),
         "locality.smallest_effect = 0: should be greater than 0",
     ),
-    "negative effect": (
-        ("smallest_effect: 0.005", "smallest_effect: -0.1"),
-        "locality.smallest_effect = -0.1: should be greater than 0",
-    ),
     "effect in percent": (
         ("smallest_effect: 0.005", "smallest_effect: 5"),
         "locality.smallest_effect = 5: should be less than 1",
-    ),
-    "effect that is not finite": (
-        ("smallest_effect: 0.005", "smallest_effect: .nan"),
-        "locality.smallest_effect = nan: should be a finite number",
     ),
     "effect in quotes": (
         ("smallest_effect: 0.005", "smallest_effect: '5e-3'"),
@@ -144,56 +120,27 @@ def test_mistake_ends_in_one_message_that_names_key_value_and_what_is_allowed(na
     assert "instance of" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "- locality\n", "3\n"])
-def test_a_file_that_is_no_mapping_is_refused(text, tmp_path):
-    with pytest.raises(
-        params.ParamsError,
-        match=r"^hypotheses\.yaml must be a mapping; restore it with `git checkout -- hypotheses\.yaml`$",
-    ):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "hypotheses.yaml must be a mapping; restore it with `git checkout -- hypotheses.yaml`"),
+        ("- locality\n", "hypotheses.yaml must be a mapping"),
+        ("locality: {", "hypotheses.yaml is not valid YAML"),
+        (edited("\nsharing:\n", "\nlocality:\n"), 'hypotheses.yaml is not valid YAML: .*duplicate key "locality"'),
+        ("a: &a\n  b: *a\n", "hypotheses.yaml refers to itself"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(text, message, tmp_path):
+    with pytest.raises(params.ParamsError, match=f"^{message}"):
         load(text, tmp_path)
 
 
-def test_a_key_written_twice_is_refused(tmp_path):
-    with pytest.raises(params.ParamsError, match=r'^hypotheses\.yaml is not valid YAML: .*duplicate key "locality"'):
-        load(edited("\nsharing:\n", "\nlocality:\n"), tmp_path)
+def test_a_file_that_is_not_there_is_to_be_restored(tmp_path):
+    with pytest.raises(params.ParamsError, match=r"no such file; restore it with `git checkout -- hypotheses\.yaml`$"):
+        params.load_hypotheses(SETTINGS, tmp_path / "hypotheses.yaml")
 
 
 def test_several_mistakes_are_listed_together(tmp_path):
     text = edited("  direction: above", "  direction: up").replace("metric: shift_consistency", "metric: shift", 1)
     with pytest.raises(params.ParamsError, match=r"2 mistakes(.|\n)*locality\.direction(.|\n)*stride_aliases\.metric"):
         load(text, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        pytest.param(
-            edited("family: connectivity\n", "family: connectivty\n"),
-            "hypotheses.yaml: 1 mistake; nothing was run\n  locality.family",
-            id="family",
-        ),
-        pytest.param("- locality\n", "hypotheses.yaml must be a mapping", id="no mapping"),
-        pytest.param("locality: {", "hypotheses.yaml is not valid YAML", id="no YAML"),
-        pytest.param("a: &a\n  b: *a\n", "hypotheses.yaml refers to itself", id="loop"),
-        pytest.param(
-            None, "hypotheses.yaml: no such file; restore it with `git checkout -- hypotheses.yaml`", id="absent"
-        ),
-    ],
-)
-def test_the_command_line_says_it_without_a_traceback(text, message, tmp_path):
-    (tmp_path / "params.yaml").write_text(PARAMS)
-    if text is not None:
-        (tmp_path / "hypotheses.yaml").write_text(text)
-    environment = os.environ | {"PIPELINE_ROOT": str(tmp_path)}
-    ended = subprocess.run(
-        [sys.executable, "-m", "stages.check"],
-        cwd=paths.ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert message in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert not (tmp_path / "data").exists()
