@@ -18,28 +18,16 @@ IMAGE = (1, 28, 28)
 
 
 def test_training_counts_three_products_a_layer_and_two_of_the_first():
-    cnn = params.load().variants["lab_cnn_3"].run.architecture
+    variants = params.load().variants
+    cnn, mlp = (variants[key].run.architecture for key in ("lab_cnn_3", "lab_mlp"))
     first, rest = 28 * 28 * 9 * 32, 14 * 14 * 9 * 32 * 64 + 3136 * 128 + 128 * 10
     assert flops.training_flops(cnn, IMAGE, 10) == 2 * (2 * first + 3 * rest)
-
-
-def test_the_first_layer_of_a_fully_connected_net_needs_no_gradient_of_its_input_either():
-    mlp = params.load().variants["lab_mlp"].run.architecture
     assert flops.training_flops(mlp, IMAGE, 10) == 2 * (2 * 784 * 256 + 3 * (256 * 128 + 128 * 10))
 
 
 def block(contestant, mode, number, seconds, processes=1):
-    return Block(
-        "lab_cnn_3",
-        number,
-        contestant,
-        mode,
-        processes,
-        images=1000,
-        seconds=seconds,
-        cpu_seconds=2.0 * processes,
-        memory_mib=500,
-    )
+    measured = {"images": 1000, "seconds": seconds, "cpu_seconds": 2.0 * processes, "memory_mib": 500}
+    return Block("lab_cnn_3", number, contestant, mode, processes, **measured)
 
 
 BLOCKS = [
@@ -76,10 +64,10 @@ def test_without_anybody_else_the_bench_ends_in_one_message(tmp_path, monkeypatc
     monkeypatch.setattr(rounds, "OTHERS_PYTHON", "false")  # the command that fails
     monkeypatch.setattr(rounds, "MODULES", {"Lightning": rounds.MODULES["Lightning"]})
     monkeypatch.setattr(rounds, "OUT", tmp_path)
-    told = []
+    messages = []
     with pytest.raises(StageError, match="none of the others started"):
-        list(rounds.run_rounds({"lab_mlp": 128}, 1, lambda *words: told.append(words)))
-    assert told == [("Lightning", "did not start: exit code 1")]
+        list(rounds.run_rounds({"lab_mlp": 128}, 1, lambda *words: messages.append(words)))
+    assert messages == [("Lightning", "did not start: exit code 1")]
 
 
 def test_another_dataset_is_refused_by_name(tmp_path, monkeypatch):
@@ -97,10 +85,10 @@ def test_torchvision_reads_the_files_that_the_bench_writes(tmp_path, monkeypatch
     from bench import data
 
     rng = np.random.default_rng(0)
-    arrays = {
-        f"{split}_images": rng.integers(0, 256, (n, 28, 28), dtype=np.uint8) for split, n in (("train", 3), ("test", 2))
-    }
-    arrays |= {f"{split}_labels": np.arange(n) for split, n in (("train", 3), ("test", 2))}
+    arrays = {}
+    for split, n in (("train", 3), ("test", 2)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        arrays[f"{split}_labels"] = np.arange(n)
     monkeypatch.setattr(data, "arrays", lambda: arrays)
     monkeypatch.setattr(data, "OUT", tmp_path)
     root = str(data.torchvision_root())
@@ -110,25 +98,16 @@ def test_torchvision_reads_the_files_that_the_bench_writes(tmp_path, monkeypatch
         assert read.targets.tolist() == arrays[f"{split}_labels"].tolist()
 
 
-def test_the_lab_s_nets_have_as_many_parameters_as_ours():
+@pytest.mark.parametrize("net", ["lab_cnn_3", "lab_mlp"])
+def test_the_lab_s_net_has_as_many_parameters_as_ours_and_ours_its_recipe(net):
     from bench.contestants.lab import net_of
-
-    for net in ("lab_cnn_3", "lab_mlp"):
-        assert sum(p.numel() for p in net_of(net).parameters()) == params.load().variants[net].published.parameters
-
-
-def test_ours_is_timed_with_the_lab_s_recipe():
     from bench.data import BATCH, LR
 
-    for net in ("lab_cnn_3", "lab_mlp"):
-        recipe = params.load().variants[net].run.recipe
-        assert (recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.schedule, recipe.batch_size) == (
-            "adam",
-            LR,
-            0,
-            "constant",
-            BATCH,
-        )
+    variant = params.load().variants[net]
+    assert sum(p.numel() for p in net_of(net).parameters()) == variant.published.parameters
+    recipe = variant.run.recipe
+    assert (recipe.optimizer, recipe.schedule, recipe.batch_size) == ("adam", "constant", BATCH)
+    assert (recipe.lr, recipe.weight_decay) == (LR, 0)
 
 
 def test_loader_workers_are_not_timed_on_one_core():

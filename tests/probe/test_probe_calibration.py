@@ -29,14 +29,9 @@ def test_bins_weigh_by_their_images():
     assert expected_calibration_error(table) == pytest.approx((3 * 0.1 + 0.6) / 4)
 
 
-def test_a_bin_holds_its_upper_edge():
-    table = reliability(torch.zeros(1, 2), torch.tensor([0]), 2)  # confidence 1/2: in (0, 1/2]
-    assert table[:, 0].tolist() == [1, 0]
-
-
-def test_certainty_falls_into_the_last_bin():
-    table = reliability(torch.tensor([[1000.0, 0.0]]), torch.tensor([0]), 7)
-    assert table[6].tolist() == [1, 1, 1]
+def test_a_bin_holds_its_upper_edge_and_the_last_holds_certainty():
+    assert reliability(torch.zeros(1, 2), torch.tensor([0]), 2)[:, 0].tolist() == [1, 0], "1/2 is in (0, 1/2]"
+    assert reliability(torch.tensor([[1000.0, 0.0]]), torch.tensor([0]), 7)[6].tolist() == [1, 1, 1]
 
 
 def test_calibration_error_equals_a_loop_over_bins():
@@ -61,9 +56,8 @@ def test_calibration_needs_an_image():
 
 
 def test_negative_log_likelihood_by_hand():
-    assert negative_log_likelihood(logits(0.5, 0.2), torch.tensor([0, 1])) == pytest.approx(
-        -(np.log(0.5) + np.log(0.8)) / 2
-    )
+    likelihood = negative_log_likelihood(logits(0.5, 0.2), torch.tensor([0, 1]))
+    assert likelihood == pytest.approx(-(np.log(0.5) + np.log(0.8)) / 2)
 
 
 def test_class_accuracy_by_hand_and_is_unknown_without_images():

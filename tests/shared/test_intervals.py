@@ -18,8 +18,7 @@ def test_the_interval_of_four_values_by_hand():
     assert (outcome.low, outcome.high) == pytest.approx((2.5 - reach, 2.5 + reach), abs=1e-6)
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
-@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize(("n", "confidence"), [(2, 0.95), (3, 0.5), (5, 0.9), (10, 0.99), (30, 0.95)])
 def test_the_interval_is_the_one_of_scipy(n, confidence):
     values = np.random.default_rng(n).normal(0.9, 0.01, n)
     outcome = intervals.estimate(values, confidence)
@@ -40,14 +39,10 @@ def test_equal_values_have_an_interval_of_exactly_no_width():
     assert (outcome.mean, outcome.sd, outcome.low, outcome.high) == (0.1, 0, 0.1, 0.1)
 
 
-def test_an_unknown_value_leaves_nothing_known():
-    outcome = intervals.estimate([0.9, math.nan, 0.8], 0.95)
-    assert all(math.isnan(value) for value in (outcome.mean, outcome.sd, outcome.low, outcome.high))
-
-
-def test_without_a_value_nothing_is_known():
-    outcome = intervals.estimate([], 0.95)
-    assert outcome.n == 0
+@pytest.mark.parametrize("values", [[], [0.9, math.nan, 0.8]])
+def test_no_value_or_an_unknown_one_leaves_nothing_known(values):
+    outcome = intervals.estimate(values, 0.95)
+    assert outcome.n == len(values)
     assert all(math.isnan(value) for value in (outcome.mean, outcome.sd, outcome.low, outcome.high))
 
 
@@ -74,9 +69,3 @@ def test_a_paired_difference_is_over_the_seeds_that_both_have():
 )
 def test_a_direction_needs_enough_seeds_and_an_interval_beside_zero(low, high, n, expected):
     assert intervals.direction(low, high, n, min_seeds=5) == expected
-
-
-def test_the_interval_covers_the_mean_as_often_as_it_says():
-    draws = np.random.default_rng(0).normal(3, 2, (4000, 5))
-    covered = [outcome.low < 3 < outcome.high for outcome in (intervals.estimate(row, 0.9) for row in draws)]
-    assert np.mean(covered) == pytest.approx(0.9, abs=0.015)  # three standard errors

@@ -1,11 +1,14 @@
 """What a stage shows while its tasks run, and what it returns."""
 
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 from tqdm import tqdm
 
-from stages.shared import process_pool
+from stages.shared import paths, process_pool
 from stages.shared.stage_command import StageError
 
 
@@ -22,8 +25,9 @@ def run_two(monkeypatch):
     return lambda: process_pool.run_parallel(two_epochs, (3, 5), total_work=8, title="train 2 runs")
 
 
-def test_results_come_in_the_order_of_the_items(run_two):
+def test_results_come_in_the_order_of_the_items_and_a_quick_stage_leaves_no_line_in_a_log(run_two, capsys):
     assert run_two() == [30, 50]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_log_gets_whole_lines_that_end_with_the_last_task(run_two, monkeypatch, capsys):
@@ -34,11 +38,6 @@ def test_a_log_gets_whole_lines_that_end_with_the_last_task(run_two, monkeypatch
     lines = printed.splitlines()
     assert lines[0] == "train 2 runs: 0%, ? left"
     assert lines[-1] == "train 2 runs: 100%, 00:00 left, seed 5, epoch 2 of 2"
-
-
-def test_a_stage_that_is_quicker_than_the_first_line_leaves_no_line_in_a_log(run_two, capsys):
-    run_two()
-    assert capsys.readouterr().err == ""
 
 
 def test_the_time_left_is_that_of_the_work_left_at_the_mean_rate_so_far(monkeypatch):
@@ -75,3 +74,25 @@ def test_max_workers_that_is_no_number_from_1_up_is_refused_with_its_value(value
     monkeypatch.setenv("MAX_WORKERS", value)
     with pytest.raises(StageError, match=f"MAX_WORKERS is {value!r}; it must be a whole number from 1 up"):
         process_pool.cores()
+
+
+PAGES_OF_BLOCKS = """
+import resource, sys
+from stages.shared.process_pool import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+blocks = lambda: [bytearray(40 * 2**20) and None for _ in range(10)]
+blocks()
+before = faults()
+blocks()
+print((faults() - before) * resource.getpagesize() / 2**20)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+@pytest.mark.parametrize(("mode", "megabytes"), [("keep", (0, 10)), ("give back", (390, 500))])
+def test_freed_memory_is_used_again_without_the_system_filling_it_with_zeros(mode, megabytes):
+    command = [sys.executable, "-c", PAGES_OF_BLOCKS, mode]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=paths.ROOT)
+    assert megabytes[0] <= float(ended.stdout) <= megabytes[1]

@@ -1,11 +1,9 @@
 """One run: bits that repeat, every image counted, a length that is kept, and faults that leave no result."""
 
 import math
-import platform
 import shutil
-import subprocess
-import sys
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -42,22 +40,22 @@ def test_bfloat16_is_of_the_products_in_training_alone(run_spec, train, tmp_path
         return evaluate(model, split)
 
     monkeypatch.setattr("stages.train.run.evaluate", noted)
-    for name, precision in (("single", "float32"), ("half", "bfloat16"), ("again", "bfloat16")):
-        train(run_spec(precision=precision), tmp_path / name)
-    single, half = (load_file(tmp_path / name / "weights.safetensors") for name in ("single", "half"))
+    for precision in ("float32", "bfloat16"):
+        train(run_spec(precision=precision), tmp_path / precision)
+    single, half = (load_file(tmp_path / name / "weights.safetensors") for name in ("float32", "bfloat16"))
     assert {tensor.dtype for tensor in half.values()} == {np.dtype("float32")}
     assert types == {torch.float32}
     differences = [np.abs(single[name] - half[name]).max() for name in single if name.startswith("features")]
     assert 0 < max(differences) < 0.1, "half as precise, and no other training"
-    assert folder_bytes(tmp_path / "again") == folder_bytes(tmp_path / "half")
 
 
-def test_the_same_run_twice_gives_the_same_bytes_and_another_seed_does_not(run_spec, train, tmp_path):
-    train(run_spec(), tmp_path / "a")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_run_twice_gives_the_same_bytes_and_another_seed_does_not(precision, run_spec, train, tmp_path):
+    train(run_spec(precision=precision), tmp_path / "a")
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002  (the global generator, which must not matter)
-    train(run_spec(), tmp_path / "b")
-    train(run_spec(seed=1), tmp_path / "c")
+    train(run_spec(precision=precision), tmp_path / "b")
+    train(run_spec(seed=1, precision=precision), tmp_path / "c")
     one, same, other = (folder_bytes(tmp_path / name) for name in "abc")
     assert one == same
     assert one["weights.safetensors"] != other["weights.safetensors"]
@@ -137,20 +135,18 @@ def test_steps_end_in_the_middle_of_an_epoch_and_the_cycle_spans_exactly_these(r
     assert n_right.tolist() == pytest.approx(n_right.round().tolist(), abs=1e-3), "a mean over the epoch's own images"
 
 
-@pytest.mark.parametrize(("steps", "epochs"), [(3, 1), (12, 1), (24, 2)])
+@pytest.mark.parametrize(("steps", "epochs"), [(3, 1), (12, 1)])
 def test_steps_may_be_fewer_than_an_epoch_or_end_with_one(steps, epochs, run_spec, train, tmp_path, rates):
     reports = train(run_spec(steps=steps, batch_size=8), tmp_path / "a")
     assert (len(rates[0]), len(reports)) == (steps, epochs)
 
 
 def test_the_order_of_the_recipe_is_the_one_that_is_trained_in(run_spec, train, tmp_path):
-    recipe = {"schedule": "constant"}
     weights = {}
-    for order in ("fixed", "reshuffled"):
-        for epochs in (1, 2):
-            out = tmp_path / f"{order}{epochs}"
-            train(run_spec(order=order, epochs=epochs, **recipe), out)
-            weights[order, epochs] = (out / "weights.safetensors").read_bytes()
+    for order, epochs in product(("fixed", "reshuffled"), (1, 2)):
+        out = tmp_path / f"{order}{epochs}"
+        train(run_spec(order=order, epochs=epochs, schedule="constant"), out)
+        weights[order, epochs] = (out / "weights.safetensors").read_bytes()
     assert weights["fixed", 1] == weights["reshuffled", 1], "the first epoch is alike"
     assert weights["fixed", 2] != weights["reshuffled", 2]
 
@@ -182,8 +178,10 @@ def test_a_loss_that_is_not_finite_ends_the_run_which_leaves_its_epoch_and_no_re
 
 
 # Scored are val after each of two epochs, then train, val and test.
-@pytest.mark.parametrize(("call", "epoch"), [(1, 1), (2, 2), (3, 2), (5, 2)])
-@pytest.mark.parametrize("loss", [math.inf, math.nan])
+@pytest.mark.parametrize(
+    ("call", "epoch", "loss"),
+    [(1, 1, math.inf), (2, 2, math.nan), (3, 2, math.nan), (4, 2, math.inf), (5, 2, math.inf)],
+)
 def test_a_loss_that_is_not_finite_on_any_split_is_a_divergence(
     call, epoch, loss, run_spec, train, tmp_path, monkeypatch
 ):
@@ -208,7 +206,7 @@ def copy_to(root, run, folder):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_processes_give_the_bytes_of_runs_made_alone_and_one_that_diverges_disturbs_none(
+def test_processes_give_the_bytes_of_runs_trained_alone_and_one_that_diverges_disturbs_none(
     workers, run_spec, train, prepared, tmp_path, monkeypatch
 ):
     specs = [run_spec(seed=3), run_spec(seed=1), run_spec(seed=2, optimizer="sgd", lr=1e20)]
@@ -219,29 +217,7 @@ def test_processes_give_the_bytes_of_runs_made_alone_and_one_that_diverges_distu
     assert len(seconds) == 3
     for spec in specs:
         train(spec, tmp_path / "alone" / str(spec.seed))
-        made = folder_bytes(tmp_path / str(spec.seed))
-        assert made.pop("record.json")
-        assert made == folder_bytes(tmp_path / "alone" / str(spec.seed))
+        files = folder_bytes(tmp_path / str(spec.seed))
+        assert files.pop("record.json")
+        assert files == folder_bytes(tmp_path / "alone" / str(spec.seed))
     assert metrics_of(tmp_path / "2")["diverged"] == 1
-
-
-PAGES_OF_BLOCKS = """
-import resource, sys
-from stages.shared.process_pool import keep_freed_memory
-if sys.argv[1] == "keep":
-    keep_freed_memory()
-faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-blocks = lambda: [bytearray(40 * 2**20) and None for _ in range(10)]
-blocks()
-before = faults()
-blocks()
-print((faults() - before) * resource.getpagesize() / 2**20)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-@pytest.mark.parametrize(("kept", "megabytes"), [("keep", (0, 10)), ("give back", (390, 500))])
-def test_freed_memory_is_used_again_without_the_system_filling_it_with_zeros(kept, megabytes):
-    command = [sys.executable, "-c", PAGES_OF_BLOCKS, kept]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=paths.ROOT)
-    assert megabytes[0] <= float(done.stdout) <= megabytes[1]
