@@ -93,16 +93,11 @@ def signal(raw: dict[str, Any]) -> None:
     raw["variants"]["kernel_5"]["run"] = {"architecture": {"kernel": [1, 5]}}
 
 
-FIRST = ("connectivity", "kernel", "depth", "padding")
-
-
 def sixty(raw: dict[str, Any]) -> None:
-    for number, family in zip(range(18), cycle(FIRST), strict=False):
+    for number, family in zip(range(18), cycle(("connectivity", "kernel", "depth", "padding")), strict=False):
+        run = {"architecture": {"channels": [17 + number, 32]}}
         raw["protocols"]["default"]["variants"].append(f"extra_{number}")
-        raw["variants"][f"extra_{number}"] = {
-            "families": {family: f"level {number}"},
-            "run": {"architecture": {"channels": [17 + number, 32]}},
-        }
+        raw["variants"][f"extra_{number}"] = {"families": {family: f"level {number}"}, "run": run}
 
 
 def without_families(raw: dict[str, Any]) -> None:

@@ -102,7 +102,5 @@ def typst_references(source):
 
 
 def typst_alts(source):
-    return [
-        re.sub(r"\\(.)", r"\1", alt)
-        for alt in re.findall(r'#box\(image\("[^"]*", alt: "((?:[^"\\]|\\.)*)"\)\)', source)
-    ]
+    alts = re.findall(r'#box\(image\("[^"]*", alt: "((?:[^"\\]|\\.)*)"\)\)', source)
+    return [re.sub(r"\\(.)", r"\1", alt) for alt in alts]

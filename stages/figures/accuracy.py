@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 from statistics import NormalDist
+from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.figures import costs, wording
@@ -60,7 +60,9 @@ def accuracies(results: Results) -> Figure:
     rows.draw(axes, drawn, rest=ACCURACY_MARGINS)
     baseline = 100 * means[results.baseline]
     arrows = axis.cut(axes, drawn, centre=baseline)
-    _mark_baseline(axes, baseline)
+    axes.axvline(baseline, color=style.GREY, linewidth=0.7, linestyle=style.DASHED, zorder=1)
+    place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points"}
+    axes.annotate("baseline", (baseline, 1), ha="center", color=style.GREY, **place)
     axes.set_xlabel(f"test accuracy, %{axis.ARROW if arrows else ''}\n({_dots_and_bars(results)})")
     return figure
 
@@ -73,17 +75,9 @@ def forest(results: Results) -> Figure | str:
     for variant in in_forest(results):
         differences = results.differences(variant, results.baseline)
         estimate = results.estimate(differences)
-        drawn.append(
-            rows.Row(
-                label=results.names.label(variant),
-                values=[100 * value for value in differences],
-                mean=100 * estimate.mean,
-                low=100 * estimate.low,
-                high=100 * estimate.high,
-                colour=DIRECTION_COLOURS.get(results.direction(estimate), style.GREY),
-                text=numbers.points_interval(estimate.mean, estimate.low, estimate.high),
-            )
-        )
+        colour = DIRECTION_COLOURS.get(results.direction(estimate), style.GREY)
+        text = numbers.points_interval(estimate.mean, estimate.low, estimate.high)
+        drawn.append(rows.row_of(results.names.label(variant), differences, estimate, colour, text=text))
     drawn.sort(key=lambda row: -row.mean)
     figure, (axes,) = rows.figure(len(drawn), rest=FOREST_MARGINS)
     rows.draw(axes, drawn, rest=FOREST_MARGINS)
@@ -104,37 +98,28 @@ def in_forest(results: Results) -> list[str]:
 
 def row(results: Results, variant: str, label: str, column: str = "test_accuracy", text: str = "") -> rows.Row:
     """A variant's seeds, their mean and its interval in percent, in the variant's colour. text stands at the right."""
-    estimate = results.mean(variant, column)
-    return rows.Row(
-        label=label,
-        values=[100 * value for value in results.per_seed(variant, column).values()],
-        mean=100 * estimate.mean,
-        low=100 * estimate.low,
-        high=100 * estimate.high,
-        colour=results.names.colour(variant),
-        text=text,
-    )
+    values, estimate = results.per_seed(variant, column).values(), results.mean(variant, column)
+    return rows.row_of(label, values, estimate, results.names.colour(variant), text=text)
 
 
 def tables(results: Results) -> str:
     """Every variant in the order of params.yaml: first its accuracy, then its shift consistency and costs."""
     variants = list(results.variants.index)
     labels = [cell(results.names.label(variant)) for variant in variants]
-    accuracy = pd.DataFrame(
-        {
-            "Variant": labels,
-            "n": [str(results.mean(variant).n) for variant in variants],
-            "Accuracy, %": [mean_sd(results, variant) for variant in variants],
-            "Difference, points": [_difference(results, variant) for variant in variants],
-        }
-    )
+    accuracy = {
+        "Variant": labels,
+        "n": [str(results.mean(variant).n) for variant in variants],
+        "Accuracy, %": [mean_sd(results, variant) for variant in variants],
+        "Difference, points": [_difference(results, variant) for variant in variants],
+    }
     caption = (
         f"Test accuracy of every variant over {wording.seeds(results)} (mean ± SD), and its difference from the "
         f"baseline, paired by seed, with its {wording.confidence(results)} interval."
     )
     cost = pd.DataFrame({"Variant": labels} | costs.columns(results, variants))
     cost_caption = f"{costs.columns_title(results)} of every variant; {costs.EXPLANATION}"
-    return f"{pipe_tables(accuracy, 'tbl-results', caption)}\n{pipe_tables(cost, 'tbl-results-cost', cost_caption)}"
+    cost_tables = pipe_tables(cost, "tbl-results-cost", cost_caption)
+    return f"{pipe_tables(pd.DataFrame(accuracy), 'tbl-results', caption)}\n{cost_tables}"
 
 
 def mean_sd(results: Results, variant: str) -> str:
@@ -210,19 +195,6 @@ def _difference(results: Results, variant: str) -> str:
         return "reference"
     difference = results.mean_difference(variant, results.baseline)
     return numbers.points_interval(difference.mean, difference.low, difference.high)
-
-
-def _mark_baseline(axes: Axes, accuracy: float) -> None:
-    axes.axvline(accuracy, color=style.GREY, linewidth=0.7, linestyle=style.DASHED, zorder=1)
-    axes.annotate(
-        "baseline",
-        (accuracy, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="center",
-        color=style.GREY,
-    )
 
 
 def _dots_and_bars(results: Results) -> str:

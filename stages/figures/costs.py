@@ -57,17 +57,12 @@ def points(results: Results, column: str) -> list[placing.Point]:
     table = results.variants.loc[results.nets]
     front = pareto_front(table[column].to_numpy(dtype=float), table["accuracy_mean"].to_numpy())
     labelled = set(results.with_all_seeds) | {results.nets[index] for index in front}
-    return [
-        placing.Point(
-            x=table.loc[variant, column],
-            y=100 * table.loc[variant, "accuracy_mean"],
-            low=100 * table.loc[variant, "accuracy_low"],
-            high=100 * table.loc[variant, "accuracy_high"],
-            label=results.names.short(variant) if variant in labelled else "",
-            colour=results.names.colour(variant),
-        )
-        for variant in results.nets
-    ]
+    drawn = []
+    for variant in results.nets:
+        mean, low, high = (100 * table.loc[variant, f"accuracy_{part}"] for part in ("mean", "low", "high"))
+        label = results.names.short(variant) if variant in labelled else ""
+        drawn.append(placing.Point(table.loc[variant, column], mean, low, high, label, results.names.colour(variant)))
+    return drawn
 
 
 def pareto_front(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
@@ -206,6 +201,5 @@ def _draw_legend(figure: Figure, results: Results) -> None:
             title = style.plain(results.settings.families[group].title, 20)
             handles.append(Line2D([], [], color=results.names.group_colour(group), label=title, **dot))
     handles.append(Line2D([], [], color=FRONT_COLOUR, linestyle=(0, (4, 2)), label="Pareto front"))
-    figure.legend(
-        handles=handles, loc="outside upper center", ncols=5, fontsize=7, handletextpad=0.4, columnspacing=1.4
-    )
+    spaces = {"handletextpad": 0.4, "columnspacing": 1.4}
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=7, **spaces)

@@ -1,7 +1,7 @@
 """The report's section on each family: what was expected, what each level does, a figure and a table."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -65,17 +65,16 @@ def tables(results: Results, family: str) -> str:
     """What each level reaches, and what it costs."""
     description, levels = results.settings.families[family], results.names.levels(family)
     names, id_part, title = list(map(cell, levels.values())), wording.id_part(family), escape(description.title)
-    effects = _effects(results, family)
-    reached = pd.DataFrame(
-        {
-            "Level": names,
-            "n": [str(results.mean(variant).n) for variant in levels],
-            "Accuracy, %": [accuracy.mean_sd(results, variant) for variant in levels],
-            "Difference": [_difference(results, variant, description.reference) for variant in levels],
-            "New images": [_total_half_width(effects, variant) for variant in levels],
-            "Verdict": [_verdict(effects, variant) for variant in levels],
-        }
-    )
+    by_variant = _effects(results, family).to_dict("index")
+    effects = [by_variant.get(variant) for variant in levels]  # None for the reference
+    reached = {
+        "Level": names,
+        "n": [str(results.mean(variant).n) for variant in levels],
+        "Accuracy, %": [accuracy.mean_sd(results, variant) for variant in levels],
+        "Difference": [_difference(results, variant, description.reference) for variant in levels],
+        "New images": [numbers.half_width(row["total_low"], row["total_high"]) if row else "" for row in effects],
+        "Verdict": [_verdict(row) if row else "" for row in effects],
+    }
     caption = (
         f"{title}: test accuracy (mean ± SD); its difference from the reference in points, paired by seed, ± half its "
         f"{wording.confidence(results)} interval over seeds; the same for new images too; and the verdict, where there "
@@ -84,7 +83,7 @@ def tables(results: Results, family: str) -> str:
     cost = pd.DataFrame({"Level": names} | costs.columns(results, list(levels)))
     cost_caption = f"{title}: {costs.columns_title(results).lower()}; {costs.EXPLANATION}"
     return (
-        f"{pipe_tables(reached, f'tbl-family-{id_part}', caption, first=LEVEL)}\n"
+        f"{pipe_tables(pd.DataFrame(reached), f'tbl-family-{id_part}', caption, first=LEVEL)}\n"
         f"{pipe_tables(cost, f'tbl-cost-{id_part}', cost_caption)}"
     )
 
@@ -169,17 +168,8 @@ def _difference(results: Results, variant: str, reference: str) -> str:
     return numbers.points_half_width(difference.mean, difference.low, difference.high)
 
 
-def _total_half_width(effects: pd.DataFrame, variant: str) -> str:
-    if variant not in effects.index:
-        return ""
-    return numbers.half_width(effects.loc[variant, "total_low"], effects.loc[variant, "total_high"])
-
-
-def _verdict(effects: pd.DataFrame, variant: str) -> str:
-    if variant not in effects.index:
-        return ""
-    verdict = str(effects.loc[variant, "verdict"])
-    return numbers.DASH if verdict == verdicts.NOT_STATED else verdict
+def _verdict(effect: dict[Hashable, Any]) -> str:
+    return numbers.DASH if effect["verdict"] == verdicts.NOT_STATED else str(effect["verdict"])
 
 
 def _rows_of_csv(results: Results, family: str) -> pd.DataFrame:

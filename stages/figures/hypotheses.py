@@ -87,10 +87,8 @@ def tables(results: Results) -> str:
     outcomes = _outcome_table(results)
     if not any(map(results.has_run, results.declared)):
         return f"See @tbl-hypotheses.\n\n{outcomes}"
-    return (
-        f"@tbl-hypotheses states them with their outcomes, @tbl-evidence the numbers.\n\n"
-        f"{outcomes}\n{_evidence_table(results)}"
-    )
+    first = "@tbl-hypotheses states them with their outcomes, @tbl-evidence the numbers."
+    return f"{first}\n\n{outcomes}\n{_evidence_table(results)}"
 
 
 def forest(results: Results) -> Figure | str:
@@ -102,13 +100,8 @@ def forest(results: Results) -> Figure | str:
     in_order = sorted(set(units.values()), key=lambda unit: (unit != POINTS, unit))
     by_unit = {unit: [key for key in measured if units[key] == unit] for unit in in_order}
     margins = 0.95 + 0.55 * (len(by_unit) - 1)
-    figure, panels = style.plt.subplots(
-        len(by_unit),
-        1,
-        figsize=(style.WIDTH, rows.height(len(measured), margins)),
-        squeeze=False,
-        height_ratios=[len(keys) + 0.6 for keys in by_unit.values()],
-    )
+    size, ratios = (style.WIDTH, rows.height(len(measured), margins)), [len(keys) + 0.6 for keys in by_unit.values()]
+    figure, panels = style.plt.subplots(len(by_unit), 1, figsize=size, squeeze=False, height_ratios=ratios)
     for axes, (unit, keys) in zip(panels[:, 0], by_unit.items(), strict=True):
         drawn = [_row(results, key) for key in keys]
         rows.draw(axes, drawn, margins + rows.ROW * (len(measured) - len(keys)))
@@ -141,13 +134,11 @@ def _evidence_table(results: Results) -> str:
     measured = list(filter(results.has_run, results.declared))
     table = results.hypotheses.loc[measured]
     rows_of_table = [row for _, row in table.iterrows()]
+    effects = [wording.effect(row["metric"], row["difference"]) for row in rows_of_table]
     columns = {
         "": [results.number(key) for key in measured],
         "n": [numbers.count(n) for n in table["n_seeds"]],
-        "Difference": [
-            wording.effect(row["metric"], row["difference"]).replace(f"{numbers.NBSP}points", "")
-            for row in rows_of_table
-        ],
+        "Difference": [effect.replace(f"{numbers.NBSP}points", "") for effect in effects],
         "These images": [wording.interval(row["metric"], row["low"], row["high"]) for row in rows_of_table],
         "New images too": [_total_interval(row) for row in rows_of_table],
         "p": [numbers.p_value(p) for p in table["p_adjusted"]],
@@ -179,17 +170,10 @@ def _row(results: Results, key: str) -> rows.Row:
     unit = 100 if wording.in_points(row["metric"]) else 1
     total = (unit * row["total_low"], unit * row["total_high"]) if row["n_images"] > 1 else (math.nan, math.nan)
     effect, *_ = wording.effect(row["metric"], row["difference"]).split(numbers.NBSP)
-    return rows.Row(
-        label=f"{results.number(key)}  {key.replace('_', ' ')}",
-        values=[unit * value for value in results.contrast(key)],
-        mean=unit * row["difference"],
-        low=unit * row["low"],
-        high=unit * row["high"],
-        colour=OUTCOME_COLOURS[str(row["outcome"])],
-        text=f"{effect} {outcome(results, key)}",
-        outer=total,
-        band=unit * row["smallest_effect"],
-    )
+    label, text = f"{results.number(key)}  {key.replace('_', ' ')}", f"{effect} {outcome(results, key)}"
+    mean, low, high, band = (unit * row[name] for name in ("difference", "low", "high", "smallest_effect"))
+    values, colour = [unit * value for value in results.contrast(key)], OUTCOME_COLOURS[str(row["outcome"])]
+    return rows.Row(label, values, mean, low, high, colour, text, outer=total, band=band)
 
 
 def _draw_legend(figure: Figure, outcomes: set[str]) -> None:
@@ -199,11 +183,5 @@ def _draw_legend(figure: Figure, outcomes: set[str]) -> None:
         if name in outcomes
     ]
     handles.append(Line2D([], [], color=BAND_COLOUR, linewidth=6, label="too small to matter"))
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=len(handles),
-        fontsize=7,
-        handletextpad=0.5,
-        columnspacing=1.4,
-    )
+    spaces = {"handletextpad": 0.5, "columnspacing": 1.4}
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=7, **spaces)

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -45,13 +46,8 @@ def filters(results: Results) -> Figure | str:
     longest = max(strip.shape[1] for strip in strips.values())
     inches_per_pixel = (style.WIDTH - 1.5) / longest
     heights = [strip.shape[0] * inches_per_pixel for strip in strips.values()]
-    figure, panels = style.plt.subplots(
-        len(strips),
-        1,
-        figsize=(style.WIDTH, sum(heights) + 0.14 * len(strips) + 0.3),
-        squeeze=False,
-        height_ratios=heights,
-    )
+    size = style.WIDTH, sum(heights) + 0.14 * len(strips) + 0.3
+    figure, panels = style.plt.subplots(len(strips), 1, figsize=size, squeeze=False, height_ratios=heights)
     for axes, (label, strip) in zip(panels[:, 0], strips.items(), strict=True):
         height, width, _ = strip.shape
         axes.imshow(strip, interpolation="none", aspect="equal", extent=(0, width, height, 0))
@@ -60,7 +56,10 @@ def filters(results: Results) -> Figure | str:
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    scale = _colour_scale(n_channels=next(iter(by_label.values())).shape[1])
+    n_channels = next(iter(by_label.values())).shape[1]
+    scale = f"red: positive weight, blue: negative, white: zero{', mean over the input channels' * (n_channels > 1)}"
+    if n_channels == 3:
+        scale = "the three colours are the weights on red, green and blue; mid grey is zero"
     panels[-1, 0].set_xlabel(scale, loc="left", color=style.GREY, fontsize=7)
     return figure
 
@@ -88,6 +87,7 @@ def feature_maps(results: Results) -> Figure | str:
         return "The baseline has no feature map."
     images, labels = arrays["drawn_images"], arrays["drawn_labels"]
     is_signal = pictures.is_signal(images.shape[2:])
+    aspect: Literal["auto", "equal"] = "auto" if is_signal else "equal"
     n_channels = next(iter(layers.values())).shape[1]
     image_ratio = maps_ratio = 1.0
     if not is_signal:
@@ -103,16 +103,10 @@ def feature_maps(results: Results) -> Figure | str:
         for axes, maps in zip(grid[row, 1:], layers.values(), strict=True):
             low, high = min(0.0, float(maps.min())), float(np.quantile(maps, BRIGHT)) or 1.0
             mosaic = pictures.mosaic(maps[row], CHANNELS_BESIDE, gap=max(1, maps.shape[3] // 12))
-            axes.imshow(
-                pictures.enlarged(mosaic),
-                cmap="magma",
-                vmin=low,
-                vmax=high,
-                interpolation="none",
-                aspect="auto" if is_signal else "equal",
-            )
+            axes.imshow(pictures.enlarged(mosaic), "magma", vmin=low, vmax=high, interpolation="none", aspect=aspect)
             pictures.hide_frame(axes)
-    titles = ["image"] + [_layer_title(name, maps) for name, maps in layers.items()]
+    words = {name: name.replace("pool_", "pooling ").replace("_", " ") for name in layers}
+    titles = ["image"] + [f"{words[name]}\n{maps.shape[2]}×{maps.shape[3]}" for name, maps in layers.items()]
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=7, fontweight="normal", loc="center", pad=3)
     return figure
@@ -159,15 +153,3 @@ def _strip(weights: np.ndarray) -> np.ndarray:
         framed[1:-1, 1:-1] = tile
         tiles += [framed, np.ones((framed.shape[0], gap, 3))]
     return np.concatenate(tiles[:-1], axis=1)
-
-
-def _colour_scale(n_channels: int) -> str:
-    if n_channels == 3:
-        return "the three colours are the weights on red, green and blue; mid grey is zero"
-    mean = "" if n_channels == 1 else ", mean over the input channels"
-    return f"red: positive weight, blue: negative, white: zero{mean}"
-
-
-def _layer_title(name: str, maps: np.ndarray) -> str:
-    kind, number = name.split("_")
-    return f"{'pooling' if kind == 'pool' else kind} {number}\n{maps.shape[2]}×{maps.shape[3]}"

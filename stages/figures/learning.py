@@ -64,15 +64,8 @@ def learning_curves(results: Results) -> Figure:
                 axes.set_ylabel(label, fontsize=7.5)
         accuracy.set_title(style.plain(textwrap.fill(title, 80 // columns)), fontsize=8)
         loss.set_xlabel("epoch", fontsize=7.5)
-        names.legend(
-            *loss.get_legend_handles_labels(),
-            loc="upper left",
-            fontsize=NAME,
-            handlelength=2.2,
-            labelspacing=0.15,
-            borderaxespad=0,
-            handletextpad=0.5,
-        )
+        spaces: dict[str, Any] = {"handlelength": 2.2, "labelspacing": 0.15, "borderaxespad": 0, "handletextpad": 0.5}
+        names.legend(*loss.get_legend_handles_labels(), loc="upper left", fontsize=NAME, **spaces)
     return figure
 
 
@@ -126,14 +119,9 @@ def sentence(results: Results) -> str:
 def convergence(results: Results) -> pd.DataFrame:
     """A row for each variant: accuracy on train and test images, and what the last epoch added."""
     variants = list(map(str, results.variants.index))
-    return pd.DataFrame(
-        {
-            "variant": variants,
-            "train_accuracy": [results.mean(variant, "train_accuracy").mean for variant in variants],
-            "test_accuracy": [results.mean(variant).mean for variant in variants],
-            "last_rise": last_rise(results).to_numpy(),
-        }
-    )
+    columns = ("train_accuracy", "test_accuracy")
+    means = {column: [results.mean(variant, column).mean for variant in variants] for column in columns}
+    return pd.DataFrame({"variant": variants, **means, "last_rise": last_rise(results).to_numpy()})
 
 
 def table(results: Results) -> str:
@@ -160,9 +148,8 @@ def _panels(results: Results) -> dict[str, dict[str, str]]:
     Variants without a family stand in a last panel.
     """
     runs = {variant: settings.run for variant, settings in results.settings.active_variants.items()}
-    recipes = {
-        variant: run.recipe.model_copy(update={"lr": results.settings.recipe.lr}) for variant, run in runs.items()
-    }
+    one_rate = {"lr": results.settings.recipe.lr}
+    recipes = {variant: run.recipe.model_copy(update=one_rate) for variant, run in runs.items()}
     at_other_rates = {variant for group in results.alike_except("recipe.lr") for variant in group} - set(results.nets)
     families = {}
     for family in results.families:
@@ -171,13 +158,10 @@ def _panels(results: Results) -> dict[str, dict[str, str]]:
         has_one_recipe = all(recipes[variant] == recipes[results.baseline] for variant in levels)
         if results.names.group(family) == family and has_one_recipe and not at_other_rates & set(levels):
             families[results.settings.families[family].title] = levels
-    others = {
-        variant: results.names.short(variant)
-        for variant in results.variants.index
-        if not families or not results.settings.variants[variant].families
-    }
+    settings = results.settings.variants
+    others = [variant for variant in results.variants.index if not families or not settings[variant].families]
     if others:
-        families["Others" if families else "All variants"] = others
+        families["Others" if families else "All variants"] = {key: results.names.short(key) for key in others}
     panels = {}
     for title, levels in families.items():
         lines = list(levels.items())
@@ -207,17 +191,9 @@ def _draw(
     for variant, label in lines.items():
         curve = curves[curves["variant"] == variant].sort_values("epoch")
         epochs, mean, colour = curve["epoch"], unit * curve["mean"], results.names.colour(variant)
-        is_baseline = variant == results.baseline
-        axes.plot(
-            epochs,
-            mean,
-            color=colour,
-            linestyle="-" if is_baseline else next(dashes),
-            linewidth=1.5 if is_baseline else 1.2,
-            marker="o" if len(curve) == 1 else None,
-            markersize=3,
-            label=style.plain(label, 22),
-        )
+        dash, width = ("-", 1.5) if variant == results.baseline else (next(dashes), 1.2)
+        look: dict[str, Any] = {"color": colour, "linestyle": dash, "linewidth": width, "markersize": 3}
+        axes.plot(epochs, mean, marker="o" if len(curve) == 1 else None, label=style.plain(label, 22), **look)
         axes.fill_between(epochs, unit * curve["low"], unit * curve["high"], color=colour, alpha=0.18, linewidth=0)
         mark: dict[str, Any] = {"color": colour, "markersize": 4, "clip_on": False, "zorder": 5}
         if mean.max() < limits[0]:

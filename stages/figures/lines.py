@@ -1,6 +1,7 @@
 """A line for each net that is compared along one setting, with its mean and interval at each place."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,18 +19,9 @@ def draw(axes: Axes, places: np.ndarray, estimates: Sequence[Estimate], line: in
     means, lows, highs = (
         100 * np.array([getattr(estimate, part) for estimate in estimates]) for part in ("mean", "low", "high")
     )
-    axes.errorbar(
-        places,
-        means,
-        yerr=np.nan_to_num(np.stack([means - lows, highs - means])),
-        color=colour(line),
-        marker=MARKERS[line % len(MARKERS)],
-        markersize=4,
-        elinewidth=1.2,
-        capsize=2.2,
-        label=style.plain(label, LABEL),
-        zorder=3,
-    )
+    ends = np.nan_to_num(np.stack([means - lows, highs - means]))
+    look: dict[str, Any] = {"color": colour(line), "marker": MARKERS[line % len(MARKERS)], "markersize": 4, "zorder": 3}
+    axes.errorbar(places, means, yerr=ends, elinewidth=1.2, capsize=2.2, label=style.plain(label, LABEL), **look)
 
 
 def colour(line: int) -> str:

@@ -35,20 +35,18 @@ class Names:
         """Return the kind of net: "CNN", "MLP"."""
         return NETS[self._settings.variants[variant].run.architecture.connectivity]
 
-    def net_with_head(self, variant: str) -> str:
-        """Return "CNN + global average": the kind of net and, where it averages over positions, its head."""
-        architecture = self._settings.variants[variant].run.architecture
-        has_positions = architecture.connectivity in ("conv", "locally_connected")
-        if has_positions and architecture.head != "flatten":
-            return f"{self.net(variant)} + {architecture.head.replace('_', ' ')}"
-        return self.net(variant)
-
     def nets_with_heads(self, variants: list[str]) -> list[str]:
-        """The net and head of each variant; its short label where several variants have the same net and head."""
-        nets = [self.net_with_head(variant) for variant in variants]
-        return [
-            net if nets.count(net) == 1 else self.short(variant) for net, variant in zip(nets, variants, strict=True)
-        ]
+        """Return "CNN + global average": the kind of each net and, where it averages over positions, its head.
+
+        Where several variants have the same net and head, the short label of each.
+        """
+        nets = [self.net(variant) for variant in variants]
+        for place, variant in enumerate(variants):
+            architecture = self._settings.variants[variant].run.architecture
+            if architecture.connectivity in ("conv", "locally_connected") and architecture.head != "flatten":
+                nets[place] += f" + {architecture.head.replace('_', ' ')}"
+        pairs = zip(nets, variants, strict=True)
+        return [net if nets.count(net) == 1 else self.short(variant) for net, variant in pairs]
 
     def first_family(self, variant: str) -> str | None:
         return next(iter(self._settings.variants[variant].families), None)

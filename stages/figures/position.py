@@ -21,16 +21,9 @@ PANELS = {
     "position_share": ("variance that belongs\nto the position, %", 100),
     "equivariance_error_last": ("equivariance error,\n% of the map", 100),
 }
-PROBES = (
-    "ece",
-    "nll",
-    "effective_field",
-    "equivariance_error_first",
-    "equivariance_error_last",
-    "position_r2",
-    "position_r2_shuffled",
-    "position_share",
-)  # columns of runs.csv that probes.csv summarises
+# Columns of runs.csv that probes.csv summarises.
+PROBES = ["ece", "nll", "effective_field", "equivariance_error_first", "equivariance_error_last"]
+PROBES += ["position_r2", "position_r2_shuffled", "position_share"]
 
 
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
@@ -85,10 +78,9 @@ def table(results: Results) -> str:
 
 
 def _row(results: Results, variant: str, column: str, unit: float) -> rows.Row:
-    values = [unit * value for value in results.per_seed(variant, column).values() if not math.isnan(value)]
-    estimate, colour = results.mean(variant, column), results.names.colour(variant)
-    mean, low, high = unit * estimate.mean, unit * estimate.low, unit * estimate.high
-    return rows.Row(results.names.label(variant), values, mean, low, high, colour)
+    values = [value for value in results.per_seed(variant, column).values() if not math.isnan(value)]
+    label, colour = results.names.label(variant), results.names.colour(variant)
+    return rows.row_of(label, values, results.mean(variant, column), colour, unit)
 
 
 def _equivariance(results: Results) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -135,16 +136,8 @@ def _draw_sizes(figure: Figure, axes: Axes, results: Results, nets: list[str], l
     ends = np.array([0, 1.06 * max(point.x for point in points)])
     even = results.settings.probe.field_share ** (1.0 if _is_signal(results) else 0.5)
     axes.plot(ends, even * ends, color=style.GREY, linewidth=0.8, linestyle=style.DASHED, zorder=1)
-    axes.annotate(
-        "an even field",
-        (ends[1], even * ends[1]),
-        xytext=(-3, 0),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=6.5,
-        color=style.GREY,
-    )
+    look: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": style.GREY}
+    axes.annotate("an even field", (ends[1], even * ends[1]), xytext=(-3, 0), textcoords="offset points", **look)
     for point in points:
         if not math.isnan(point.low):
             axes.plot([point.x, point.x], [point.low, point.high], color=point.colour, linewidth=1, zorder=2)
@@ -178,9 +171,9 @@ def _growth_sentence(results: Results) -> str:
         return "All nets could see equally far, so that there is no growth to show."
     least, most = min(edges, key=edges.__getitem__), max(edges, key=edges.__getitem__)
     small, large = (results.mean(variant, "effective_field").mean for variant in (least, most))
-    grown = f"an effective one of {large:.1f} pixels"
-    if small:
-        grown = f"{large / small:.1f} times as wide an effective one"
+    grown = (
+        f"{large / small:.1f} times as wide an effective one" if small else f"an effective one of {large:.1f} pixels"
+    )
     return (
         f"From {wording.italic_label(results, least)} to {wording.italic_label(results, most)} the theoretical field "
         f"grows to {edges[most] / edges[least]:.1f} times its edge, and what is used to {grown}."

@@ -37,30 +37,24 @@ def tables(results: Results) -> str:
     there = published(results)
     labels = [cell(results.names.label(variant)) for variant in there]
     here = [results.mean(variant) for variant in there]
-    accuracy = pd.DataFrame(
-        {
-            "Variant": labels,
-            "Published, %": [numbers.percent(numbers_there.accuracy) for numbers_there in there.values()],
-            "Summary there": [cell(numbers_there.summary) for numbers_there in there.values()],
-            "Here, %": [f"{numbers.percent(one.mean)} {numbers.interval(one.low, one.high)}" for one in here],
-        }
-    )
-    parameters = pd.DataFrame(
-        {
-            "Variant": labels,
-            "Parameters published": [numbers.count(numbers_there.parameters) for numbers_there in there.values()],
-            "Counted here": [numbers.count(results.variants.loc[variant, "parameters"]) for variant in there],
-        }
-    )
+    accuracy = {
+        "Variant": labels,
+        "Published, %": [numbers.percent(numbers_there.accuracy) for numbers_there in there.values()],
+        "Summary there": [cell(numbers_there.summary) for numbers_there in there.values()],
+        "Here, %": [f"{numbers.percent(one.mean)} {numbers.interval(one.low, one.high)}" for one in here],
+    }
+    parameters = {
+        "Variant": labels,
+        "Parameters published": [numbers.count(numbers_there.parameters) for numbers_there in there.values()],
+        "Counted here": [numbers.count(results.variants.loc[variant, "parameters"]) for variant in there],
+    }
     caption = (
         f"Published test accuracy of one seed, and what its summary says, beside the mean here with its "
         f"{wording.confidence(results)} interval."
     )
     parameters_caption = "The parameters of the same networks, as published and as counted in closed form."
-    return (
-        f"{pipe_tables(accuracy, 'tbl-published', caption)}\n"
-        f"{pipe_tables(parameters, 'tbl-published-parameters', parameters_caption)}"
-    )
+    counted = pipe_tables(pd.DataFrame(parameters), "tbl-published-parameters", parameters_caption)
+    return f"{pipe_tables(pd.DataFrame(accuracy), 'tbl-published', caption)}\n{counted}"
 
 
 def _rows_of_csv(results: Results) -> pd.DataFrame:
@@ -77,9 +71,8 @@ def _how_to_run(results: Results) -> str:
     if not protocols:
         return "No variant of `params.yaml` has published numbers to compare with.\n"
     lines = wording.joined([f"`protocol: {name}`" for name in protocols])
-    return (
-        f"The published results were not replicated in this run: set {lines} in `params.yaml` and say `make repro`.\n"
-    )
+    how = f"set {lines} in `params.yaml` and say `make repro`"
+    return f"The published results were not replicated in this run: {how}.\n"
 
 
 def _claims(results: Results) -> list[str]:

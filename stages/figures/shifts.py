@@ -105,14 +105,8 @@ def _draw_maps(figure: SubFigure, maps: dict[str, np.ndarray], is_signal: bool) 
 
 def _draw_map(axes: Axes, shifts: np.ndarray, low: float, high: float) -> None:
     bottom, right = shifts.shape[0] / 2, shifts.shape[1] / 2
-    axes.imshow(
-        np.kron(shifts, np.ones((40, 40))),
-        cmap="cividis",
-        vmin=low,
-        vmax=high,
-        interpolation="none",
-        extent=(-right, right, bottom, -bottom),
-    )
+    enlarged, edges = np.kron(shifts, np.ones((40, 40))), (-right, right, bottom, -bottom)
+    axes.imshow(enlarged, cmap="cividis", vmin=low, vmax=high, interpolation="none", extent=edges)
     axes.set_xticks(_ticks(shifts.shape[1]))
     axes.set_yticks(_ticks(shifts.shape[0]))
     axes.spines[:].set_visible(False)

@@ -36,24 +36,8 @@ from stages.figures.results import Results
 from stages.shared.drawing import style
 
 # In the order of the report.
-TOPICS: tuple[ModuleType, ...] = (
-    answer,
-    protocol,
-    hypotheses,
-    accuracy,
-    training_data,
-    costs,
-    learning,
-    learning_rates,
-    families,
-    shifts,
-    insides,
-    receptive_fields,
-    position,
-    mistakes,
-    calibration,
-    replication,
-)
+TOPICS: tuple[ModuleType, ...] = (answer, protocol, hypotheses, accuracy, training_data, costs, learning)
+TOPICS += (learning_rates, families, shifts, insides, receptive_fields, position, mistakes, calibration, replication)
 
 
 def write(results: Results, folder: Path) -> tuple[int, int]:

@@ -161,11 +161,8 @@ def why_no_verdict(results: Results) -> str:
     n_seeds, needed = len(results.settings.chosen_protocol.seeds), results.settings.inference.verdict_seeds
     if n_seeds >= needed:
         return ""
-    why = "so few could not tell a small effect from chance"
-    return (
-        f"With {numbers.plural(n_seeds, 'seed')}, fewer than the {needed} that a verdict asks for, "
-        f"none is stated: {why}."
-    )
+    few = f"With {numbers.plural(n_seeds, 'seed')}, fewer than the {needed} that a verdict asks for"
+    return f"{few}, none is stated: so few could not tell a small effect from chance."
 
 
 def extreme(results: Results, metric: str, choose: Callable[[pd.Series], float]) -> tuple[str, str]:
@@ -199,18 +196,16 @@ def id_part(key: str) -> str:
 
 def percent_sd(results: Results, variant: str, column: str, digits: int) -> str:
     """Return "12.5 ± 0.4", or a dash where a seed has no value."""
-    estimate = results.mean(variant, column)
-    if math.isnan(estimate.mean):
-        return numbers.DASH
-    return f"{numbers.percent(estimate.mean, digits)} ± {numbers.percent(estimate.sd, digits)}"
+    return _with_sd(results.mean(variant, column), lambda value: numbers.percent(value, digits))
 
 
 def decimal_sd(results: Results, variant: str, column: str, digits: int) -> str:
     """Return "0.35 ± 0.04", or a dash where a seed has no value."""
-    estimate = results.mean(variant, column)
-    if math.isnan(estimate.mean):
-        return numbers.DASH
-    return " ± ".join(unsigned(numbers.plain(value, digits)) for value in (estimate.mean, estimate.sd))
+    return _with_sd(results.mean(variant, column), lambda value: unsigned(numbers.plain(value, digits)))
+
+
+def _with_sd(estimate: intervals.Estimate, text: Callable[[float], str]) -> str:
+    return numbers.DASH if math.isnan(estimate.mean) else f"{text(estimate.mean)} ± {text(estimate.sd)}"
 
 
 def means_and_dashes(results: Results) -> str:

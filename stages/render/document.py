@@ -34,15 +34,10 @@ class Line:
         return f"{self.file}:{self.number}"
 
 
-@dataclass(frozen=True)
-class Document:
-    text: str  # with the lines of a file in the place of its include, and values in the place of variables
-    front_matter: dict[str, str]
+def read(project: Path) -> tuple[str, dict[str, str]]:
+    """The report's text, with its includes and variables in place, and its front matter.
 
-
-def read(project: Path) -> Document:
-    """The report's text. Raises StageError that lists every mistake in the sources with its file and line.
-
+    Raises StageError that lists every mistake in the sources with its file and line.
     Both renderers call it before they render, so that what passes is the same document with either.
     """
     problems: list[str] = []
@@ -61,7 +56,7 @@ def read(project: Path) -> Document:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise StageError(f"the report's sources have {count}; nothing was rendered\n{listed}")
     text = "\n".join(line.text for line in lines) + "\n"
-    return Document(VARIABLE.sub(lambda match: str(lookup(variables, match[1])), text), front_matter)
+    return VARIABLE.sub(lambda match: str(lookup(variables, match[1])), text), front_matter
 
 
 def lookup(variables: Mapping[str, Any], name: str) -> Any:

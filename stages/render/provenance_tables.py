@@ -42,9 +42,8 @@ def write(settings: params.Params, folder: Path) -> None:
         {"Variant": _labels(list(variants)), "Change": [_changes(settings, item.run) for item in variants.values()]},
     )
 
-    rows = {
-        f"{block}.{key}": value for block, values in settings_as_text(settings).items() for key, value in values.items()
-    }
+    blocks = settings_as_text(settings).items()
+    rows = {f"{block}.{key}": value for block, values in blocks for key, value in values.items()}
     _write(
         folder / "settings",
         f"The settings in params.yaml: the protocol *{escape(settings.protocol)}*, "
@@ -57,10 +56,7 @@ def write(settings: params.Params, folder: Path) -> None:
     _write(
         folder / "files",
         "The data's files, as unpacked.",
-        {
-            "File": [cell(name) for name in digests],
-            "SHA-256, its first digits": [value[:DIGITS] for value in digests.values()],
-        },
+        {"File": list(map(cell, digests)), "SHA-256, its first digits": [text[:DIGITS] for text in digests.values()]},
         pd.DataFrame({"File": list(digests), "SHA-256": list(digests.values())}),
     )
 
@@ -68,7 +64,7 @@ def write(settings: params.Params, folder: Path) -> None:
     _write(
         folder / "versions",
         "The versions that requirements.lock pins.",
-        {"Package": [cell(name) for name in versions], "Version": list(versions.values())},
+        {"Package": list(map(cell, versions)), "Version": list(versions.values())},
     )
 
 

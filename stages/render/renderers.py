@@ -94,15 +94,22 @@ def render_with_quarto(project: Path, out: Path) -> None:
 
 
 def render_embedded(project: Path, out: Path) -> None:
-    report = document.read(project)
-    metadata = [f"--metadata={key}:{value}" for key, value in report.front_matter.items()]
+    text, front_matter = document.read(project)
+    metadata = [f"--metadata={key}:{value}" for key, value in front_matter.items()]
     # pandoc looks for a template's partials beside it, so it goes where the theme is.
     template = Path(shutil.copy(FOLDER / "page.typ", project / "theme"))
     typst_options = [f"--template={template}", "--to=typst", "--shift-heading-level-by=-1"]
     source = project / "report.typ"
-    (out / "index.html").write_bytes(_pandoc(project, report.text, [*metadata, *HTML_OPTIONS]))
-    source.write_bytes(_pandoc(project, report.text, [*metadata, *typst_options]))
-    (out / "report.pdf").write_bytes(_pdf(project, source))
+    (out / "index.html").write_bytes(_pandoc(project, text, [*metadata, *HTML_OPTIONS]))
+    source.write_bytes(_pandoc(project, text, [*metadata, *typst_options]))
+    # Only the fonts inside typst are used, and no date, so that every machine makes the same file.
+    try:
+        pdf, warnings = typst.compile_with_warnings(source, root=project, ignore_system_fonts=True, timestamp=0)
+    except typst.TypstError as error:
+        raise StageError(f"typst could not set the report: {error}") from None
+    if warnings:
+        raise StageError("typst warns:\n" + "\n".join(map(str, warnings)))
+    (out / "report.pdf").write_bytes(pdf)
 
 
 def _pandoc(project: Path, text: str, options: list[str]) -> bytes:
@@ -111,19 +118,6 @@ def _pandoc(project: Path, text: str, options: list[str]) -> bytes:
     if result.returncode:
         raise StageError(f"pandoc could not render the report:\n{result.stderr.decode().strip()}")
     return result.stdout
-
-
-def _pdf(project: Path, source: Path) -> bytes:
-    """Only the fonts inside typst are used, and no date, so that every machine makes the same file."""
-    try:
-        pdf, warnings = typst.compile_with_warnings(
-            str(source), root=str(project), ignore_system_fonts=True, timestamp=0
-        )
-    except typst.TypstError as error:
-        raise StageError(f"typst could not set the report: {error}") from None
-    if warnings:
-        raise StageError("typst warns:\n" + "\n".join(map(str, warnings)))
-    return bytes(pdf)
 
 
 RENDERERS: dict[str, Callable[[Path, Path], None]] = {"quarto": render_with_quarto, "embedded": render_embedded}

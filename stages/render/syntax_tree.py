@@ -65,17 +65,13 @@ def as_written(attributes: Attributes) -> str:
 
 def text_of(content: list[Any]) -> str:
     """The words, with a space where a line may break and a line feed where the source has one."""
-    texts = []
+    spaces, text = {"Space": " ", "SoftBreak": "\n", "LineBreak": "\n"}, ""
     for kind, part in elements_of(content):
         if kind == "Str":
-            texts.append(part)
-        elif kind in ("Code", "Math"):
-            texts.append(part[1])
-        elif kind == "Space":
-            texts.append(" ")
-        elif kind in ("SoftBreak", "LineBreak"):
-            texts.append("\n")
-    return "".join(texts)
+            text += part
+        else:
+            text += part[1] if kind in ("Code", "Math") else spaces.get(kind, "")
+    return text
 
 
 def _equation_label(inlines: list[Any]) -> str:

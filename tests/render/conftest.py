@@ -10,7 +10,7 @@ import fake_results
 import pypdf
 import pytest
 import small_data
-from report_content import printed_text
+from report_content import Page, printed_text
 
 from stages.figures import topics
 from stages.render import document, project, renderers
@@ -106,6 +106,11 @@ def page(root):
 
 
 @pytest.fixture(scope="session")
+def content(page):
+    return Page(page)
+
+
+@pytest.fixture(scope="session")
 def printed(root):
     return pypdf.PdfReader(root / "data/report/report.pdf")
 
@@ -117,8 +122,8 @@ def pdf_text(printed):
 
 @pytest.fixture(scope="session")
 def report(assembled):
-    """The sources as both renderers take them."""
-    return document.read(assembled)
+    """The text of the sources as both renderers take it."""
+    return document.read(assembled)[0]
 
 
 @pytest.fixture

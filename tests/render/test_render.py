@@ -20,19 +20,14 @@ CSV_LINK = re.compile(
 )
 
 
-@pytest.fixture(scope="session")
-def content(page):
-    return Page(page)
-
-
 def ids_of(report, kind):
     """Of the figures or tables of the sources, in order."""
-    return re.findall(rf"\{{#({kind}-[\w-]+)", report.text)
+    return re.findall(rf"\{{#({kind}-[\w-]+)", report)
 
 
 def headings_of(report):
     """Of the sources: (depth, text), chapters at depth 0."""
-    matches = [re.fullmatch(r"(#{2,4}) (.*?)(?: \{.*\})?", line) for line in report.text.splitlines()]
+    matches = [re.fullmatch(r"(#{2,4}) (.*?)(?: \{.*\})?", line) for line in report.splitlines()]
     return [(len(match[1]) - 2, match[2].replace("\\", "")) for match in matches if match]
 
 
@@ -89,7 +84,7 @@ def test_the_pdf_has_every_cell_and_every_number_of_the_page(content, pdf_text):
 
 def test_the_page_has_what_pandoc_alone_reads_in_the_sources(content, report):
     """Without the filter, the template and the numbering of the embedded renderer."""
-    bare = Page(pypandoc.convert_text(report.text, "html5", renderers.READER, extra_args=["--columns=9999"]))
+    bare = Page(pypandoc.convert_text(report, "html5", renderers.READER, extra_args=["--columns=9999"]))
     labels = {f"@{target}": label for target, label in content.references}
     assert content.tables == [
         [[re.sub(r"@tbl-[\w-]+", lambda name: labels[name[0]], cell) for cell in row] for row in table]

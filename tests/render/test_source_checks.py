@@ -20,8 +20,6 @@ MISTAKES = {
     "```sh\n{{< var facts.x >}}\n```": "a shortcode inside code or mathematics",
     "$x + {{< var facts.x >}}$": "a shortcode inside code or mathematics",
     "See @fig-none.": "the reference @fig-none has no target",
-    "See [@tbl-none].": "the reference @tbl-none has no target",
-    "See @sec-none.": "the reference @sec-none has no target",
     "See @{fig-none}.": "the reference @fig-none has no target",
     "As @nobody1900 says": "the citation @nobody1900 is not in the bibliography",
     "[words](#nowhere)": "the link #nowhere leads nowhere",
@@ -92,11 +90,7 @@ def test_all_mistakes_are_listed_at_once_with_the_file_that_holds_them(small):
         ("index.qmd", "Words\n", "index.qmd:1: must begin with its title between two lines `---`"),
         ("index.qmd", "---\ntitle: [\n---\n", "index.qmd: the lines between --- are not valid YAML"),
         ("index.qmd", "---\nauthor: A\n---\n", "index.qmd: 'author' is not supported in the front matter"),
-        (
-            "references.bib",
-            "@misc{a, title = {A}}\n@misc{a, title = {B}}\n",
-            "references.bib: the key a is there twice",
-        ),
+        ("references.bib", "@misc{a, title = {A}}\n" * 2, "references.bib: the key a is there twice"),
         ("references.bib", "@misc{a, title = {A}\n", "references.bib: pandoc cannot read it"),
     ],
 )
@@ -109,13 +103,13 @@ def test_a_mistake_in_the_front_matter_or_the_bibliography_is_refused(file, text
 def test_what_is_escaped_or_in_code_or_mathematics_is_no_mistake(small):
     small.add("`@none <b> {.x}` and $a_{b} < c @d$ cost \\$5, \\@home, \\$\\$, \\{.x\\}, \\<b\\>, \\`\\`\\`.\n")
     small.add("```sh\nls <x> @y ::: {#sec-first} $$\n```\n\n$$\n\\frac{a}{b} @z\n$$ {#eq-a}\n\n@eq-a")
-    report = document.read(small.folder)
-    assert report.front_matter == {"title": "T"}
-    assert "Words a *value* of 5, @known1900." in report.text
+    text, front_matter = document.read(small.folder)
+    assert front_matter == {"title": "T"}
+    assert "Words a *value* of 5, @known1900." in text
 
 
 def test_each_supported_construct_passes(small):
     small.add('![A *caption*](picture.svg){#fig-a fig-alt="Al\'t"}\n\n| A |\n|:--|\n| 1 |\n\n: C {#tbl-a}\n')
     small.add('::: {.callout-tip title="Mind"}\n@fig-a, @tbl-a, [@known1900; -@known1900], <https://a.org>.\n:::\n')
     small.add("{{< include part.md >}}\n\n```\nls\n```\n\n## Third {.unnumbered}\n\n[up](#third)\n\n::: {#refs}\n:::")
-    assert "A part." in document.read(small.folder).text
+    assert "A part." in document.read(small.folder)[0]

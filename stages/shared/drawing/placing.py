@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -60,16 +61,10 @@ def place_labels(
         point, centre = points[index], centres[index]
         if not point.label:
             continue
+        look: dict[str, Any] = {"color": style.readable(point.colour), "ha": "center", "va": "center", "zorder": 6}
+        label = style.plain(point.label, LABEL)
         text = axes.annotate(
-            style.plain(point.label, LABEL),
-            (point.x, point.y),
-            xytext=(0, 0),
-            textcoords="offset points",
-            fontsize=size,
-            color=style.readable(point.colour),
-            ha="center",
-            va="center",
-            zorder=6,
+            label, (point.x, point.y), xytext=(0, 0), textcoords="offset points", fontsize=size, **look
         )
         extent = text.get_window_extent(renderer)
         place = _free_place(centre, extent.width, extent.height, frame, dots, labels, lines, unit)

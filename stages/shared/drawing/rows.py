@@ -1,14 +1,16 @@
 """A row for each thing that is compared: its seeds as dots, their mean, and the interval."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.shared.drawing import style
+from stages.shared.inference.intervals import Estimate
 
 ROW = 0.205  # inches a row takes, where the page has room
 LABEL = 44  # characters of a row's label
@@ -34,6 +36,14 @@ class Row:
     band: float = 0.0
 
 
+def row_of(
+    label: str, values: Iterable[float], estimate: Estimate, colour: str, unit: float = 100, text: str = ""
+) -> Row:
+    """A row of one value a seed and their estimate, both multiplied by the unit: 100 makes fractions percent."""
+    mean, low, high = unit * estimate.mean, unit * estimate.low, unit * estimate.high
+    return Row(label, [unit * value for value in values], mean, low, high, colour, text)
+
+
 def height(n_rows: int, rest: float = 0.62) -> float:
     """Inches of a figure with so many rows, at most a page. rest: inches that the axis and the margins take."""
     return min(rest + ROW * max(n_rows, 1), style.TALLEST)
@@ -51,9 +61,8 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
             axes.plot(row.outer, [place, place], color=row.colour, linewidth=0.8, solid_capstyle="butt", zorder=3)
         if not math.isnan(row.low):
             ends = [[row.mean - row.low], [row.high - row.mean]]
-            axes.errorbar(
-                row.mean, place, xerr=ends, color=row.colour, elinewidth=1.4, capsize=2.4, capthick=1.1, zorder=3
-            )
+            look: dict[str, Any] = {"color": row.colour, "elinewidth": 1.4, "capsize": 2.4, "capthick": 1.1}
+            axes.errorbar(row.mean, place, xerr=ends, zorder=3, **look)
         axes.scatter([row.mean], [place], s=22, color=row.colour, edgecolors="white", linewidths=0.5, zorder=4)
         if row.text:
             axes.text(1.02, place, row.text, transform=axes.get_yaxis_transform(), va="center", fontsize=size)
