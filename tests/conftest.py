@@ -11,7 +11,13 @@ from jaxtyping import install_import_hook
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so what they start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-install_import_hook(["stages.shared.architectures", "stages.train", "stages.probe"], "beartype.beartype")
+WITH_TENSORS = [
+    "stages.shared.architectures.build",
+    "stages.shared.architectures.layers",
+    "stages.train",
+    "stages.probe",
+]
+install_import_hook(WITH_TENSORS, "beartype.beartype")
 
 
 @pytest.fixture
