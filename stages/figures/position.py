@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
 
 from stages.figures import calibration, receptive_fields, selection, wording
 from stages.figures.results import Results
@@ -118,7 +117,8 @@ def _agreement(results: Results) -> str:
     values = [[probe[net].mean for net in nets] for probe in probes]
     if len(nets) < NETS_TO_RANK or any(len(set(means)) < 2 for means in values):
         return "There are too few nets to compare the two probes of position."
-    rho = wording.unsigned(numbers.plain(float(spearmanr(*values).statistic), 2))
+    rank_correlation = pd.Series(values[0]).corr(pd.Series(values[1]), method="spearman")
+    rho = wording.unsigned(numbers.plain(float(rank_correlation), 2))
     ranks = [np.argsort(np.argsort(means)) for means in values]
     apart = np.abs(ranks[0] - ranks[1])
     sentence = f"The two probes of position rank the {len(nets)} nets with a correlation of {rho} (Spearman's ρ)"
