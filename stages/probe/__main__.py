@@ -19,6 +19,7 @@ def main(settings: Params) -> None:
     parser.add_argument("variant", nargs="*", help="probe only these variants of the protocol (default: all of them)")
     chosen = settings.chosen_variants(parser.parse_args().variant)
     stage_command.need(paths.PREPARED, "prepare")
+    paths.clear_scratch("probe")
     stage_command.need(paths.RUNS, "train")
     with stage_command.timed("probe") as record:
         planned = planned_probes(settings, chosen)

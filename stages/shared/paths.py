@@ -69,6 +69,11 @@ def scratch_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def clear_scratch(name: str) -> None:
+    """Remove what a killed process left in a scratch folder."""
+    shutil.rmtree(PARTIAL / name, ignore_errors=True)
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path` that takes its place when the block ends."""

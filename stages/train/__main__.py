@@ -21,6 +21,7 @@ def main(settings: Params) -> None:
     parser.add_argument("variant", nargs="*", help="train only these variants of the protocol (default: all of them)")
     chosen = settings.chosen_variants(parser.parse_args().variant)
     stage_command.need(paths.PREPARED, "prepare")
+    paths.clear_scratch("train")
     with stage_command.timed("train") as record:
         planned = planned_runs(settings, chosen)
         if chosen == list(settings.active_variants):

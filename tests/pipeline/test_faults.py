@@ -119,7 +119,7 @@ def test_a_stage_whose_dvc_was_killed_before_it_follows_dvc_does_nothing():
 @linux_only
 def test_kills_at_random_moments_cost_no_finished_run_and_end_as_if_undisturbed(workspace, tmp_path):
     with workspace.edited("params.yaml") as settings:
-        settings["protocols"]["tiny"]["epochs"] = 40
+        settings["protocols"]["tiny"]["epochs"] = 25
     shutil.copytree(workspace.folder, tmp_path / "undisturbed", symlinks=True)
     undisturbed = Workspace(tmp_path / "undisturbed")
     start = time.monotonic()
