@@ -73,8 +73,8 @@ class Server:
         if self.cut is not None and self.cuts > 0:
             self.cuts -= 1
             piece = piece[: self.cut]
+        self.sent += len(piece)  # first: the client may be done before this thread goes on
         handler.wfile.write(piece)
-        self.sent += len(piece)
 
 
 @contextmanager

@@ -24,9 +24,7 @@ def test_idx_files_with_a_wrong_magic_number_or_length_are_refused(tmp_path):
     file = tmp_path / "labels"
     file.write_bytes(as_idx(TRAIN_LABELS))
     np.testing.assert_array_equal(formats.read_idx(file, 1), TRAIN_LABELS)
-    with pytest.raises(
-        StageError, match="labels is no IDX file of 3 dimensions: it starts with 00000801, not 00000803"
-    ):
+    with pytest.raises(StageError, match="is no IDX file of 3 dimensions: it starts with 00000801, not 00000803"):
         formats.read_idx(file, 3)
     file.write_bytes(as_idx(TRAIN_LABELS)[:-1])
     with pytest.raises(StageError, match="should have 40 bytes after its header"):
@@ -35,14 +33,8 @@ def test_idx_files_with_a_wrong_magic_number_or_length_are_refused(tmp_path):
 
 def test_cifar_records_are_read_as_rows_of_pixels_with_the_fine_label(tmp_path):
     def record(coarse, fine, red, green, blue):
-        return (
-            bytes([coarse, fine])
-            + bytes([red]) * 1024
-            + bytes([green]) * 31
-            + bytes([99])
-            + bytes([green]) * 992
-            + bytes([blue]) * 1024
-        )
+        greens = bytes([green]) * 31 + bytes([99]) + bytes([green]) * 992
+        return bytes([coarse, fine]) + bytes([red]) * 1024 + greens + bytes([blue]) * 1024
 
     names = {"cifar-100-binary/fine_label_names.txt": b"apple\nbaby\n\n"}
     train = record(9, 1, 10, 20, 30) + record(8, 0, 11, 21, 31)
@@ -84,10 +76,9 @@ def test_the_catalogue_agrees_with_torchvision():
     for key in ("mnist", "kmnist"):
         listed = [(file.name, file.digest) for file in PUBLISHED[key].files]
         assert listed == [tuple(pair) for pair in getattr(torchvision_datasets, PUBLISHED[key].torchvision).resources]
-    assert [file.name for file in PUBLISHED["fashion_mnist"].files] == [
-        name for name, _ in torchvision_datasets.FashionMNIST.resources
-    ]
-    assert PUBLISHED["fashion_mnist"].read.keywords["classes"] == torchvision_datasets.FashionMNIST.classes
+    fashion, published = torchvision_datasets.FashionMNIST, PUBLISHED["fashion_mnist"]
+    assert [file.name for file in published.files] == [name for name, _ in fashion.resources]
+    assert published.read.keywords["classes"] == fashion.classes
     assert mirrors("MNIST") == torchvision_datasets.MNIST.mirrors
     assert mirrors("CIFAR100") == ["https://www.cs.toronto.edu/~kriz/"]
     assert set(PUBLISHED) == set(params.DATASETS) - {"digits", "npz"}
@@ -103,10 +94,8 @@ def test_digests_of_the_packed_file_hold_for_the_packed_file_alone(tmp_path):
 # --- the stage
 
 
-def settings(**changes):
-    return params.Data.model_validate(
-        {"dataset": "fashion_mnist", "file": None, "test_fraction": 0.2, "seed": 0} | changes
-    )
+def settings():
+    return params.Data(dataset="fashion_mnist", file=None, test_fraction=0.2, seed=0)
 
 
 def test_two_sources_end_in_the_same_bytes(root, monkeypatch, tmp_path):
@@ -123,12 +112,7 @@ def test_two_sources_end_in_the_same_bytes(root, monkeypatch, tmp_path):
     assert written[0] == written[1]
     assert set(written[0]) == {"dataset.json", "images.safetensors"}
     description = paths.read_json(paths.RAW / "dataset.json")
-    assert (description["title"], description["height"], description["width"], description["channels"]) == (
-        "Small",
-        20,
-        30,
-        1,
-    )
+    assert [description[name] for name in ("title", "height", "width", "channels")] == ["Small", 20, 30, 1]
     assert description["sha256"]["train-images-idx3-ubyte"] == IMAGES.digest
     np.testing.assert_array_equal(load_file(paths.RAW / "images.safetensors")["train_images"][..., 0], TRAIN_IMAGES)
 
@@ -140,29 +124,25 @@ def test_a_folder_that_cannot_be_written_is_one_message(root, monkeypatch):
 
 
 def save_npz(root, images):
-    np.savez(put(root / "data" / "user", {}) / "mine.npz", images=images, labels=np.array([0, 1, 2, 0, 1, 2]))
+    np.savez(put(root / "data" / "user", {}) / "mine.npz", images=images, labels=np.arange(6) % 3)
 
 
 def run_stage(root, *arguments):
     text = paths.PARAMS.read_text().replace("dataset: fashion_mnist", "dataset: npz")
     (root / "params.yaml").write_text(text.replace("file: null", "file: mine.npz"))
-    command, environment = (
-        [sys.executable, "-m", "stages.download", *arguments],
-        os.environ | {"PIPELINE_ROOT": str(root)},
-    )
+    command, environment = [sys.executable, "-m", "stages.download"], os.environ | {"PIPELINE_ROOT": str(root)}
+    command += arguments
     return subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_refused_dataset_ends_the_stage_with_one_message_and_leaves_nothing(tmp_path):
+def test_the_stage_refuses_a_dataset_with_one_message_or_writes_it_and_records_its_source(tmp_path):
     save_npz(tmp_path, images=np.zeros((6, 28, 28)))
     result = run_stage(tmp_path)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "data/user/mine.npz: images is float64" in result.stderr
-    assert names_in(tmp_path) == ["data/user/mine.npz", "params.yaml"]
+    assert names_in(tmp_path) == ["data/user/mine.npz", "params.yaml"], "nothing is left"
 
-
-def test_the_stage_writes_a_users_images_and_records_their_source(tmp_path):
     save_npz(tmp_path, images=np.zeros((6, 28, 28), np.uint8))
     result = run_stage(tmp_path)
     assert result.returncode == 0, result.stderr

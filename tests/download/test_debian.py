@@ -16,26 +16,20 @@ from stages.download.published import SourceFailed, WrongFile
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="this machine has no dpkg-deb")
 
 
-def ar(members):
-    out = b"!<arch>\n"
-    for name, content in members.items():
-        out += (
-            f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode()
-            + content
-            + b"\n" * (len(content) % 2)
-        )
-    return out
-
-
 def deb(path, files):
     """Written by hand: dpkg-deb --build makes no package with files outside its folder."""
     control = b"Package: dataset-small\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n"
     members = {"debian-binary": b"2.0\n", "control.tar.xz": tar({"./control": control}), "data.tar.xz": tar(files)}
-    path.write_bytes(ar(members))
+    package = b"!<arch>\n"
+    for name, content in members.items():
+        package += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode()
+        package += content + b"\n" * (len(content) % 2)
+    path.write_bytes(package)
     return path
 
 
-IN_PACKAGE = {f"./usr/share/datasets/small/{name}": content for name, content in PACKED.items()}
+FOLDER = "./usr/share/datasets/small"
+IN_PACKAGE = {f"{FOLDER}/{name}": content for name, content in PACKED.items()}
 
 
 @pytest.fixture
@@ -61,32 +55,21 @@ def test_a_package_that_would_write_outside_its_folder_is_refused_and_writes_not
     assert not any(Path(folder, "evil").exists() for folder in ("/", "/tmp"))
 
 
-WRONG = {
-    "a link": ("/etc/passwd", f"has no {IMAGES.name}"),
-    "other bytes": (gzip.compress(b"other"), f"expected sha256 {IMAGES.digest}"),
+# Members of the package that are other ones, what becomes of its bytes, and the reason that is given.
+REFUSED = {
+    "a link": ({f"{FOLDER}/{IMAGES.name}": "/etc/passwd"}, bytes, f"has no {IMAGES.name}"),
+    "other bytes": ({f"{FOLDER}/{IMAGES.name}": gzip.compress(b"x")}, bytes, f"expected sha256 {IMAGES.digest}"),
+    "cut": ({}, lambda content: content[: len(content) // 2], r"small\.deb"),
+    "a page": ({}, lambda _: b"<html>", r"small\.deb"),
+    "damaged": ({}, lambda content: content[:-400] + bytes(400), r"small\.deb"),
 }
 
 
-@pytest.mark.parametrize(("content", "message"), WRONG.values(), ids=WRONG)
-def test_a_package_with_something_else_in_place_of_a_file_is_refused(tmp_path, kept, content, message):
-    package = deb(tmp_path / "small.deb", IN_PACKAGE | {f"./usr/share/datasets/small/{IMAGES.name}": content})
-    with pytest.raises(SourceFailed, match=message):
-        debian.take(package, FILES, kept)
-    assert names_in(kept) == []
-
-
-SPOILT = {
-    "cut": lambda content: content[: len(content) // 2],
-    "page": lambda content: b"<html>",
-    "damaged": lambda content: content[:-400] + bytes(400),
-}
-
-
-@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-def test_a_package_that_is_not_whole_is_refused(tmp_path, kept, spoil):
-    package = deb(tmp_path / "small.deb", IN_PACKAGE)
+@pytest.mark.parametrize(("members", "spoil", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_package_with_another_file_or_that_is_not_whole_is_refused(tmp_path, kept, members, spoil, message):
+    package = deb(tmp_path / "small.deb", IN_PACKAGE | members)
     package.write_bytes(spoil(package.read_bytes()))
-    with pytest.raises(SourceFailed, match=r"small\.deb"):
+    with pytest.raises(SourceFailed, match=message):
         debian.take(package, FILES, kept)
     assert names_in(kept) == []
 

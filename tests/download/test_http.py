@@ -11,104 +11,71 @@ from small_published import IMAGES, PACKED, TRAIN_IMAGES, as_idx, names_in
 from stages.download import http as http_source
 from stages.download.published import SourceFailed, WrongFile
 
+BODY = PACKED[IMAGES.name]
+
 
 def fetch(server, folder):
     http_source.fetch(f"{server.address}/{IMAGES.name}", IMAGES, folder / IMAGES.name)
 
 
-def test_a_file_comes_whole_and_leaves_no_part(serve, tmp_path):
-    server = serve(PACKED)
-    fetch(server, tmp_path)
-    assert (tmp_path / IMAGES.name).read_bytes() == PACKED[IMAGES.name]
-    assert names_in(tmp_path) == [IMAGES.name]
+# What lies there before, how the server is, the bytes that are requested, and how many are sent.
+PARTS = {
+    "nothing": (None, {}, [None], len(BODY)),
+    "the beginning": (BODY[:1000], {}, ["bytes=1000-"], len(BODY) - 1000),
+    "the beginning, of a server without ranges": (BODY[:1000], {"ranges": False}, ["bytes=1000-"], len(BODY)),
+    "the whole file": (BODY, {}, [f"bytes={len(BODY)}-"], 0),
+    "another file": (b"x" * 1000, {}, ["bytes=1000-", None], 2 * len(BODY) - 1000),
+}
 
 
-def test_a_resumed_download_asks_only_for_the_rest(serve, tmp_path):
-    body = PACKED[IMAGES.name]
-    (tmp_path / f"{IMAGES.name}.part").write_bytes(body[:1000])
-    server = serve(PACKED)
+@pytest.mark.parametrize(("part", "faults", "byte_ranges", "sent"), PARTS.values(), ids=PARTS)
+def test_a_file_comes_whole_and_only_what_is_missing_is_sent(serve, tmp_path, capsys, part, faults, byte_ranges, sent):
+    if part is not None:
+        (tmp_path / f"{IMAGES.name}.part").write_bytes(part)
+    server = serve(PACKED, **faults)
     fetch(server, tmp_path)
-    assert server.requests == [(IMAGES.name, "bytes=1000-")]
-    assert server.sent == len(body) - 1000
-    assert (tmp_path / IMAGES.name).read_bytes() == body
+    assert server.requests == [(IMAGES.name, byte_range) for byte_range in byte_ranges]
+    assert server.sent == sent
+    assert (tmp_path / IMAGES.name).read_bytes() == BODY
+    assert names_in(tmp_path) == [IMAGES.name], "no part is left"
+    assert ("starting it again" in capsys.readouterr().out) == (len(byte_ranges) == 2)
 
 
 def test_a_transfer_that_breaks_off_goes_on_by_itself(serve, tmp_path, capsys):
     server = serve(PACKED, cut=700, cuts=1)
     fetch(server, tmp_path)
     assert [byte_range for _, byte_range in server.requests] == [None, "bytes=700-"]
-    assert server.sent == len(PACKED[IMAGES.name])
-    assert f"broke off after 700 of {len(PACKED[IMAGES.name])} bytes" in capsys.readouterr().out
+    assert server.sent == len(BODY)
+    assert f"broke off after 700 of {len(BODY)} bytes" in capsys.readouterr().out
 
 
 def test_what_came_before_the_last_break_is_kept_for_the_next_run(serve, tmp_path):
-    target = tmp_path / IMAGES.name
-    server = serve(PACKED, cut=500)
     with pytest.raises(SourceFailed, match="broke off after 1500 of"):
-        fetch(server, tmp_path)
+        fetch(serve(PACKED, cut=500), tmp_path)
     assert names_in(tmp_path) == [f"{IMAGES.name}.part"]
     server = serve(PACKED)
     fetch(server, tmp_path)
     assert server.requests == [(IMAGES.name, "bytes=1500-")]
-    assert target.read_bytes() == PACKED[IMAGES.name]
+    assert (tmp_path / IMAGES.name).read_bytes() == BODY
 
 
-def test_a_server_without_ranges_makes_it_start_clean(serve, tmp_path):
-    (tmp_path / f"{IMAGES.name}.part").write_bytes(PACKED[IMAGES.name][:1000])
-    server = serve(PACKED, ranges=False)
-    fetch(server, tmp_path)
-    assert (tmp_path / IMAGES.name).read_bytes() == PACKED[IMAGES.name]
+OTHER = as_idx(TRAIN_IMAGES[::-1])
+DIGESTS = rf"{IMAGES.name}.*expected sha256 {IMAGES.digest}.*found {hashlib.sha256(OTHER).hexdigest()}"
+REFUSED = {
+    "other bytes": ({IMAGES.name: gzip.compress(OTHER)}, {}, WrongFile, DIGESTS),
+    "a truncated answer of unknown length": (PACKED, {"cut": 900, "announce": False}, WrongFile, "off after 900 bytes"),
+    "a log-in page": ({IMAGES.name: b"<!DOCTYPE html><title>Log in</title>"}, {}, WrongFile, "looks like a web page"),
+    "no such file": ({}, {}, SourceFailed, "answered 404 Not Found"),
+}
 
 
-def test_a_part_of_another_file_is_noticed_and_fetched_anew(serve, tmp_path, capsys):
-    (tmp_path / f"{IMAGES.name}.part").write_bytes(b"x" * 1000)
-    server = serve(PACKED)
-    fetch(server, tmp_path)
-    assert [byte_range for _, byte_range in server.requests] == ["bytes=1000-", None]
-    assert (tmp_path / IMAGES.name).read_bytes() == PACKED[IMAGES.name]
-    assert "starting it again" in capsys.readouterr().out
-
-
-def test_a_part_that_was_already_whole_is_not_fetched_again(serve, tmp_path):
-    (tmp_path / f"{IMAGES.name}.part").write_bytes(PACKED[IMAGES.name])
-    server = serve(PACKED)
-    fetch(server, tmp_path)
-    assert server.sent == 0
-    assert names_in(tmp_path) == [IMAGES.name]
-
-
-def test_a_corrupt_file_is_refused_with_both_digests_and_nothing_is_kept(serve, tmp_path):
-    wrong = as_idx(TRAIN_IMAGES[::-1])
-    server = serve({IMAGES.name: gzip.compress(wrong)})
-    with pytest.raises(WrongFile) as caught:
+@pytest.mark.parametrize(("files", "faults", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_wrong_answer_is_refused_with_its_reason_and_nothing_is_kept(serve, tmp_path, files, faults, error, message):
+    server = serve(files, **faults)
+    with pytest.raises(error, match=f"(?s){message}") as caught:
         fetch(server, tmp_path)
-    for part in (
-        IMAGES.name,
-        f"expected sha256 {IMAGES.digest}",
-        f"found {hashlib.sha256(wrong).hexdigest()}",
-        server.address,
-    ):
-        assert part in str(caught.value)
+    assert error is SourceFailed or server.address in str(caught.value)
     assert names_in(tmp_path) == []
-
-
-def test_a_truncated_answer_of_unknown_length_is_refused(serve, tmp_path):
-    server = serve(PACKED, cut=900, announce=False)
-    with pytest.raises(WrongFile, match=r"breaks off after 900 bytes"):
-        fetch(server, tmp_path)
-    assert names_in(tmp_path) == []
-
-
-def test_a_log_in_page_in_place_of_the_file_is_called_one(serve, tmp_path):
-    server = serve({IMAGES.name: b"<!DOCTYPE html><title>Log in</title>"})
-    with pytest.raises(WrongFile, match="looks like a web page"):
-        fetch(server, tmp_path)
-
-
-def test_a_missing_file_on_the_server_gives_its_status(serve, tmp_path):
-    server = serve({})
-    with pytest.raises(SourceFailed, match="answered 404 Not Found"):
-        fetch(server, tmp_path)
 
 
 def test_a_machine_without_a_network_goes_on_at_once(tmp_path):

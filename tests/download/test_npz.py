@@ -9,7 +9,7 @@ from stages.download import npz
 from stages.shared.stage_command import StageError
 
 GREY = np.arange(6 * 5 * 4, dtype=np.uint8).reshape(6, 5, 4)
-LABELS = np.array([0, 1, 2, 0, 1, 2])
+LABELS = np.arange(6) % 3
 
 
 def saved(folder, **arrays):

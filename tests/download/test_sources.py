@@ -85,10 +85,15 @@ def test_sources_stand_in_order_and_a_named_folder_before_them(monkeypatch):
 
 # --- from a folder of the user's
 
+FOLDERS = {
+    "packed": PACKED,
+    "unpacked": CONTENT,
+    "unpacked under the name .gz": {f"{name}.gz": content for name, content in CONTENT.items()},
+}
 
-@pytest.mark.parametrize("packed", [True, False, None], ids=["packed", "unpacked", "unpacked under the name .gz"])
-def test_a_folder_may_hold_the_files_packed_or_not(tmp_path, packed):
-    content = {True: PACKED, False: CONTENT, None: {f"{name}.gz": content for name, content in CONTENT.items()}}[packed]
+
+@pytest.mark.parametrize("content", FOLDERS.values(), ids=FOLDERS)
+def test_a_folder_may_hold_the_files_packed_or_not(tmp_path, content):
     mine = put(tmp_path / "mine", content)
     paths_of, _ = obtain("Small", FILES, tmp_path / "kept", [Source("mine", partial(from_folder, mine))])
     arrays, classes = DATASET.read(paths_of)

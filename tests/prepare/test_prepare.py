@@ -75,13 +75,16 @@ def rows_of(prepared_folder):
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    return params.load(write_settings(tmp_path_factory.mktemp("settings")))
+def usual(tmp_path_factory):
+    """The folder prepared from IMAGES with SETTINGS."""
+    folder = tmp_path_factory.mktemp("usual")
+    return prepared(folder, write_dataset(folder))
 
 
-@pytest.fixture
-def split_in(settings):
+@pytest.fixture(scope="module")
+def split_in(tmp_path_factory):
     """A function that splits images with LABELS, or `labels`, into splits of these sizes."""
+    settings = params.load(write_settings(tmp_path_factory.mktemp("settings")))
 
     def call(train_size, val_size, test_labels=None, labels=LABELS, test_fraction=0.2, seed=0):
         sizes = {"train_size": train_size, "val_size": val_size}
@@ -114,17 +117,13 @@ def test_every_beginning_holds_each_class_in_its_share_to_less_than_one_image(la
     assert np.abs(so_far - exact).max() < 1
 
 
-def test_a_large_class_among_many_small_ones_keeps_its_share():
+def test_a_large_class_among_many_small_ones_keeps_its_share_and_seeds_give_other_orders():
     labels = np.array([0] * 910 + [c for c in range(1, 10) for _ in range(10)])
-    beginning = labels[stratified_order(labels, np.random.default_rng(1))[:45]]
-    assert (beginning == 0).sum() in (40, 41), "0.91 · 45 = 40.95"
-
-
-def test_orders_differ_between_seeds_and_within_classes():
-    labels = np.arange(60) % 2
     first, second = (stratified_order(labels, np.random.default_rng(seed)) for seed in (0, 1))
-    assert first.tolist() != second.tolist()
-    assert first[labels[first] == 0].tolist() != sorted(first[labels[first] == 0].tolist())
+    assert (labels[first[:45]] == 0).sum() in (40, 41), "0.91 · 45 = 40.95"
+    rows, others = (order[labels[order] == 0].tolist() for order in (first, second))
+    assert rows != sorted(rows)
+    assert rows != others
 
 
 def test_split_sizes_and_class_counts_by_hand(split_in):
@@ -132,58 +131,41 @@ def test_split_sizes_and_class_counts_by_hand(split_in):
     # 100 images of shares 0.5, 0.3, 0.2: the test fraction takes 20, the others come from the remaining 80.
     counts = [np.bincount(LABELS[rows]).tolist() for rows in (splits.test, splits.val, splits.train)]
     assert counts == [[10, 6, 4], [5, 3, 2], [10, 6, 4]]
-    assert not splits.has_test_set
 
 
 @pytest.mark.parametrize("test_labels", [None, LABELS[::3]], ids=["cut from it", "published"])
 @pytest.mark.parametrize("train_size", [1, 37, "all"])
-def test_no_image_is_in_two_splits(split_in, test_labels, train_size):
+def test_no_image_is_in_two_splits_and_a_published_test_set_is_never_cut(split_in, test_labels, train_size):
     splits = split_in(train_size, 13, test_labels, test_fraction=0.25, seed=3)
-    used = [*splits.train, *splits.val, *([] if splits.has_test_set else splits.test)]
+    used = [*splits.train, *splits.val]
+    assert splits.has_test_set == (test_labels is not None)
+    if splits.has_test_set:
+        assert sorted(splits.test.tolist()) == list(range(34))
+    else:
+        used += [*splits.test]
     assert len(set(used)) == len(used)
     assert set(used) <= set(range(100))
     assert len(splits.val) == 13
-    if train_size == "all":
-        assert len(used) == 100, "nothing is left over"
+    assert len(used) == 100 or train_size != "all", "nothing is left over"
 
 
-def test_a_published_test_set_is_never_cut(split_in):
-    splits = split_in(5, 5, LABELS[::3])
-    assert sorted(splits.test.tolist()) == list(range(34))
-    assert splits.has_test_set
-
-
-def test_val_and_test_do_not_depend_on_train_size_and_small_train_sets_lie_in_large_ones(split_in):
+def test_a_split_depends_on_the_seed_and_on_no_size_of_a_later_split(split_in):
     small, large = (split_in(n, 10) for n in (17, "all"))
     np.testing.assert_array_equal(small.val, large.val)
     np.testing.assert_array_equal(small.test, large.test)
     np.testing.assert_array_equal(small.train, large.train[:17])
-
-
-def test_test_does_not_depend_on_val_size(split_in):
-    np.testing.assert_array_equal(split_in(10, 3).test, split_in(10, 30).test)
-
-
-def test_another_seed_gives_other_splits(split_in):
-    zero, one = (split_in(20, 10, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(small.test, split_in(10, 30).test)
+    other = split_in(17, 10, seed=1)
     for name in ("train", "val", "test"):
-        assert set(getattr(zero, name).tolist()) != set(getattr(one, name).tolist())
+        assert set(getattr(small, name).tolist()) != set(getattr(other, name).tolist())
 
 
 def test_too_few_images_name_the_numbers_and_the_key(split_in):
     split_in(70, 10)
-    with pytest.raises(StageError) as caught:
+    numbers = r"(?s)protocols\.tiny.*train_size 71 \+ val_size 10 = 81.*20 test images \(data\.test_fraction\)"
+    with pytest.raises(StageError, match=f"{numbers}.*the dataset has 80"):
         split_in(71, 10)
-    for part in (
-        "protocols.tiny",
-        "train_size 71 + val_size 10 = 81",
-        "20 test images (data.test_fraction)",
-        "the dataset has 80",
-    ):
-        assert part in str(caught.value)
-    with pytest.raises(
-        StageError, match=r"train_size all \+ val_size 100, but beside a test set of 34 the dataset has 100"
-    ):
+    with pytest.raises(StageError, match=r"all \+ val_size 100, but beside a test set of 34 the dataset has 100"):
         split_in("all", 100, LABELS[::3])
     with pytest.raises(StageError, match="0 test images"):
         split_in(2, 2, labels=LABELS[:10], test_fraction=0.01)
@@ -192,18 +174,16 @@ def test_too_few_images_name_the_numbers_and_the_key(split_in):
 # --- canvas
 
 
-def test_the_margin_is_zero_and_the_image_in_the_middle():
-    image = np.array([[[[1], [2]], [[3], [4]]]], dtype=np.uint8)
-    assert on_canvas(image, 1)[0, 0].tolist() == [[0, 0, 0, 0], [0, 1, 2, 0], [0, 3, 4, 0], [0, 0, 0, 0]]
+CANVASES = {
+    "an image in the middle": ([[[1], [2]], [[3], [4]]], 1, [[[0] * 4, [0, 1, 2, 0], [0, 3, 4, 0], [0] * 4]]),
+    "a signal, with a margin along its length alone": ([[[7], [8]]], 2, [[[0, 0, 7, 8, 0, 0]]]),
+    "channels, before rows and columns": ([[[1, 10, 100], [2, 20, 200]]], 0, [[[1, 2]], [[10, 20]], [[100, 200]]]),
+}
 
 
-def test_a_signal_gets_its_margin_along_its_length_alone():
-    assert on_canvas(np.array([[[[7], [8]]]], dtype=np.uint8), 2).tolist() == [[[[0, 0, 7, 8, 0, 0]]]]
-
-
-def test_the_channels_come_before_rows_and_columns():
-    image = np.array([[[[1, 10, 100], [2, 20, 200]]]], dtype=np.uint8)  # one row of two pixels
-    assert on_canvas(image, 0).tolist() == [[[[1, 2]], [[10, 20]], [[100, 200]]]]
+@pytest.mark.parametrize(("image", "margin", "expected"), CANVASES.values(), ids=CANVASES)
+def test_the_canvas_has_a_margin_of_zeros(image, margin, expected):
+    assert on_canvas(np.array([image], dtype=np.uint8), margin)[0].tolist() == expected
 
 
 # --- constants
@@ -232,10 +212,9 @@ def test_a_channel_without_contrast_is_refused():
 # --- the folder
 
 
-def test_every_prepared_image_is_the_row_that_rows_names_with_its_label(tmp_path):
-    folder = prepared(tmp_path, write_dataset(tmp_path))
-    for split_name, rows in rows_of(folder).items():
-        written = load_file(folder / f"{split_name}.safetensors")
+def test_every_prepared_image_is_the_row_that_rows_names_with_its_label(usual):
+    for split_name, rows in rows_of(usual).items():
+        written = load_file(usual / f"{split_name}.safetensors")
         assert written["images"].shape == (len(rows), 1, 11, 14)
         assert written["images"].dtype == np.uint8
         np.testing.assert_array_equal(written["images"][:, 0, 5, 5], rows)
@@ -250,89 +229,65 @@ def test_a_published_test_set_is_taken_from_there(tmp_path):
     np.testing.assert_array_equal(written["labels"], LABELS[::3][rows_of(folder)["test"]])
 
 
-def test_constants_are_of_the_train_split_on_the_canvas(tmp_path):
-    folder = prepared(tmp_path, write_dataset(tmp_path))
-    constants = paths.read_json(folder / "constants.json")
-    train = load_file(folder / "train.safetensors")["images"] / 255
-    assert constants["mean"] == pytest.approx([rows_of(folder)["train"].mean() / 255 * (9 * 12) / (11 * 14)])
+def test_constants_are_of_the_train_split_on_the_canvas_and_other_images_do_not_move_them(usual, tmp_path):
+    constants = paths.read_json(usual / "constants.json")
+    train, rows = load_file(usual / "train.safetensors")["images"] / 255, rows_of(usual)["train"]
+    assert constants["mean"] == pytest.approx([rows.mean() / 255 * (9 * 12) / (11 * 14)])
     assert constants["std"] == pytest.approx([train.std()])
     assert constants["class_counts"] == {"train": [10, 6, 4], "val": [5, 3, 2], "test": [10, 6, 4]}
     others = [constants[name] for name in ("shape", "margin", "title", "classes", "layout_seed")]
     assert others == [[1, 11, 14], [1, 1], "Mine", ["a", "b", "c"], 0]
+    white = np.full_like(IMAGES, 255)
+    white[rows] = IMAGES[rows]
+    folder = prepared(tmp_path, write_dataset(tmp_path, white))
+    assert (folder / "constants.json").read_bytes() == (usual / "constants.json").read_bytes()
 
 
-def test_images_outside_train_do_not_move_the_constants(tmp_path):
-    first = prepared(tmp_path, write_dataset(tmp_path))
-    other = np.full_like(IMAGES, 255)
-    other[rows_of(first)["train"]] = IMAGES[rows_of(first)["train"]]
-    second = prepared(tmp_path, write_dataset(tmp_path, other), out="second")
-    assert (first / "constants.json").read_bytes() == (second / "constants.json").read_bytes()
-
-
-def test_a_second_run_gives_the_same_bytes(tmp_path):
-    raw = write_dataset(tmp_path)
-    folders = [prepared(tmp_path, raw, out=name) for name in ("one", "two")]
+def test_a_second_run_gives_the_same_bytes(usual, tmp_path):
     one, two = (
-        {file.relative_to(f): file.read_bytes() for file in sorted(f.rglob("*")) if file.is_file()} for f in folders
+        {file.name: file.read_bytes() for file in folder.iterdir()}
+        for folder in (usual, prepared(tmp_path, write_dataset(tmp_path)))
     )
     assert one == two
-    assert sorted(map(str, one)) == [
-        "constants.json",
-        "rows.safetensors",
-        "test.safetensors",
-        "train.safetensors",
-        "val.safetensors",
-    ]
+    assert one.keys() == {"constants.json", *(f"{name}.safetensors" for name in ("rows", "test", "train", "val"))}
 
 
 def test_signals_of_height_one_are_prepared_where_the_nets_allow_it(tmp_path):
     raw = write_dataset(tmp_path, IMAGES[:, :1])
-    with pytest.raises(StageError) as caught:
+    reason = r"variants\.cnn: layer 1: the feature map vanishes \(1×14 → 0×7\).*\[height, width\]"
+    with pytest.raises(StageError, match=f"these images are 1×14[^\n]*\n  {reason}"):
         prepared(tmp_path, raw)
-    for part in (
-        "these images are 1×14",
-        "variants.cnn: layer 1: the feature map vanishes (1×14 → 0×7)",
-        "[height, width]",
-    ):
-        assert part in str(caught.value)
     narrow = (("kernel: 3,", "kernel: [1, 3],"), ("pool_size: 2", "pool_size: [1, 2]"))
-    folder = prepared(tmp_path, raw, *narrow, out="narrow")
-    constants = paths.read_json(folder / "constants.json")
+    constants = paths.read_json(prepared(tmp_path, raw, *narrow, out="narrow") / "constants.json")
     assert (constants["shape"], constants["margin"]) == ([1, 1, 14], [0, 1])
 
 
-def test_images_too_small_for_a_variant_name_it_and_only_it(tmp_path):
-    with pytest.raises(StageError, match=r"variants\.unpadded: layer 2") as caught:
-        prepared(tmp_path, write_dataset(tmp_path, IMAGES[:, :4, :4]))  # 6×6 on the canvas
+UNFIT = {
+    "too small for a net": (IMAGES[:, :4, :4], r"variants\.unpadded: layer 2"),  # 6×6 on the canvas
+    "not tiled": (IMAGES[:, :, :8], r"variants\.mlp: patches of 3 do not tile images of 9×8; .*sample\.layout"),
+}
+
+
+@pytest.mark.parametrize(("images", "message"), UNFIT.values(), ids=UNFIT)
+def test_images_that_do_not_fit_a_variant_name_it_and_only_it(tmp_path, images, message):
+    with pytest.raises(StageError, match=message) as caught:
+        prepared(tmp_path, write_dataset(tmp_path, images))
     assert "variants.cnn" not in str(caught.value)
     assert "elsewhere" not in str(caught.value), "the protocol does not run it"
 
 
-def test_patches_that_do_not_tile_the_image_name_the_variant_and_only_it(tmp_path):
-    with pytest.raises(
-        StageError, match=r"variants\.mlp: patches of 3 do not tile images of 9×8; choose another sample\.layout"
-    ) as caught:
-        prepared(tmp_path, write_dataset(tmp_path, IMAGES[:, :, :8]))
-    assert "elsewhere" not in str(caught.value), "the protocol does not run it"
-
-
 def test_a_sample_larger_than_all_that_val_leaves_names_the_variant_and_both_numbers(tmp_path):
-    everything = ("train_size: 20, val_size", "train_size: all, val_size")
-    prepared(
-        tmp_path, write_dataset(tmp_path), everything, ("train_size: 20}, arch", "train_size: 70}, arch"), out="fits"
-    )
-    with pytest.raises(
-        StageError,
-        match=r"protocol 'tiny' prepares 70 train images; too few for\n  variants\.mlp\.run\.sample\.train_size = 71$",
-    ):
-        prepared(tmp_path, write_dataset(tmp_path), everything, ("train_size: 20}, arch", "train_size: 71}, arch"))
+    raw, everything = write_dataset(tmp_path), ("train_size: 20, val_size", "train_size: all, val_size")
+    prepared(tmp_path, raw, everything, ("train_size: 20}, arch", "train_size: 70}, arch"), out="fits")
+    too_few = r"protocol 'tiny' prepares 70 train images; too few for\n  variants\.mlp\.run\.sample\.train_size = 71$"
+    with pytest.raises(StageError, match=too_few):
+        prepared(tmp_path, raw, everything, ("train_size: 20}, arch", "train_size: 71}, arch"))
 
 
 def test_a_class_without_a_train_image_is_refused(tmp_path):
     with pytest.raises(StageError, match=r"train split of 2 images has none of class \w.*protocols\.tiny\.train_size"):
-        prepared(
-            tmp_path, write_dataset(tmp_path), ("train_size: 20, val", "train_size: 2, val"), (", train_size: 20}", "}")
-        )
+        edits = ("train_size: 20, val", "train_size: 2, val"), (", train_size: 20}", "}")
+        prepared(tmp_path, write_dataset(tmp_path), *edits)
 
 
 def run_stage(root, text=SETTINGS):
