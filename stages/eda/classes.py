@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,10 @@ from stages.eda.dataset import Dataset
 from stages.eda.drawing import (
     IMAGE_COLUMNS,
     MOST_CLASSES_DRAWN,
-    TITLE_INCHES,
     draw_strip,
     grid,
     image_height,
+    image_panels,
     image_title,
     name_classes,
     plain_numbers,
@@ -57,15 +58,11 @@ def pixel_statistics(images: np.ndarray, labels: np.ndarray, n_classes: int) -> 
     NaN for a class without image.
     """
     bright = brightness(images)
-    rows: list[tuple[float, ...]] = []
-    for label in range(n_classes):
+    table = pd.DataFrame(np.nan, range(n_classes), ["mean", "sd", "brightness_mean", "brightness_sd"])
+    for label in np.unique(labels):
         of_class = labels == label
-        if of_class.any():
-            brightness_mean, brightness_sd = float(bright[of_class].mean()), float(bright[of_class].std())
-            rows.append((*mean_and_sd(images[of_class]), brightness_mean, brightness_sd))
-        else:
-            rows.append((np.nan,) * 4)
-    return pd.DataFrame(rows, columns=["mean", "sd", "brightness_mean", "brightness_sd"])
+        table.loc[label] = *mean_and_sd(images[of_class]), bright[of_class].mean(), bright[of_class].std()
+    return table
 
 
 def mean_and_sd(images: np.ndarray) -> tuple[float, float]:
@@ -85,9 +82,8 @@ def balance_figure(counts: pd.DataFrame, classes: Sequence[str]) -> Figure:
         x = np.arange(len(classes)) + 0.18 * (number - 1)
         percents = 100 * counts[split] / counts[split].sum()
         axes.scatter(x, percents, s=14, color=colour, label=split, linewidths=0, zorder=3)
-    axes.axhline(
-        100 / len(classes), label="equal share", color=style.GREY, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1
-    )
+    look: dict[str, Any] = {"color": style.GREY, "linewidth": 0.7, "linestyle": style.DASHED, "zorder": 1}
+    axes.axhline(100 / len(classes), label="equal share", **look)
     name_classes(axes, classes)
     axes.set_ylim(bottom=0, top=1.25 * axes.get_ylim()[1])
     axes.set_ylabel("% of the split's images")
@@ -100,17 +96,12 @@ def samples_figure(images: np.ndarray, rows: Sequence[np.ndarray], classes: Sequ
     """A strip of images for each of the first classes. images: uint8 (N, C, H, W). rows: those of each class."""
     drawn = classes[:MOST_CLASSES_DRAWN]
     per_class = max(1, max(len(rows_of_class) for rows_of_class in rows))
-    lines = -(-len(drawn) // STRIP_COLUMNS)
     columns = min(STRIP_COLUMNS, len(drawn))
     height = image_height(images.shape, (style.WIDTH / columns - 0.15) / per_class)
-    height = min(height, style.TALLEST / lines - TITLE_INCHES)
-    size = (style.WIDTH, lines * (height + TITLE_INCHES))
-    figure, panels = style.plt.subplots(lines, columns, figsize=size, squeeze=False)
-    for place, axes in enumerate(panels.ravel()):
-        axes.set_axis_off()
-        if place < len(drawn):
-            image_title(axes, shortened(drawn[place], 40), fontsize=7.5)
-            draw_strip(axes, images[rows[place]] / WHITE, per_class)
+    figure, panels = image_panels(len(drawn), columns, height)
+    for axes, name, rows_of_class in zip(panels, drawn, rows, strict=False):
+        image_title(axes, shortened(name, 40), fontsize=7.5)
+        draw_strip(axes, images[rows_of_class] / WHITE, per_class)
     return figure
 
 
@@ -118,18 +109,13 @@ def mean_images_figure(means: Sequence[np.ndarray | None], classes: Sequence[str
     """The mean image of each of the first classes, (C, H, W) in [0, 1]; blank for a class without image."""
     drawn = min(len(classes), MOST_CLASSES_DRAWN)
     columns = min(drawn, IMAGE_COLUMNS if drawn % 5 or drawn > 10 else 5)  # ten classes fill two rows of five
-    lines = -(-drawn // columns)
     first = next(mean for mean in means if mean is not None)
     height = image_height((1, *first.shape), min(1.15, style.WIDTH / columns - 0.12))
-    size = (style.WIDTH, lines * (height + TITLE_INCHES))
-    figure, panels = style.plt.subplots(lines, columns, figsize=size, squeeze=False)
-    for place, axes in enumerate(panels.ravel()):
-        axes.set_axis_off()
-        if place < drawn:
-            image_title(axes, shortened(classes[place], 17), fontsize=7.5, loc="center")
-            mean = means[place]
-            if mean is not None:
-                draw_strip(axes, mean[None], 1)
+    figure, panels = image_panels(drawn, columns, height)
+    for axes, name, mean in zip(panels, classes, means, strict=False):
+        image_title(axes, shortened(name, 17), fontsize=7.5, loc="center")
+        if mean is not None:
+            draw_strip(axes, mean[None], 1)
     return figure
 
 
@@ -157,17 +143,12 @@ def table(counts: pd.DataFrame, statistics: pd.DataFrame, classes: Sequence[str]
     """Size and pixels of each class."""
     full = pd.concat([pd.Series(classes, name="class"), counts, statistics], axis=1)
     first = full.head(MOST_CLASSES_DRAWN)
-    shown = pd.DataFrame(
-        {
-            "Class": [cell(name) for name in first["class"]],
-            **{split.capitalize(): [numbers.count(n) for n in first[split]] for split in counts},
-            "Mean": [decimal(value, 3) for value in first["mean"]],
-            "SD": [decimal(value, 3) for value in first["sd"]],
-        }
-    )
+    strings = {"Class": first["class"].map(cell)}
+    strings |= {split.capitalize(): first[split].map(numbers.count) for split in counts}
+    strings |= {title: [decimal(value, 3) for value in first[title.lower()]] for title in ("Mean", "SD")}
     note = "" if len(first) == len(full) else f" The first {len(first)} classes; the CSV has all {len(full)}."
     caption = "Images of each class in each split, and the mean and SD of its pixels (0 to 1) in the sample."
-    return Table(shown, caption + note, full)
+    return Table(pd.DataFrame(strings), caption + note, full)
 
 
 def balance_finding(counts: pd.DataFrame, data: Dataset) -> Finding:
@@ -214,15 +195,11 @@ def brightness_finding(data: Dataset, statistics: pd.DataFrame, explained: Expla
 
 def _brightness_clause(explained: Explained, confidence: float) -> str:
     if np.isnan(explained.p):
-        return (
-            "these are too few images or classes, or too much alike, "
-            "to say whether brightness tells anything of the class"
-        )
-    tells = (
-        "tells something of the class, to every net alike"
-        if explained.p < 1 - confidence
-        else "is not shown to tell anything of the class"
-    )
+        alike = "these are too few images or classes, or too much alike"
+        return f"{alike}, to say whether brightness tells anything of the class"
+    tells = "is not shown to tell anything of the class"
+    if explained.p < 1 - confidence:
+        tells = "tells something of the class, to every net alike"
     return (
         f"the class explains {share(explained.share)} of the variance of brightness, "
         f"where {share(explained.by_chance, 2)} would be expected by chance, so that brightness alone {tells}"

@@ -64,16 +64,12 @@ def finding(data: Dataset) -> Finding:
     """Which images the statistics are of, and which classes are shown."""
     n, total, margin = len(data.train), len(data.split_labels["train"]), max(data.margin)
     which = f"all {n:,}" if n == total else f"{n:,} of the {total:,}"
-    around = (
-        f"without the margin of {numbers.plural(margin, 'pixel')} around them"
-        if margin
-        else "which have no margin around them"
-    )
+    around = f"without the margin of {numbers.plural(margin, 'pixel')}" if margin else "which have no margin"
     facts = {
         "images": f"{n:,}",
         "test_images": f"{len(data.test):,}",
         "images_sentence": f"The statistics are of {which} train images of {escape(data.title)} "
-        f"in the original layout, {around}.",
+        f"in the original layout, {around} around them.",
         "classes_shown_sentence": _classes_shown(len(data.classes)),
     }
     return Finding(facts, {"train_images": n, "test_images": len(data.test), "margin": list(data.margin)})

@@ -105,11 +105,9 @@ def table(shares: np.ndarray, components: dict[float, int]) -> Table:
 
 def finding(pixel_values: int, components: dict[float, int], fit: TwoNN) -> Finding:
     """How many dimensions there are. Bears on sample size, for every net alike, since no order of pixels matters."""
-    estimate = (
-        f"TwoNN puts the intrinsic dimension at {decimal(fit.dimension, 1)}"
-        if not np.isnan(fit.dimension)
-        else "there are too few different images for an intrinsic dimension"
-    )
+    estimate = f"TwoNN puts the intrinsic dimension at {decimal(fit.dimension, 1)}"
+    if np.isnan(fit.dimension):
+        estimate = "there are too few different images for an intrinsic dimension"
     components_clause = _components_clause(components)
     facts = {
         "pixel_values": f"{pixel_values:,}",

@@ -11,7 +11,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from stages.shared.drawing import style
 
-LAYOUT_STYLES = {"original": (style.BLUE, "o", "-"), "permuted": (style.VERMILION, "s", (0, (4, 2)))}
+LAYOUT_LOOKS: dict[str, dict[str, Any]] = {
+    "original": {"color": style.BLUE, "marker": "o", "linestyle": "-"},
+    "permuted": {"color": style.VERMILION, "marker": "s", "linestyle": (0, (4, 2))},
+}
 MOST_CLASSES_NAMED = 30  # on an axis
 MOST_CLASSES_DRAWN = 12  # of more classes, only the first are drawn or listed
 IMAGE_COLUMNS = 6  # mean images, or pairs, beside each other
@@ -59,6 +62,17 @@ def shortened(name: str, length: int) -> str:
 def image_title(axes: Axes, title: str, **keywords: Any) -> None:
     """A small title above an image."""
     axes.set_title(style.plain(title), fontweight="normal", pad=2, **keywords)
+
+
+def image_panels(drawn: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, each with room for a title and an image at most `height` inches high."""
+    lines = -(-drawn // columns)
+    height = min(height, style.TALLEST / lines - TITLE_INCHES)
+    size = (style.WIDTH, lines * (height + TITLE_INCHES))
+    figure, panels = style.plt.subplots(lines, columns, figsize=size, squeeze=False)
+    for axes in panels.ravel():
+        axes.set_axis_off()
+    return figure, list(panels.ravel()[:drawn])
 
 
 def draw_pairs(figure: Figure, images: np.ndarray, others: np.ndarray, titles: Sequence[str]) -> None:

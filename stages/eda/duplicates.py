@@ -1,6 +1,7 @@
 """Images that are there twice, or nearly: within train, and from train to test."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,12 +112,8 @@ def finding(duplicates: Duplicates, near: float, train_images: int) -> Finding:
         f"{_pairs_phrase(in_train)} were found.",
         "leak_sentence": _leak_sentence(to_test, train_images),
     }
-    values = {
-        "within_train": asdict(in_train),
-        "train_to_test": asdict(to_test),
-        "limit": duplicates.limit,
-        "median_distance": duplicates.median,
-    }
+    values = asdict(duplicates)
+    values["median_distance"] = values.pop("median")
     return Finding(facts, values)
 
 
@@ -151,13 +148,8 @@ def _draw_distances(axes: Axes, duplicates: Duplicates, within_train: np.ndarray
     ):
         percents = np.full(len(values), 100 / len(values))
         axes.hist(values, bins, weights=percents, histtype="step", linewidth=1.2, color=colour, label=name)
-    axes.axvline(
-        duplicates.limit / (duplicates.median or 1.0),
-        label="near-duplicate up to here",
-        color=style.VERMILION,
-        linestyle=(0, (4, 2)),
-        linewidth=1,
-    )
+    look: dict[str, Any] = {"color": style.VERMILION, "linestyle": (0, (4, 2)), "linewidth": 1}
+    axes.axvline(duplicates.limit / (duplicates.median or 1.0), label="near-duplicate up to here", **look)
     axes.set_xlim(left=0)
     unit = ", in medians of the train images" if duplicates.median else ""
     axes.set_xlabel(f"distance to the nearest{unit}")

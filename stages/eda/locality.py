@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from stages.eda.drawing import LAYOUT_STYLES, grid, nothing_to_draw
+from stages.eda.drawing import LAYOUT_LOOKS, grid, nothing_to_draw
 from stages.eda.outputs import Finding, Table, decimal, interval, joined
 from stages.eda.statistics import ABOVE, ALIKE, BELOW, UNKNOWN
 from stages.shared.drawing import numbers, style
@@ -72,22 +72,14 @@ def figure(locality: Locality) -> Figure:
     """Correlation of two pixels against their distance, across and down, for both layouts."""
     figure, panels = style.plt.subplots(1, 2, figsize=(style.WIDTH, 2.5), sharey=True)
     for axes, direction in zip(panels, DIRECTIONS, strict=True):
-        curves = {layout: locality.curve(layout, direction).dropna() for layout in LAYOUT_STYLES}
+        curves = {layout: locality.curve(layout, direction).dropna() for layout in LAYOUT_LOOKS}
         axes.set_title(direction, fontweight="normal")
         axes.set_xlabel("distance, pixels")
         if all(curve.empty for curve in curves.values()):
             nothing_to_draw(axes, "no two pixels that vary lie in this direction")
             continue
-        for layout, (colour, marker, dash) in LAYOUT_STYLES.items():
-            axes.plot(
-                curves[layout].index,
-                curves[layout],
-                label=layout,
-                color=colour,
-                marker=marker,
-                markersize=3,
-                linestyle=dash,
-            )
+        for layout, curve in curves.items():
+            axes.plot(curve.index, curve, label=layout, markersize=3, **LAYOUT_LOOKS[layout])
         axes.axhline(0, color=style.INK, linewidth=0.6, zorder=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
@@ -99,9 +91,8 @@ def figure(locality: Locality) -> Figure:
 def table(locality: Locality) -> Table:
     """Correlation at each distance, a column for each layout and direction."""
     columns = [(layout, direction) for layout in FACT_ENDINGS for direction in DIRECTIONS]
-    wide = locality.table.pivot_table(
-        index="distance", columns=["layout", "direction"], values="correlation", dropna=False
-    ).reindex(columns=pd.MultiIndex.from_tuples(columns))
+    wide = locality.table.pivot(index="distance", columns=["layout", "direction"], values="correlation")
+    wide = wide.reindex(columns=pd.MultiIndex.from_tuples(columns))
     shown = {"Distance": [str(distance) for distance in wide.index]}
     for layout, direction in columns:
         title = direction.capitalize() + (", permuted" if layout == "permuted" else "")

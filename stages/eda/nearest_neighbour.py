@@ -1,6 +1,7 @@
 """The nearest neighbour as a classifier without training: its accuracy as the train images become more."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,11 +45,9 @@ def measure(data: Dataset, confidence: float) -> NearestNeighbour:
     sizes = halvings(len(data.train), len(data.classes))
     nearest = distances.to_first(data.test, data.train, sizes)
     correct = [data.train_labels[index] == data.test_labels for _, index in nearest]
-    rows = [
-        (size, hits.mean(), *wilson(int(hits.sum()), len(hits), confidence))
-        for size, hits in zip(sizes, correct, strict=True)
-    ]
-    table = pd.DataFrame(rows, columns=["train_images", "accuracy", "low", "high"])
+    rows = [(hits.mean(), *wilson(int(hits.sum()), len(hits), confidence)) for hits in correct]
+    table = pd.DataFrame(rows, columns=["accuracy", "low", "high"])
+    table.insert(0, "train_images", sizes)
     chance = float(np.mean(data.test_labels == np.bincount(data.train_labels).argmax()))
     doubling, verdict = np.nan, UNKNOWN
     if len(sizes) > 1:
@@ -85,20 +84,11 @@ def figure(result: NearestNeighbour, confidence: float) -> Figure:
     table = result.table
     n, accuracy = table["train_images"], table["accuracy"]
     bars = [100 * (accuracy - table["low"]), 100 * (table["high"] - accuracy)]
-    axes.errorbar(
-        n,
-        100 * accuracy,
-        yerr=bars,
-        label=f"nearest neighbour, {100 * confidence:g} % interval",
-        fmt="o-",
-        markersize=4,
-        color=style.BLUE,
-        elinewidth=1,
-        capsize=2,
-    )
-    axes.axhline(
-        100 * result.chance, label="always the largest class", color=style.GREY, linestyle=(0, (4, 3)), linewidth=0.9
-    )
+    label = f"nearest neighbour, {100 * confidence:g} % interval"
+    look: dict[str, Any] = {"fmt": "o-", "markersize": 4, "color": style.BLUE, "elinewidth": 1, "capsize": 2}
+    axes.errorbar(n, 100 * accuracy, yerr=bars, label=label, **look)
+    look = {"color": style.GREY, "linestyle": style.DASHED, "linewidth": 0.9}
+    axes.axhline(100 * result.chance, label="always the largest class", **look)
     axes.set_xscale("log", base=2)
     step = -(-len(table) // MOST_TICKS)
     ticks = n.to_numpy()[::-1][::step]
@@ -148,14 +138,7 @@ def finding(result: NearestNeighbour) -> Finding:
         "nearest_neighbour_sentence": sentence,
         "sample_size_sentence": _doubling_sentence(result, n),
     }
-    values = {
-        "accuracy": accuracy,
-        "low": float(last["low"]),
-        "high": float(last["high"]),
-        "train_images": n,
-        "doubling": result.doubling,
-        "chance_accuracy": result.chance,
-    }
+    values = last.to_dict() | {"train_images": n, "doubling": result.doubling, "chance_accuracy": result.chance}
     return Finding(facts, values)
 
 

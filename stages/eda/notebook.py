@@ -5,10 +5,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import nbformat
 
@@ -38,18 +37,16 @@ def execute(parameters: dict[str, Any], out: Path, source: Path = SOURCE) -> Non
 
     Raises StageError, naming the cell and its error, if a cell fails or the kernel dies.
     """
-    with tempfile.TemporaryDirectory() as scratch, _environment(_private_kernel(Path(scratch))):
+    with tempfile.TemporaryDirectory() as scratch, patch.dict(os.environ, _private_kernel(Path(scratch))):
         import papermill
         from nbclient.exceptions import DeadKernelError
         from traitlets.config import Config
 
         # Sockets in files: there is no port that another run could take. The kernel has nothing to save when it ends.
         sockets = Config(KernelManager={"transport": "ipc", "ip": str(Path(scratch) / "socket")})
-        engine = {"config": sockets, "shutdown_kernel": "immediate", "stderr_file": sys.stderr}
+        engine = {"config": sockets, "shutdown_kernel": "immediate", "stderr_file": sys.stderr, "cwd": paths.ROOT}
         try:
-            notebook = papermill.execute_notebook(
-                source, None, parameters, kernel_name="python3", cwd=paths.ROOT, **engine
-            )
+            notebook = papermill.execute_notebook(source, None, parameters, kernel_name="python3", **engine)
         except papermill.PapermillExecutionError as error:
             raise StageError(_message(source, error)) from None
         except DeadKernelError:
@@ -98,17 +95,6 @@ def _private_kernel(scratch: Path) -> dict[str, str]:
     (folder / "kernel.json").write_text(json.dumps(kernel))
     folders = {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     return {"JUPYTER_PATH": str(scratch), "IPYTHONDIR": kernel_environment["IPYTHONDIR"], **folders}
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _message(source: Path, error: Any) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from stages.shared import paths
 from stages.shared.drawing import numbers, style
-from stages.shared.drawing.tables import pipe_tables
+from stages.shared.drawing.tables import csv, pipe_tables
 
 DIGITS = 9  # of a bare number: what lies beyond is rounding, and may differ between machines
 # Statistic, the fact that is its value, and the hypothesis on which it bears.
@@ -78,9 +78,7 @@ class Outputs:
         stem = self._folder / "tables" / name
         text = pipe_tables(table.shown, f"tbl-eda-{name}", table.caption)
         stem.with_suffix(".md").write_text(text, encoding="utf-8")
-        table.full.to_csv(
-            stem.with_suffix(".csv"), index=False, float_format="%.6f", lineterminator="\n", encoding="utf-8"
-        )
+        stem.with_suffix(".csv").write_text(csv(table.full), encoding="utf-8")
         return Markdown(table.shown.to_markdown(index=False, disable_numparse=True))
 
     def finding(self, name: str, finding: Finding) -> Markdown:

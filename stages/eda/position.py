@@ -102,30 +102,20 @@ def figure(
 
 def table(measures: pd.DataFrame, explained: dict[str, Explained]) -> Table:
     """Mean and SD of each measure, and how much of its variance the class explains."""
-    names = list(MEASURES)
-    full = pd.DataFrame(
-        {
-            "measure": names,
-            "mean": [measures[name].mean() for name in names],
-            "sd": [measures[name].std(ddof=0) for name in names],
-            "eta_squared": [explained[name].share for name in names],
-            "by_chance": [explained[name].by_chance for name in names],
-        }
-    )
-    shown = pd.DataFrame(
-        {
-            "Measure": [text[0].upper() + text[1:] for text in MEASURES.values()],
-            "Mean": [decimal(value) for value in full["mean"]],
-            "SD": [decimal(value) for value in full["sd"]],
-            "Explained, %": [numbers.percent(value, 1) for value in full["eta_squared"]],
-            "By chance, %": [numbers.percent(value, 1) for value in full["by_chance"]],
-        }
-    )
+    rows = [
+        (name, measures[name].mean(), measures[name].std(ddof=0), explained[name].share, explained[name].by_chance)
+        for name in MEASURES
+    ]
+    full = pd.DataFrame(rows, columns=["measure", "mean", "sd", "eta_squared", "by_chance"])
+    strings = {"Measure": [text[0].upper() + text[1:] for text in MEASURES.values()]}
+    strings |= {"Mean": full["mean"].map(decimal), "SD": full["sd"].map(decimal)}
+    for title, column in (("Explained, %", "eta_squared"), ("By chance, %", "by_chance")):
+        strings[title] = [numbers.percent(value, 1) for value in full[column]]
     caption = (
         "Where the object is, in pixels from the image's centre to the right and down, its size, "
         "and how much of the variance the class explains (η²)."
     )
-    return Table(shown, caption, full)
+    return Table(pd.DataFrame(strings), caption, full)
 
 
 def finding(

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from stages.eda.drawing import LAYOUT_STYLES, grid, nothing_to_draw, plain_numbers
+from stages.eda.drawing import LAYOUT_LOOKS, grid, nothing_to_draw, plain_numbers
 from stages.eda.outputs import Finding, decimal, interval, share
 from stages.shared.drawing import style
 
@@ -74,17 +74,9 @@ def figure(original: pd.DataFrame, permuted: pd.DataFrame) -> Figure:
     """Radial power of both layouts, each divided by its sum, so that the two can be compared."""
     figure, axes = style.plt.subplots(figsize=(style.WIDTH, 2.6))
     rings_of = {"original": original[original["power"] > 0], "permuted": permuted[permuted["power"] > 0]}
-    for layout, (colour, marker, dash) in LAYOUT_STYLES.items():
-        rings = rings_of[layout]
-        axes.plot(
-            rings["frequency"],
-            rings["power"] / rings["power"].sum(),
-            label=layout,
-            color=colour,
-            marker=marker,
-            markersize=3,
-            linestyle=dash,
-        )
+    for layout, rings in rings_of.items():
+        shares = rings["power"] / rings["power"].sum()
+        axes.plot(rings["frequency"], shares, label=layout, markersize=3, **LAYOUT_LOOKS[layout])
     if all(rings.empty for rings in rings_of.values()):
         nothing_to_draw(axes, "no image varies within itself: there is no spectrum")
         return figure
@@ -105,11 +97,11 @@ def finding(original: Slope, permuted: Slope, coarse: float, size: tuple[int, in
     coarse: share of the variance that half the resolution holds. size: height and width.
     """
     coarse_sentence = (
-        "No image varies within itself, so that a lower resolution loses nothing."
-        if np.isnan(coarse)
-        else f"Half the resolution can hold {share(coarse)} of the variance within an image; "
+        f"Half the resolution can hold {share(coarse)} of the variance within an image; "
         "the rest is lost in downsampling by two, unless channels keep it."
     )
+    if np.isnan(coarse):
+        coarse_sentence = "No image varies within itself, so that a lower resolution loses nothing."
     facts = {
         "spectrum_slope": decimal(original.value),
         "spectrum_slope_interval": interval(original.low, original.high),

@@ -285,8 +285,8 @@ def test_a_sample_larger_than_all_that_val_leaves_names_the_variant_and_both_num
 
 
 def test_a_class_without_a_train_image_is_refused(tmp_path):
+    edits = ("train_size: 20, val", "train_size: 2, val"), (", train_size: 20}", "}")
     with pytest.raises(StageError, match=r"train split of 2 images has none of class \w.*protocols\.tiny\.train_size"):
-        edits = ("train_size: 20, val", "train_size: 2, val"), (", train_size: 20}", "}")
         prepared(tmp_path, write_dataset(tmp_path), *edits)
 
 
