@@ -426,9 +426,9 @@ def run_cells(tmp_path_factory):
     """
 
     @cache
-    def run(kind, margin=1, **changes):
+    def run(kind, **changes):
         root = tmp_path_factory.mktemp("cells")
-        write_prepared(root / "prepared", *DATA[kind], margin)
+        write_prepared(root / "prepared", *DATA[kind], 1)
         places = SimpleNamespace(ROOT=root, PREPARED=root / "prepared")
         space = SETTINGS | changes | {"folder": "eda", "paths": places}
         for cell in cells_of():
@@ -474,6 +474,7 @@ SENTENCES = [
     ("colour", "locality", "is not distinguishable from"),
     ("signals", "locality", "there is no other direction"),
     ("signals", "spectrum", "along the one axis that the images have"),
+    ("a hundred classes", "images", "The statistics are of 60 of the 240 train images"),
     ("a hundred classes", "classes_shown", "The first 12 of 100 classes are shown."),
     ("lines", "images", "The statistics are of all 60 train images of Some data in the original layout, without the "),
     ("lines", "images", "margin of 1 pixel around"),
@@ -500,12 +501,13 @@ def test_of_many_classes_the_table_has_the_first_and_the_csv_all(run_cells):
     assert len(pd.read_csv(tables / "classes.csv")) == 100
 
 
-def test_the_number_of_images_is_what_there_is_and_the_margin_is_cut_off(run_cells, tmp_path):
-    sentence = run_cells("lines", margin=0, images=30)[1]["images_sentence"]
+def test_the_number_of_images_is_what_there_is_and_the_margin_is_cut_off(tmp_path):
+    write_prepared(tmp_path / "without", *DATA["lines"], 0)
+    sentence = dataset.finding(dataset.load(tmp_path / "without", 30)).facts["images_sentence"]
     assert sentence.startswith("The statistics are of 30 of the 60 train images")
     assert "which have no margin" in sentence
-    write_prepared(tmp_path / "again", *DATA["lines"], 3)
-    data = dataset.load(tmp_path / "again", 20)
+    write_prepared(tmp_path / "with", *DATA["lines"], 3)
+    data = dataset.load(tmp_path / "with", 20)
     np.testing.assert_array_equal(data.train[:, 0], DATA["lines"][0][:20, :, :, 0])
     np.testing.assert_array_equal(data.test[:, 0], DATA["lines"][0][70:, :, :, 0])
     assert data.permuted.shape == data.train.shape
