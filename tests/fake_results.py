@@ -267,9 +267,11 @@ def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dic
     of_maps = {"effective_field": 6.0, "equivariance_error_first": 0.0, "equivariance_error_last": 0.2}
     of_maps |= {"position_r2": 0.6, "position_r2_shuffled": leak, "position_share": 0.1}
     if architecture.connectivity not in ("conv", "locally_connected"):
+        of_maps |= dict.fromkeys(("map_channels", "position_channels", "position_channels_shuffled"), 32)
         return scalars | dict.fromkeys([*of_maps, "field_height", "field_width"])
     noisy = {name: value + float(rng.normal(0, 0.004)) for name, value in of_maps.items()}
-    return scalars | noisy | {"field_height": 8, "field_width": 8}
+    channels = {"map_channels": 32, "position_channels": 32, "position_channels_shuffled": 30}
+    return scalars | noisy | channels | {"field_height": 8, "field_width": 8}
 
 
 def _pictures(

@@ -13,7 +13,7 @@ DISTINCT = sorted(DISTINCT.values())
 # Probes of few images with few bins and pictures.
 SMALL_PROBE = SETTINGS.probe.model_copy(
     update={"calibration_images": "all", "bins": 5, "images": 12, "field_share": 0.5, "folds": 3, "ridge_penalty": 1.0}
-    | {"drawn_images": 2, "drawn_channels": 3, "drawn_places": 2}
+    | {"active_share": 0.01, "drawn_images": 2, "drawn_channels": 3, "drawn_places": 2}
 )
 
 

@@ -22,6 +22,7 @@ PANELS = {
 }
 # Columns of runs.csv that probes.csv summarises.
 PROBES = ["ece", "nll", "effective_field", "equivariance_error_first", "equivariance_error_last"]
+PROBES += ["map_channels", "position_channels", "position_channels_shuffled"]
 PROBES += ["position_r2", "position_r2_shuffled", "position_share"]
 
 
@@ -39,7 +40,9 @@ def facts(results: Results) -> dict[str, str]:
     return {
         "probed_images": f"{min(results.settings.probe.images, test_images):,}",
         "equivariance_sentence": _equivariance(results),
+        "active_share": numbers.percent_sign(results.settings.probe.active_share, 0),
         "position_sentence": _position(results),
+        "position_channels_sentence": _left_out(results),
         "position_agreement_sentence": _agreement(results),
     }
 
@@ -68,12 +71,20 @@ def table(results: Results) -> str:
         "Effective": [wording.decimal_sd(results, variant, "effective_field", 1) for variant in variants],
         "Error, %": [wording.percent_sd(results, variant, "equivariance_error_last", 1) for variant in variants],
         "Position, R²": [wording.decimal_sd(results, variant, "position_r2_shuffled", 2) for variant in variants],
+        "Channels": [_channels(results, variant) for variant in variants],
     }
     caption = (
         f"The last feature map: pixels that a unit sees, edge of its effective field in pixels, equivariance error, "
-        f"read-out of position. {wording.means_and_dashes(results)}"
+        f"read-out of position, and how many of the map's channels are active often enough to be read. "
+        f"{wording.means_and_dashes(results)}"
     )
     return pipe_tables(pd.DataFrame(columns), "tbl-probes", caption)
+
+
+def _channels(results: Results, variant: str) -> str:
+    """Return "30.5 of 32": the mean over seeds of those that the read-out of position uses; or a dash."""
+    used, of_map = (results.mean(variant, column).mean for column in ("position_channels_shuffled", "map_channels"))
+    return numbers.DASH if math.isnan(used) else f"{used:.1f} of {of_map:.0f}"
 
 
 def _row(results: Results, variant: str, column: str, unit: float) -> rows.Row:
@@ -108,6 +119,18 @@ def _position(results: Results) -> str:
         f"On images without any position of their own, a linear read-out explains most of the position for {most} "
         f"and least for {least}."
     )
+
+
+def _left_out(results: Results) -> str:
+    """The net of whose channels the read-out leaves out the most."""
+    used, of_map = (results.means(results.nets, column) for column in ("position_channels_shuffled", "map_channels"))
+    left_out = {variant: of_map[variant].mean - used[variant].mean for variant in used}
+    if not left_out:
+        return "No net has channels to read position from."
+    most = max(left_out, key=left_out.__getitem__)
+    if left_out[most] == 0:
+        return "No net has such a channel."
+    return f"That leaves out most of {wording.italic_label(results, most)}, which has {_channels(results, most)} left."
 
 
 def _agreement(results: Results) -> str:

@@ -20,7 +20,7 @@ from stages.probe.effective_receptive_field import effective_receptive_field, ef
 from stages.probe.equivariance import equivariance_error, first_layer_error
 from stages.probe.feature_maps import feature_maps, first_filters, one_of_each_class
 from stages.probe.layers import Unmeasurable, last_map
-from stages.probe.position_leak import position_r2, position_share, without_position
+from stages.probe.position_leak import ReadOut, position_share, read_out_of_position, without_position
 from stages.shared.params import Probe
 
 Array = Shaped[np.ndarray, "..."]
@@ -55,42 +55,46 @@ def measures(
     scalars: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
 
-    def measure(name: str, probe: Callable[[], float]) -> None:
-        scalars[name] = None
+    def measure(probe: Callable[[], float | tuple[float, ...]], *names: str) -> None:
+        """Record what the probe returns under these names, or why it has no value."""
+        scalars.update(dict.fromkeys(names))
         try:
             if not finite:
                 raise Unmeasurable(DIVERGED)
-            value = probe()
-            if not np.isfinite(value):
+            values = probe()
+            values = values if isinstance(values, tuple) else (values,)
+            if not np.isfinite(values).all():
                 raise Unmeasurable("too large for a number of the computer's")
-            scalars[name] = value
+            scalars.update(zip(names, values, strict=True))
         except Unmeasurable as reason:
-            reasons[name] = str(reason)
+            reasons.update(dict.fromkeys(names, str(reason)))
 
     scored = len(labels) if settings.calibration_images == "all" else settings.calibration_images
     logits, truth = logits_of_all(model, images[:scored]), labels[:scored]
     finite = bool(torch.isfinite(logits).all())
     bins = reliability(logits, truth, settings.bins) if finite else np.full((settings.bins, 3), np.nan)
-    measure("ece", lambda: expected_calibration_error(bins))
-    measure("nll", lambda: negative_log_likelihood(logits, truth))
+    measure(lambda: expected_calibration_error(bins), "ece")
+    measure(lambda: negative_log_likelihood(logits, truth), "nll")
 
     few = images[: settings.images]
     field = effective_receptive_field(model, few)
-    measure("effective_field", lambda: effective_size(field, settings.field_share))
-    measure("field_height", lambda: support(field)[0])
-    measure("field_width", lambda: support(field)[1])
+    measure(lambda: effective_size(field, settings.field_share), "effective_field")
+    measure(lambda: support(field), "field_height", "field_width")
 
-    measure("equivariance_error_first", lambda: first_layer_error(model, few))
-    measure("equivariance_error_last", lambda: equivariance_error(model, few))
+    measure(lambda: first_layer_error(model, few), "equivariance_error_first")
+    measure(lambda: equivariance_error(model, few), "equivariance_error_last")
 
     shuffled = without_position(few, generator)
+
+    def read_out(of: Num[Tensor, "batch channel height width"]) -> ReadOut:
+        maps = last_map(model, of)
+        return read_out_of_position(maps, settings.folds, settings.ridge_penalty, settings.active_share)
+
     with threadpool_limits(1):  # more threads would add in another order
-        measure("position_r2", lambda: position_r2(last_map(model, few), settings.folds, settings.ridge_penalty))
-        measure(
-            "position_r2_shuffled",
-            lambda: position_r2(last_map(model, shuffled), settings.folds, settings.ridge_penalty),
-        )
-    measure("position_share", lambda: position_share(last_map(model, shuffled)))
+        measure(lambda: read_out(few), "position_r2", "position_channels")
+        measure(lambda: read_out(shuffled), "position_r2_shuffled", "position_channels_shuffled")
+    measure(lambda: last_map(model, few[:1]).shape[1], "map_channels")
+    measure(lambda: position_share(last_map(model, shuffled)), "position_share")
 
     _, channels, height, width = images.shape
     chosen = one_of_each_class(labels, settings.drawn_images)

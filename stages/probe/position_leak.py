@@ -1,6 +1,11 @@
-"""How much does a feature map tell about absolute position? Source: Islam et al. 2020, arXiv:2001.08248."""
+"""How much does a feature map tell about absolute position?
+
+Islam et al. 2020, arXiv:2001.08248, train a small convolutional net on frozen maps of many layers to draw a map of
+positions. Here a linear read-out of the last map alone says from the channels at one place where that place is.
+"""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,11 +31,20 @@ def without_position(
     )
 
 
-def position_r2(maps: Maps, folds: int, penalty: float) -> float:
-    """R² of a ridge regression of a position's (y, x) on its channels, on held-out images; the mean of both axes.
+class ReadOut(NamedTuple):
+    """r2: in [0, 1], the mean of both axes. channels: how many of the map's the read-out uses."""
 
-    maps: (N, C, h, w); channels are standardised on the fitted images. penalty: of the squared weights.
-    1: the channels at a place tell where it is; 0, or just below it: nothing that is linear in them.
+    r2: float
+    channels: int
+
+
+def read_out_of_position(maps: Maps, folds: int, penalty: float, active_share: float) -> ReadOut:
+    """Ridge regression of a position's (y, x) on its channels, scored on held-out images.
+
+    maps: (N, C, h, w). penalty: of the squared weights. A channel is used if it is active (not 0) at `active_share` of
+    the positions or more, whichever fold is held out: one that hardly ever is has next to no spread, and standardised
+    by it a single held-out value could be thousands of deviations large. R² of an axis is at least 0, which a read-out
+    reaches by naming the middle everywhere; where no channel is used it is 0.
     Raises Unmeasurable where the map has one position, or there are fewer images than folds.
     """
     n, channels, height, width = maps.shape
@@ -38,17 +52,20 @@ def position_r2(maps: Maps, folds: int, penalty: float) -> float:
     if n < folds:
         raise Unmeasurable(f"{n} images are fewer than {folds} folds")
     units = maps.double().permute(0, 2, 3, 1).reshape(n, height * width, channels).numpy()
+    fitted_and_held = [(np.delete(np.arange(n), held), held) for held in np.array_split(np.arange(n), folds)]
+    active = (units != 0).mean(1)  # image, channel
+    used = np.min([active[fitted].mean(0) for fitted, _ in fitted_and_held], axis=0) >= active_share
+    units = units[:, :, used]
     places = np.stack(
         [axis.ravel() for axis, size in zip(np.indices((height, width)), (height, width), strict=True) if size > 1], 1
     )
     targets = np.tile(places.astype(float), (n, 1, 1))
     predicted = np.empty_like(targets)
-    for held in np.array_split(np.arange(n), folds):
-        fitted = np.delete(np.arange(n), held)
+    for fitted, held in fitted_and_held:
         read_out = _ridge(np.concatenate(units[fitted]), np.concatenate(targets[fitted]), penalty)
         predicted[held] = read_out(units[held])
     error, spread = ((targets - predicted) ** 2).sum((0, 1)), ((targets - targets.mean((0, 1))) ** 2).sum((0, 1))
-    return float((1 - error / spread).mean())
+    return ReadOut(float(np.maximum(0, 1 - error / spread).mean()), int(used.sum()))
 
 
 def _ridge(units: np.ndarray, targets: np.ndarray, penalty: float) -> Callable[[np.ndarray], np.ndarray]:

@@ -51,6 +51,13 @@ METRICS = {
     "position_r2_shuffled": Metric(
         "how well position can be read from the last feature map", "R²", None, "position_r2_shuffled"
     ),
+    "map_channels": Metric("channels of the last feature map", "channels", None, "map_channels"),
+    "position_channels": Metric(
+        "channels of the images' last feature map from which position is read", "channels", None, "position_channels"
+    ),
+    "position_channels_shuffled": Metric(
+        "channels of the last feature map from which position is read", "channels", None, "position_channels_shuffled"
+    ),
     "position_share": Metric(
         "share of the last feature map's variance that position explains", "share", None, "position_share"
     ),

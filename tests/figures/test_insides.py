@@ -159,6 +159,19 @@ def test_leaks_are_ordered_by_the_read_out_and_scaled_to_percent():
     assert {round(float(x), 6) for x, _ in second.collections[0].get_offsets()} == {25.0}
 
 
+def test_the_channels_that_the_read_out_uses_are_counted():
+    results = with_column(results_of("three"), "map_channels", cnn=32, kernel_5=32)
+    results = with_column(results, "position_channels_shuffled", cnn=32, kernel_5=30.5)
+    label = "*Kernel size: 5×5*"
+    sentence = f"That leaves out most of {label}, which has 30.5 of 32 left."
+    assert fact(position, results, "position_channels_sentence") == sentence
+    (row,) = (line for line in position.table(results).splitlines() if line.startswith("| Kernel size: 5×5"))
+    assert row.rstrip("| ").endswith("30.5 of 32")
+    all_used = with_column(results, "position_channels_shuffled", kernel_5=32)
+    assert fact(position, all_used, "position_channels_sentence") == "No net has such a channel."
+    assert fact(position, results_of("MLP alone"), "position_channels_sentence").startswith("No net has channels")
+
+
 GAPS = {0.02: "is larger (+2.00 points", -0.01: "is smaller (−1.00 points", 0.0: "is not distinguishable (0.00 points"}
 
 

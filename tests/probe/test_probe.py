@@ -11,7 +11,7 @@ from untrained_net import SETTINGS, SMALL_PROBE, noise_images, untrained_net
 from stages.probe.effective_receptive_field import effective_receptive_field, effective_size
 from stages.probe.equivariance import first_layer_error
 from stages.probe.layers import last_map
-from stages.probe.position_leak import position_r2, position_share, without_position
+from stages.probe.position_leak import position_share, read_out_of_position, without_position
 from stages.probe.probe_spec import ProbeSpec
 from stages.probe.run import probe_run
 from stages.probe.shift import agreement, predictions_under_shifts, shifted, shifts_within
@@ -118,8 +118,10 @@ def test_every_number_is_that_of_its_probe_on_the_images_as_the_net_sees_them(la
         "nll": evaluate(model, test)[0],
         "effective_field": effective_size(effective_receptive_field(model, few), SMALL_PROBE.field_share),
         "equivariance_error_first": first_layer_error(model, few),
-        "position_r2": position_r2(last_map(model, few), 3, 1.0),
-        "position_r2_shuffled": position_r2(shuffled_maps, 3, 1.0),
+        "position_r2": read_out_of_position(last_map(model, few), 3, 1.0, 0.01).r2,
+        "position_r2_shuffled": read_out_of_position(shuffled_maps, 3, 1.0, 0.01).r2,
+        "position_channels_shuffled": read_out_of_position(shuffled_maps, 3, 1.0, 0.01).channels,
+        "map_channels": 32,
         "position_share": position_share(shuffled_maps),
     }
     assert {name: result[name] for name in expected} == pytest.approx(expected, rel=1e-5)
@@ -150,7 +152,7 @@ def test_every_number_is_that_of_its_probe_on_the_images_as_the_net_sees_them(la
 def test_a_net_without_a_map_has_nulls_with_a_reason_and_pictures_of_its_units(prepared, tmp_path):
     result, _, _, pictures = probe(prepared, tmp_path / "out", variant("fully_connected"))
     without = {name for name, value in result.items() if value is None}
-    assert without == {name for name in result if name.startswith(("equivariance_error", "position"))}
+    assert without == {name for name in result if name.startswith(("equivariance_error", "position", "map_channels"))}
     assert result["reasons"] == dict.fromkeys(without, "a fully connected net has no feature map")
     assert pictures["filters"].shape == (3, 1, 8, 8)
 

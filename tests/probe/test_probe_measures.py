@@ -10,6 +10,7 @@ from stages.probe.measures import measures
 LABELS = torch.arange(30) % 4
 MAP_PROBES = {f"equivariance_error_{place}" for place in ("first", "last")}
 MAP_PROBES |= {"position_r2", "position_r2_shuffled", "position_share"}
+MAP_PROBES |= {"map_channels", "position_channels", "position_channels_shuffled"}
 
 
 def probed(architecture=BASE, shape=(1, 16, 16), seed=0, **changes):
@@ -48,11 +49,12 @@ def test_the_same_generator_gives_the_same_bits_and_another_does_not():
     assert again.scalars == first.scalars
     assert all(np.array_equal(again.arrays[name], array) for name, array in first.arrays.items())
     differing = {name for name, value in first.scalars.items() if other.scalars[name] != value}
-    assert differing == {"position_r2_shuffled", "position_share"}
+    assert {"position_r2_shuffled", "position_share"} <= differing
+    assert differing <= {"position_r2_shuffled", "position_share", "position_channels_shuffled"}
 
 
 def test_too_few_images_for_the_folds_is_a_reason():
     scalars, _, reasons = probed(folds=13)
     assert scalars["position_r2"] is None
-    assert reasons["position_r2"] == "12 images are fewer than 13 folds"
+    assert reasons["position_r2"] == reasons["position_channels"] == "12 images are fewer than 13 folds"
     assert scalars["position_share"] is not None

@@ -11,7 +11,11 @@ from sklearn.preprocessing import StandardScaler
 from untrained_net import untrained_net
 
 from stages.probe.layers import Unmeasurable, last_map
-from stages.probe.position_leak import position_r2, position_share, without_position
+from stages.probe.position_leak import position_share, read_out_of_position, without_position
+
+
+def position_r2(maps, folds, penalty):
+    return read_out_of_position(maps, folds, penalty, active_share=0.01).r2
 
 
 def noise(*shape, seed=0):
@@ -52,13 +56,48 @@ def test_read_out_agrees_with_scikit_learn():
     )
 
 
-def test_read_out_is_scored_on_images_it_has_not_seen():
+def test_read_out_is_scored_on_images_it_has_not_seen_and_never_below_the_mean():
     # 40 channels of noise fit the 36 rows of the other images wholly, and tell nothing of the held-out ones.
-    assert position_r2(noise(4, 40, 3, 4), 4, 1e-6) < -0.5
+    assert position_r2(noise(4, 40, 3, 4), 4, 1e-6) == 0
+
+
+def test_each_axis_is_read_on_its_own():
+    # The rows are known exactly. The columns are read worse than by naming their middle, which counts as 0, not as −1.
+    maps = torch.cat([torch.arange(3.0)[:, None].expand(4, 1, 3, 4), noise(4, 40, 3, 4)], 1)
+    rows, columns = (position_r2(part, 4, 1e-6) for part in (maps[:, :, :, :1], maps[:, :, :1]))
+    assert rows > columns == 0
+    assert 0 < position_r2(maps[:, :1], 4, 1e-9) == pytest.approx(0.5)
+
+
+def test_a_channel_that_is_hardly_ever_active_is_left_out():
+    # The second channel is 0 but at one position of one image: 1 of 10 · 4 · 7 = 280. Where that image is fitted, the
+    # channel is standardised by its tiny spread; where it is held out, the channel was never active in the others.
+    maps = torch.cat([of_coordinates(10, 4, 7)[:, :1] + 1, torch.zeros(10, 1, 4, 7)], 1)
+    maps[3, 1, 2, 5] = 1e6
+    without, with_it = (read_out_of_position(maps, 5, 1e-9, share) for share in (0.01, 1e-9))
+    assert without == read_out_of_position(maps[:, :1], 5, 1e-9, 0.01)
+    assert (without.channels, with_it.channels) == (1, 1), "in the fold of image 3 it is never active"
+    maps[7, 1, 2, 5] = 1.0
+    spoilt = read_out_of_position(maps, 5, 1e-9, 1e-9)
+    assert spoilt.channels == 2
+    assert spoilt.r2 < without.r2
+
+
+@pytest.mark.parametrize(("share", "channels"), [(0.2, 3), (0.25, 3), (0.3, 2), (0.5, 2), (0.6, 1), (1.0, 1)])
+def test_channels_are_counted_by_the_share_of_positions_at_which_they_are_not_zero(share, channels):
+    maps = torch.ones(4, 4, 1, 4)
+    maps[:, 1, 0, 2:] = 0  # active at half of the positions of each image
+    maps[:, 2, 0, 1:] = 0  # at a quarter
+    maps[:, 3] = 0
+    assert read_out_of_position(maps, 2, 1.0, share).channels == channels
+
+
+def test_a_map_without_an_active_channel_tells_nothing():
+    assert read_out_of_position(torch.zeros(6, 3, 2, 2), 3, 1.0, 0.01) == (0, 0)
 
 
 def test_noise_tells_nothing_linear():
-    assert abs(position_r2(noise(200, 5, 6, 6), 5, 1.0)) < 0.01
+    assert position_r2(noise(200, 5, 6, 6), 5, 1.0) < 0.01
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,7 @@ class Probe(Block):
     field_share: Fraction
     folds: Annotated[int, Field(ge=2, le=1000)]
     ridge_penalty: Annotated[float, Field(gt=0)]
+    active_share: Fraction
     drawn_images: Few
     drawn_channels: Few
     drawn_places: Few
