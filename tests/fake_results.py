@@ -18,6 +18,7 @@ from stages.figures import results
 from stages.shared import params, paths
 from stages.shared.architectures import geometry
 from stages.shared.architectures.closed_form import closed_form
+from stages.shared.declared import claim_digest, read_record
 from stages.shared.run_files import read_test_labels, read_variant
 from stages.shared.run_records import write_record
 
@@ -140,14 +141,26 @@ RUNS = {
 
 
 def make_root(
-    root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | None = None, **choices: Any
+    root: Path,
+    raw: dict[str, Any],
+    hypotheses: dict[str, Any] | None = None,
+    found: dict[str, list[bool]] | None = None,
+    **choices: Any,
 ) -> params.Params:
     """Write the settings and everything that download, prepare, train and probe would leave under `root`.
 
-    hypotheses: by default those of the repository about variants that are left.
+    hypotheses: by default those of the repository about variants that are left. found: for each wording of a
+    hypothesis, the present one last, whether its runs existed when it was recorded; by default there is one, before.
     """
     loaded = write_params(root, raw, hypotheses)
     write_data(root / "data", loaded, **choices)
+    record = {}
+    for key, hypothesis in params.load_hypotheses(loaded, root / "hypotheses.yaml").items():
+        existed = (found or {}).get(key, [False])
+        digests = [f"wording {number}" for number in range(len(existed) - 1)] + [claim_digest(hypothesis)]
+        claims = zip(digests, existed, strict=True)
+        record[key] = [{"digest": digest, "runs_existed": runs_existed} for digest, runs_existed in claims]
+    _json(root / "data" / "declared" / f"{loaded.protocol}.json", record)
     return loaded
 
 
@@ -327,7 +340,7 @@ def collect(loaded: params.Params) -> None:
     variants = [
         read_variant(key, loaded.seeds(key), labels, paths.RUNS, paths.PROBES) for key in loaded.active_variants
     ]
-    write(all_tables(loaded, hypotheses, variants, labels))
+    write(all_tables(loaded, hypotheses, read_record(loaded), variants, labels))
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from stages.collect import tables, verdicts
-from stages.shared import params, paths, stage_command
+from stages.shared import declared, params, paths, stage_command
+from stages.shared.declared import Record
 from stages.shared.params import Hypothesis, Params
 from stages.shared.run_files import VariantResults, read_test_labels, read_variant
 from stages.shared.stage_command import StageError
@@ -22,20 +23,27 @@ def main(settings: Params) -> None:
         variants = [
             read_variant(key, settings.seeds(key), labels, paths.RUNS, paths.PROBES) for key in settings.active_variants
         ]
-        results = all_tables(settings, hypotheses, variants, labels)
+        results = all_tables(settings, hypotheses, declared.read_record(settings), variants, labels)
         write(results)
     folder = paths.RESULTS.relative_to(paths.ROOT)
     print(f"collect: variants {len(variants)}, runs {len(results['runs.csv'])} → {folder}")
 
 
 def all_tables(
-    settings: Params, hypotheses: Mapping[str, Hypothesis], variants: Sequence[VariantResults], labels: np.ndarray
+    settings: Params,
+    hypotheses: Mapping[str, Hypothesis],
+    record: Record,
+    variants: Sequence[VariantResults],
+    labels: np.ndarray,
 ) -> dict[str, pd.DataFrame]:
-    """Every result table, by its file's name. labels: of the test images, (N,).
+    """Every result table, by its file's name.
+
+    record: of when the hypotheses were declared. labels: of the test images, (N,).
 
     A variant of which every seed diverged is only in diverged.csv, and as a reason in hypotheses.csv.
     Raises StageError if the baseline is one.
     """
+    of_protocol = set(settings.active_variants)
     finished = [variant for variant in variants if variant.seeds]
     lost = {variant.key for variant in variants} - {variant.key for variant in finished}
     settings = settings.without(lost)
@@ -46,18 +54,29 @@ def all_tables(
             "protocol"
         )
     runs = tables.runs(finished)
+    statuses = [_declared(key, hypothesis, record, of_protocol) for key, hypothesis in hypotheses.items()]
     return {
         "runs.csv": runs,
         "diverged.csv": tables.diverged(variants),
         "variants.csv": tables.variants(settings, runs),
         "effects.csv": tables.effects(settings, runs, verdicts.effects(settings, finished)),
-        "hypotheses.csv": verdicts.hypotheses(settings, hypotheses, variants),
+        "hypotheses.csv": verdicts.hypotheses(settings, hypotheses, variants).assign(declared=statuses),
         "aa.csv": verdicts.aa(settings, finished),
         "hard_images.csv": tables.hard_images(settings, finished, labels),
         "curves.csv": tables.curves(finished),
         "shifts.csv": tables.shifts(finished),
         "confusion.csv": tables.confusion(finished, labels),
     }
+
+
+def _declared(key: str, hypothesis: Hypothesis, record: Record, of_protocol: set[str]) -> str:
+    """Whether the hypothesis stood before its runs; empty where the protocol does not have all of its variants."""
+    if not set(hypothesis.contrast.variants) <= of_protocol:
+        return ""
+    claims = record.get(key, [])
+    if not claims or claims[-1].digest != declared.claim_digest(hypothesis):
+        raise StageError(f"data/declared does not have hypothesis {key!r} as it is now; run `dvc repro train`")
+    return declared.status(hypothesis, claims)
 
 
 def write(results: Mapping[str, pd.DataFrame]) -> None:

@@ -1,4 +1,4 @@
-"""The declared hypotheses: what was measured, the verdict and the outcome, also where one failed or did not run."""
+"""The hypotheses: what was measured, the verdict and the outcome, also where one failed or did not run."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from stages.figures import wording
+from stages.figures import declared, wording
 from stages.figures.results import Results
 from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
@@ -55,7 +55,9 @@ def outcome(results: Results, key: str) -> str:
 def sentence(results: Results, key: str) -> str:
     """Return "**H1, supported.** *Statement.* Measured, in …: +2.61 points […]; adjusted p …. So better: …"."""
     row = results.hypotheses.loc[key]
-    head = f"**{results.number(key)}, {outcome(results, key)}.** *{escape(results.declared[key].statement)}*"
+    remark = declared.note(results, key)
+    head = f"**{results.number(key)}, {outcome(results, key)}{remark and f'; {remark}'}.**"
+    head += f" *{escape(results.declared[key].statement)}*"
     if not results.has_run(key):
         return f"{head} {wording.capitalised(str(row['reason']))}."
     measured = f"{head} Measured, in {METRICS[row['metric']].name}: {wording.evidence(row)}"
@@ -66,24 +68,24 @@ def sentence(results: Results, key: str) -> str:
 
 
 def tally(results: Results) -> str:
-    """Count the outcomes in a sentence: "Of the 20 declared hypotheses, 12 are supported, …"."""
+    """Count the outcomes in a sentence: "Of the 20 hypotheses, 12 are supported, …"."""
     outcomes = results.hypotheses["outcome"]
     if outcomes.empty:
-        return "No hypothesis is declared."
+        return "There is no hypothesis."
     if (outcomes == verdicts.NOT_RUN).all():
-        return f"This run has the variants of none of the {len(outcomes)} declared hypotheses."
+        return f"This run has the variants of none of the {len(outcomes)} hypotheses."
     names = (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.UNDECIDED, verdicts.NOT_STATED, verdicts.NOT_RUN)
     words = {verdicts.NOT_STATED: verdicts.WORDS[verdicts.NOT_STATED].summary}
     counts = {words.get(name, name): int((outcomes == name).sum()) for name in names}
     parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts.items() if count]
-    whole = "the one declared hypothesis" if len(outcomes) == 1 else f"the {len(outcomes)} declared hypotheses"
+    whole = "the one hypothesis" if len(outcomes) == 1 else f"the {len(outcomes)} hypotheses"
     return f"Of {whole}, {wording.joined(parts)}."
 
 
 def tables(results: Results) -> str:
     """First what was expected and its outcome, then the numbers."""
     if not results.declared:
-        return "No hypothesis is declared in `hypotheses.yaml`.\n"
+        return "There is no hypothesis in `hypotheses.yaml`.\n"
     outcomes = _outcome_table(results)
     if not any(map(results.has_run, results.declared)):
         return f"See @tbl-hypotheses.\n\n{outcomes}"
@@ -95,7 +97,7 @@ def forest(results: Results) -> Figure | str:
     """Every measured hypothesis by its number; metrics that are not in percentage points have panels of their own."""
     measured = list(filter(results.has_run, results.declared))
     if not measured:
-        return "No declared hypothesis was measured."
+        return "No hypothesis was measured."
     units = {key: METRICS[results.declared[key].metric].unit for key in measured}
     in_order = sorted(set(units.values()), key=lambda unit: (unit != POINTS, unit))
     by_unit = {unit: [key for key in measured if units[key] == unit] for unit in in_order}
@@ -117,15 +119,19 @@ def _outcome_table(results: Results) -> str:
     """Every hypothesis with its verdict and outcome; above it a sentence for each that lost its runs to divergence."""
     table = results.hypotheses.loc[list(results.declared)]
     groups = [results.names.group(hypothesis.family) for hypothesis in results.declared.values()]
+    remarks = {key: wording.capitalised(declared.note(results, key)) for key in results.declared}
+    statements = [cell(f"{results.number(key)}: {one.statement}") for key, one in results.declared.items()]
     columns = {
-        "Hypothesis": [cell(f"{results.number(key)}: {one.statement}") for key, one in results.declared.items()],
+        "Hypothesis": [
+            f"{text} *{remark}.*" if remark else text for text, remark in zip(statements, remarks.values(), strict=True)
+        ],
         "Choice": [cell(results.settings.families[group].title) for group in groups],
         "Verdict": [numbers.DASH if name == verdicts.NOT_STATED else str(name) for name in table["verdict"]],
         "Outcome": [outcome(results, key) for key in results.declared],
     }
     not_measured = [key for key in results.declared if not results.has_run(key)]
     diverged = [key for key in not_measured if table.loc[key, "outcome"] != verdicts.NOT_RUN]
-    caption = "Every declared hypothesis, and what the measurements say of it."
+    caption = "Every hypothesis, and what the measurements say of it."
     sentences = [f"{sentence(results, key)}\n\n" for key in diverged]
     return "".join(sentences) + pipe_tables(pd.DataFrame(columns), "tbl-hypotheses", caption)
 

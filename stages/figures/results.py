@@ -21,7 +21,7 @@ from stages.shared.stage_command import StageError, need
 
 TABLES = ["runs", "diverged", "variants", "effects", "hypotheses", "aa", "curves", "confusion", "hard_images", "shifts"]
 TEXT_COLUMNS = ["variant", "reference", "family", "level", "hypothesis", "metric"]
-TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason"]
+TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared"]
 
 
 @dataclass(frozen=True)

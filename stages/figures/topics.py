@@ -19,6 +19,7 @@ from stages.figures import (
     answer,
     calibration,
     costs,
+    declared,
     families,
     hypotheses,
     insides,
@@ -36,7 +37,7 @@ from stages.figures.results import Results
 from stages.shared.drawing import style
 
 # In the order of the report.
-TOPICS: tuple[ModuleType, ...] = (answer, protocol, hypotheses, accuracy, training_data, costs, learning)
+TOPICS: tuple[ModuleType, ...] = (answer, protocol, declared, hypotheses, accuracy, training_data, costs, learning)
 TOPICS += (learning_rates, families, shifts, insides, receptive_fields, position, mistakes, calibration, replication)
 
 

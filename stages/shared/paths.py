@@ -24,6 +24,7 @@ DOWNLOADS = DATA / "downloads"
 RAW = DATA / "raw"
 PREPARED = DATA / "prepared"
 EDA = DATA / "eda"
+DECLARED = DATA / "declared"  # records that git keeps, one for each protocol
 RUNS = DATA / "runs"
 PROBES = DATA / "probes"
 RESULTS = DATA / "results"

@@ -152,6 +152,10 @@ class Store:
         except OSError:  # another process has just kept the same run
             shutil.rmtree(partial)
 
+    def holds(self, digest: str) -> bool:
+        """Whether the finished run of this digest is here, whole."""
+        return is_finished(self._entry(digest), digest)
+
     def take(self, digest: str, target: Path) -> bool:
         """Put the run of this digest into the folder `target`. Returns whether it was there whole."""
         entry = self._entry(digest)

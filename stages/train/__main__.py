@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from stages.cloud import settings as compute_settings
-from stages.shared import paths, provenance, run_records, stage_command
+from stages.shared import params, paths, provenance, run_records, stage_command
 from stages.shared.params import Params
 from stages.shared.run_records import PlannedRun
-from stages.train import local
+from stages.train import declared, local
 from stages.train.runs import planned_runs
 
 
@@ -23,6 +23,7 @@ def main(settings: Params) -> None:
     stage_command.need(paths.PREPARED, "prepare")
     paths.clear_scratch("train")
     with stage_command.timed("train") as record:
+        declared.record(settings, params.load_hypotheses(settings))
         planned = planned_runs(settings, chosen)
         if chosen == list(settings.active_variants):
             run_records.remove_others(planned, paths.RUNS)

@@ -1,5 +1,6 @@
 """Real DVC runs of the whole pipeline on a small protocol: what runs, what is trained again, and that it repeats."""
 
+import csv
 import json
 import os
 import signal
@@ -91,6 +92,7 @@ def test_a_fresh_clone_runs_every_stage_to_both_reports(finished_workspace):
     assert stages_in(finished_workspace.first_output) == set(STAGES)
     assert trained_in(finished_workspace.first_output) == {"cnn": 3, "kernel_1": 3, "fully_connected": 2}
     assert_both_reports(finished_workspace, "A kernel that sees no neighbour is below one that does.")
+    assert declared_in(finished_workspace) == {"kernel_1_worst": "before its runs"}
     metrics = json.loads(finished_workspace.read("data/metrics.json"))
     assert set(metrics) == {"cnn", "kernel_1", "fully_connected"}
     assert metrics["cnn"]["accuracy"] > 0.5
@@ -163,7 +165,10 @@ def test_editing_hypotheses_prose_labels_or_the_code_of_tables_trains_nothing(wo
             "direction": "alike",
             "smallest_effect": 0.9,
         }
-    assert workspace.repro() == {"check"} | AFTER_PROBE
+    output = workspace.succeed("dvc", "repro")
+    assert stages_in(output) == {"check", "train"} | AFTER_PROBE  # train records them
+    assert trained_in(output) == {}
+    assert declared_in(workspace) == {"kernel_1_worst": "altered later", "alike": "added later"}
     assert_both_reports(workspace, "One pixel is not enough.", "They do not differ by much.")
     workspace.edit("report/index.qmd", "\n## ", "\nOne more sentence.\n\n## ")
     assert workspace.repro() == {"render"}
@@ -225,6 +230,11 @@ def test_an_experiment_trains_only_what_its_setting_reaches(options, workspace):
     if options:
         output = workspace.succeed("dvc", "exp", "run", *options, "--name", "quick", "-S", "protocol=quick", "train")
         assert "of 4 runs are finished" in output
+        assert not (workspace.folder / "data" / "declared" / "quick.json").exists()
+        workspace.succeed(
+            "dvc", "get", "--quiet", ".", "data/declared/quick.json", "--rev", "quick", "--out", "of_quick"
+        )
+        assert json.loads(workspace.read("of_quick")).keys() == {"kernel_1_worst"}
 
 
 def test_two_experiments_of_the_queue_side_by_side_train_only_what_each_reaches(workspace):
@@ -346,3 +356,10 @@ def test_a_users_own_images_go_through_every_stage_to_both_reports(change, array
 
 def commit_results(workspace):
     commit(workspace, "Results")
+    assert "data/declared/tiny.json" in workspace.git("ls-files")
+
+
+def declared_in(workspace):
+    """Hypothesis → whether it was declared before its runs, as data/results says."""
+    rows = csv.DictReader(workspace.read("data/results/hypotheses.csv").splitlines())
+    return {row["hypothesis"]: row["declared"] for row in rows}

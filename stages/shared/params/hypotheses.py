@@ -1,9 +1,10 @@
-"""hypotheses.yaml as frozen, strictly checked objects: what is expected, declared before the runs."""
+"""hypotheses.yaml as frozen, strictly checked objects: what is expected."""
 
+import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, RootModel, ValidationError, field_validator, model_validator
+from pydantic import Field, RootModel, Strict, ValidationError, field_validator, model_validator
 
 from stages.shared import paths
 from stages.shared.metrics import METRICS
@@ -33,6 +34,14 @@ class Contrast(Block):
         return self
 
 
+class Change(Block):
+    """What was done to a hypothesis after results of its variants had been seen, before the record of them began."""
+
+    date: datetime.date
+    kind: Literal["added", "altered"]
+    reason: Text
+
+
 class Hypothesis(Block):
     """direction: the expectation; alike means less than smallest_effect, which is in the metric's unit."""
 
@@ -43,6 +52,7 @@ class Hypothesis(Block):
     direction: Literal["above", "below", "alike"]
     smallest_effect: Annotated[float, Field(gt=0, lt=1)]
     source: str
+    history: Annotated[tuple[Change, ...], Strict(False)] = ()
 
     @field_validator("metric")
     @classmethod
@@ -80,5 +90,9 @@ def load_hypotheses(settings: Params, path: Path = paths.HYPOTHESES) -> dict[str
 
 
 def _fields_at(location: list[str]) -> list[str]:
-    block: Any = Contrast if {"contrast", "minus"} & set(location) else Hypothesis
+    block: Any = Hypothesis
+    if {"contrast", "minus"} & set(location):
+        block = Contrast
+    elif "history" in location:
+        block = Change
     return list(block.model_fields)

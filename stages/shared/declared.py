@@ -1,0 +1,62 @@
+"""Whether a hypothesis stood before its runs: what its claim is, and the record that git keeps of it.
+
+The record is data/declared/<protocol>.json: hypothesis → the claims that `train` has found in hypotheses.yaml, the
+oldest first, each with whether runs existed by which it could already have been judged. It is appended to, never
+rewritten, and has no dates: git's history of the file gives them.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from stages.shared import paths
+from stages.shared.params import Block, Hypothesis, Params
+
+# What a hypothesis claims. The rest (its source, its history) is prose about it.
+CLAIM = {"statement", "family", "contrast", "metric", "direction", "smallest_effect"}
+BEFORE, ADDED, ALTERED = "before its runs", "added later", "altered later"
+
+
+class Claim(Block):
+    """One wording of a hypothesis. digest: of CLAIM. runs_existed: whether it could have been judged already."""
+
+    digest: str
+    runs_existed: bool
+
+
+Record = dict[str, list[Claim]]
+
+
+def claim_digest(hypothesis: Hypothesis) -> str:
+    """SHA-256 of what the hypothesis claims."""
+    claim = hypothesis.model_dump(mode="json", include=CLAIM)
+    return hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()
+
+
+def read_record(settings: Params) -> Record:
+    """The record of the chosen protocol; empty where there is none yet."""
+    path = paths.DECLARED / f"{settings.protocol}.json"
+    if not path.exists():
+        return {}
+    return {key: [Claim(**claim) for claim in claims] for key, claims in paths.read_json(path).items()}
+
+
+def write_record(settings: Params, record: Record) -> None:
+    content = {key: [claim.model_dump() for claim in claims] for key, claims in record.items()}
+    paths.write_json(paths.DECLARED / f"{settings.protocol}.json", content)
+
+
+def status(hypothesis: Hypothesis, claims: Sequence[Claim]) -> str:
+    """Return BEFORE, ADDED or ALTERED; empty for a hypothesis that is not in the record.
+
+    What was done after runs existed is never forgotten, not even when the first wording is put back or the runs are
+    made anew. What hypotheses.yaml discloses of the time before the record counts as well.
+    """
+    if not claims:
+        return ""
+    disclosed = {change.kind for change in hypothesis.history}
+    if claims[0].runs_existed or "added" in disclosed:
+        return ADDED
+    if any(claim.runs_existed for claim in claims) or "altered" in disclosed:
+        return ALTERED
+    return BEFORE
