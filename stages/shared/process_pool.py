@@ -45,9 +45,9 @@ def run_parallel(
         ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(queue, os.getpid())) as pool,
         tqdm(total=total_work, desc=title, **_display()) as bar,
     ):
-        futures = [pool.submit(_call, task, item) for item in items]
-        pending = set(futures)
         try:
+            futures = [pool.submit(_call, task, item) for item in items]
+            pending = set(futures)
             while pending:
                 done, pending = wait(pending, timeout=POLL_SECONDS)
                 _show_reports(queue, bar)

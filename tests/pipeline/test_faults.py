@@ -13,12 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from pipeline_workspace import AFTER_PROBE, Workspace, alive, stages_in, trained_in, wait_for_end, yaml
+from pipeline_workspace import STAGES, alive, stages_in, trained_in, wait_for_end, yaml
 from safetensors import SafetensorError
 
 from stages.shared import paths, stage_command
 
-KILLS = int(os.environ.get("KILLS", "6"))  # a release run sets more
+KILLS = int(os.environ.get("KILLS", "3"))  # a release run sets more
+NOT_FOR_COLLECT = {"eda", "figures", "render"}
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 
 
@@ -62,17 +63,21 @@ def workers(process):
 
 
 def kill(process, victim, seconds):
-    """Kill a worker, DVC alone, or all, after so many seconds. Returns whether the command failed, and its output."""
+    """After so many seconds kill DVC alone, all, or a worker as soon as there is one.
+
+    Returns whether the command failed, and its output.
+    """
     until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
+    training = []
+    while process.poll() is None and (time.monotonic() < until or (victim == "worker" and not training)):
         time.sleep(0.02)
-    training = workers(process)
+        training = workers(process)
     with contextlib.suppress(ProcessLookupError):
         if victim == "worker" and training:
             os.kill(random.Random(seconds).choice(training), signal.SIGKILL)
         elif victim == "dvc":
             process.kill()
-        else:
+        elif victim == "all":
             os.killpg(process.pid, signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert wait_for_end(process.pid) == []
@@ -91,18 +96,25 @@ def remove_what_dvc_cannot_read(workspace, output):
 
 @linux_only
 def test_a_worker_whose_stage_is_killed_before_it_follows_the_stage_ends_too():
-    """The worker is made to ask late to be ended with its parent."""
-    code = (
-        "import time; from stages.shared import process_pool as pool; follow = pool.die_with_parent; "
-        "pool.die_with_parent = lambda: (time.sleep(1), follow()); pool.run_parallel(print, (1, 2), 2, 'title')"
-    )
+    """The worker is made to ask to be ended with its parent once that has ended."""
+    code = """
+import os, time
+from stages.shared import process_pool
+follow, stage = process_pool.die_with_parent, os.getpid()
+def follow_late():
+    while os.getppid() == stage:
+        time.sleep(0.01)
+    follow()
+process_pool.die_with_parent = follow_late
+process_pool.run_parallel(print, (1, 2), 2, "title")
+"""
     process = subprocess.Popen([sys.executable, "-c", code], cwd=paths.ROOT, start_new_session=True)
     deadline = time.monotonic() + 60
     while len(alive(process.pid)) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert len(alive(process.pid)) >= 2, "no worker was begun"
     process.kill()
     process.wait()
-    assert alive(process.pid), "the worker was not begun, or was gone before it could be tested"
     assert wait_for_end(process.pid) == []
 
 
@@ -115,37 +127,54 @@ def test_a_stage_whose_dvc_was_killed_before_it_follows_dvc_does_nothing():
     assert subprocess.run(command, **options).returncode == 0
 
 
+def forget_results(workspace):
+    """Leave nothing that could spare `dvc repro collect` a stage; dvc.lock still names what they made."""
+    for name in ("data/checked.json", "data/metrics.json"):
+        (workspace.folder / name).unlink(missing_ok=True)
+    for name in ("data/prepared", "data/runs", "data/probes", "data/results", ".dvc/cache/runs"):
+        shutil.rmtree(workspace.folder / name, ignore_errors=True)
+    shutil.rmtree(workspace.store, ignore_errors=True)
+
+
+def locked_stages(workspace):
+    """Stage → what dvc.lock has of it. A lock that was deleted has the stages in another order."""
+    return yaml.load(workspace.read("dvc.lock"))["stages"]
+
+
 @pytest.mark.slow
 @linux_only
-def test_kills_at_random_moments_cost_no_finished_run_and_end_as_if_undisturbed(workspace, tmp_path):
-    with workspace.edited("params.yaml") as settings:
-        settings["protocols"]["tiny"]["epochs"] = 25
-    shutil.copytree(workspace.folder, tmp_path / "undisturbed", symlinks=True)
-    undisturbed = Workspace(tmp_path / "undisturbed")
-    start = time.monotonic()
-    undisturbed.repro("collect")
-    whole = time.monotonic() - start
+def test_kills_at_random_moments_cost_no_finished_run_and_end_as_if_undisturbed(workspace):
+    undisturbed = locked_stages(workspace)
+    seconds = {
+        stage: json.loads(workspace.read(f"data/timings/{stage}.json"))["seconds"] for stage in ("train", "probe")
+    }
+    latest = sum(seconds.values())
     drawn, n_kills, most_finished = random.Random(6), 0, 0
+    forget_results(workspace)
     finished = {}
-    while n_kills < KILLS:
+    while n_kills < KILLS or most_finished == 0:
         process = workspace.start("dvc", "repro", "collect")
-        killed, output = kill(process, ("worker", "dvc", "all")[n_kills % 3], drawn.uniform(0.05, 0.6) * whole)
+        victim = ("worker", "dvc", "all")[n_kills % 3]
+        killed, output = kill(process, victim, drawn.uniform(0.1, 1) * latest)
         assert "Traceback" not in output, output
         n_kills += killed and not remove_what_dvc_cannot_read(workspace, output)
-        now = {entry: entry.stat().st_ino for entry in workspace.store.glob("*/*/record.json")}
-        assert {entry: now[entry] for entry in finished} == finished, "a finished run was made again"
+        now = {entry: (entry / "record.json").stat().st_ino for entry in workspace.store.glob("*/[!.]*")}
+        assert now.items() >= finished.items(), "a finished run was made again"
         finished, most_finished = now, max(most_finished, len(now))
+        latest *= 1.1  # a machine that has become slower finishes a run at last, too
         if not killed:  # it has ended: there must be something left to kill
-            workspace.forget("cnn", "kernel_1", "fully_connected")
+            forget_results(workspace)
             finished = {}
-    assert most_finished > 0, "no run was finished when its training was killed"
     remove_what_dvc_cannot_read(workspace, output)
     remove_what_dvc_cannot_read(workspace, workspace.run("dvc", "repro", "collect")[1])
     workspace.succeed("dvc", "repro", "collect")
-    assert workspace.read("dvc.lock") == undisturbed.read("dvc.lock")
+    locked = locked_stages(workspace)
+    for stage in set(STAGES) - NOT_FOR_COLLECT:
+        assert locked[stage] == undisturbed[stage], stage
     assert list((workspace.folder / "data" / "partial").iterdir()) == [], "nothing half made is left"
-    assert workspace.repro() == undisturbed.repro() == AFTER_PROBE - {"collect"}
-    assert workspace.read("dvc.lock") == undisturbed.read("dvc.lock")
+    # A torn dvc.lock may have lost the stages that `collect` does not need.
+    assert workspace.repro() <= (set() if locked == undisturbed else NOT_FOR_COLLECT)
+    assert locked_stages(workspace) == undisturbed
 
 
 @pytest.mark.slow

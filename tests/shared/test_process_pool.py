@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 import pytest
 from tqdm import tqdm
@@ -64,9 +65,17 @@ def end_the_process(item, report):
     os._exit(1)
 
 
-def test_a_killed_worker_is_one_message_that_says_what_to_do():
+class OneASecond(tuple):
+    def __iter__(self):
+        for item in super().__iter__():
+            yield item
+            time.sleep(1)
+
+
+@pytest.mark.parametrize("items", [(0,), OneASecond((0, 1))], ids=["at work", "while tasks are handed out"])
+def test_a_killed_worker_is_one_message_that_says_what_to_do(items):
     with pytest.raises(StageError, match=r"train: a worker process was killed .* MAX_WORKERS=1"):
-        process_pool.run_parallel(end_the_process, (0,), total_work=1, title="train")
+        process_pool.run_parallel(end_the_process, items, total_work=1, title="train")
 
 
 @pytest.mark.parametrize("value", ["0", "two", "-1", ""])
