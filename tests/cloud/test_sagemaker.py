@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pipeline_workspace import stages_in
 from small_data import write_prepared
 from small_model import small_settings
 
@@ -75,7 +76,7 @@ def forget():
 def compute(**changes):
     """compute.yaml as it is in the repository, with changes."""
     text = (paths.ROOT / "compute.yaml").read_text()
-    for key, value in {"poll_seconds": 0.1, **changes}.items():
+    for key, value in {"poll_seconds": 0.2, **changes}.items():
         text, count = re.subn(rf"^(  {key}:) [^#\n]*", rf"\1 {value} ", text, flags=re.MULTILINE)
         assert count == 1, key
     paths.COMPUTE.write_text(text)
@@ -130,6 +131,58 @@ def command_line(monkeypatch, *arguments):
     command.main()
 
 
+def packed(members):
+    """An artifact. members: name → bytes, or the target of a link as text, or None: not there."""
+    file = BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, content in members.items():
+            if content is None:
+                continue
+            entry = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+            else:
+                entry.size = len(content)
+            archive.addfile(entry, None if isinstance(content, str) else BytesIO(content))
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory):
+    """Name → bytes of the files that one run leaves, trained here."""
+    root = tmp_path_factory.mktemp("one_run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMPUTE_BACKEND", "sagemaker")
+        for name in ("PREPARED", "PARTIAL"):
+            patch.setattr(paths, name, root / name.lower())
+        write_prepared(paths.PREPARED)
+        files = trained(root / "out", runs(seeds=(0,)), where=local)[1]
+    return {name.removeprefix("cnn/seed_0/"): content for name, content in files.items()}
+
+
+@pytest.fixture
+def members(one_run):
+    """A function of what a job was asked for: name → bytes in its artifact, where every run has the files of one."""
+    job_record = {"run_seconds": [1], "packages": {"torch": torch.__version__}, "cpu": "", "cores": 1, "python": ""}
+
+    def members_of(content):
+        made = {"./job.json": json.dumps(job_record).encode()}
+        for seed, digest in content["digests"].items():
+            record = json.loads(one_run["record.json"]) | {"digest": digest}
+            files = one_run | {"record.json": json.dumps(record).encode()}
+            made |= {f"./{content['variant']}/seed_{seed}/{name}": data for name, data in files.items()}
+        return made
+
+    return members_of
+
+
+@pytest.fixture
+def ready_made(layer, members):
+    """Jobs whose artifact is there after a moment: nothing trains in them."""
+    layer.artifact = lambda content: packed(members(content))
+    return layer
+
+
 # --- one job after another, or all at once ---
 
 
@@ -149,24 +202,25 @@ def test_the_files_are_those_of_local_training_and_a_finished_job_is_not_paid_fo
     assert len(layer.created) == 1
 
 
-def test_a_job_for_each_seed_makes_the_same_files(layer, tmp_path):
-    _, here = trained(tmp_path / "here", runs(), where=local)
+def test_a_job_for_each_seed_makes_the_same_files(ready_made, tmp_path):
+    _, one_job = trained(tmp_path / "variant", runs())
     compute(jobs="seed", spot="false")
-    record, there = trained(tmp_path / "there", runs())
-    assert there == here
-    assert len(record["jobs"]) == len(layer.created) == 2
-    state = layer.jobs[record["jobs"][0]].state
-    assert state["TrainingTimeInSeconds"] == state["BillableTimeInSeconds"]
+    record, one_each = trained(tmp_path / "seed", runs())
+    assert one_each == one_job
+    assert len(record["jobs"]) == 2
+    assert len(ready_made.created) == 3
+    assert not ready_made.jobs[record["jobs"][0]].state["EnableManagedSpotTraining"]
 
 
-def test_all_jobs_are_made_at_once_and_each_is_fetched_as_it_ends_while_one_fails(layer, tmp_path):
+def test_all_jobs_are_made_at_once_and_each_is_fetched_as_it_ends_while_one_fails(ready_made):
     """Seed 2 of `a` alone is missing. `b` fails, and holds up neither `a` nor `c`."""
-    planned = runs("a", seeds=(2,)) + runs("b", train_size=1000) + runs("c")
+    planned = runs("a", seeds=(2,)) + runs("b") + runs("c")
+    ready_made.service_failures = {jobs("b")[0].name(): "AlgorithmError: no"}
     fetched = []
     with pytest.raises(StageError, match=r"variant 'b', seeds 0, 1: job wcb-b-\w+ failed") as error:
         training.train(planned, paths.PREPARED, lambda run, folder: fetched.append((run.variant, run.seed)))
     assert sorted(fetched) == [("a", 2), ("c", 0), ("c", 1)]
-    assert len(layer.created) == 3
+    assert len(ready_made.created) == 3
     assert "wcb-a" not in str(error.value)
 
 
@@ -198,13 +252,13 @@ def test_a_job_that_fails_says_its_own_reason_and_is_not_paid_for_again_unless_a
         assert "StageError" in text, "the end of the log is shown"
         assert "`python -m stages.cloud retry`" in text
     assert len(layer.created) == 1
+    layer.runs = False
     monkeypatch.setattr(command, "_missing_runs", lambda variants: runs(train_size=1000))
     command_line(monkeypatch, "retry")
     assert "1 jobs were made again" in capsys.readouterr().out
     assert layer.created[-1][1] == jobs(train_size=1000)[0].name(1)
     command_line(monkeypatch, "retry")  # it runs by now
     assert len(layer.created) == 2
-    layer.wait()
 
 
 def test_an_unforeseen_error_comes_back_with_its_traceback(tmp_path):
@@ -268,100 +322,50 @@ def test_a_job_that_spot_kept_waiting_says_so_and_goes_on_once_it_may_wait_longe
     assert list(started(job).running) == [f"{job.name()}-r1"]
 
 
-def test_a_failure_of_the_service_itself_is_attempted_again(layer, tmp_path):
+def test_a_failure_of_the_service_itself_is_attempted_again(ready_made, tmp_path):
     name = jobs()[0].name()
-    layer.service_failures = {name: "InternalServerError: We encountered an internal error. Please try again."}
+    ready_made.service_failures = {name: "InternalServerError: We encountered an internal error. Please try again."}
     record, _ = trained(tmp_path / "out", runs())
     assert record["jobs"] == [name, f"{name}-r1"]
-    second = layer.jobs[f"{name}-r1"].state["BillableTimeInSeconds"]
-    assert record["billable_seconds"] == 1 + second, "what failed is paid for, too"
+    assert record["billable_seconds"] == 2, "what failed is paid for, too"
 
 
-def test_an_expired_artifact_makes_the_job_again(layer, tmp_path, capsys):
+def test_an_expired_artifact_makes_the_job_again(ready_made, tmp_path, capsys):
     record, first = trained(tmp_path / "first", runs())
     (name,) = record["jobs"]
-    layer.client("s3").delete_object(Bucket=BUCKET, Key=f"what-convolution-buys/jobs/{name}/output/model.tar.gz")
+    ready_made.client("s3").delete_object(Bucket=BUCKET, Key=f"what-convolution-buys/jobs/{name}/output/model.tar.gz")
     again, second = trained(tmp_path / "second", runs())
     assert second == first
     assert again["jobs"] == [name, f"{name}-r1"]
     assert "its artifact is gone" in capsys.readouterr().out
 
 
-def packed(members):
-    """An artifact. members: name → bytes, or the target of a link as text."""
-    file = BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            if isinstance(content, str):
-                entry.type, entry.linkname = tarfile.SYMTYPE, content
-            else:
-                entry.size = len(content)
-            archive.addfile(entry, None if isinstance(content, str) else BytesIO(content))
-    return file.getvalue()
-
-
 RUN = "./cnn/seed_0/"
 HOSTILE = {
-    "no archive": lambda members, artifact: b"nothing",
-    "half of it": lambda members, artifact: artifact[: len(artifact) // 2],
-    "a file changed": lambda members, _: packed(members | {f"{RUN}metrics.json": b"{}"}),
-    "a file missing": lambda members, _: packed(
-        {name: content for name, content in members.items() if name != f"{RUN}metrics.json"}
-    ),
-    "a file too many": lambda members, _: packed(members | {f"{RUN}x.py": b"x"}),
-    "a folder too many": lambda members, _: packed(members | {f"{RUN}x/y": b"x"}),
-    "another run": lambda members, _: packed(members | {f"{RUN}record.json": b'{"digest": "0", "files": {}}'}),
-    "a path upwards": lambda members, _: packed(members | {"../../escaped": b"x"}),
-    "a link outside": lambda members, _: packed(members | {f"{RUN}curves.csv": "/etc/passwd"}),
-    "a link inside": lambda members, _: packed(members | {f"{RUN}curves.csv": "metrics.json"}),
+    "a file changed": {f"{RUN}metrics.json": b"{}"},
+    "a file missing": {f"{RUN}metrics.json": None},
+    "a file too many": {f"{RUN}x.py": b"x"},
+    "a folder too many": {f"{RUN}x/y": b"x"},
+    "another run": {f"{RUN}record.json": b'{"digest": "0", "files": {}}'},
+    "a link inside": {f"{RUN}curves.csv": "metrics.json"},
 }
 
 
-@pytest.fixture(scope="module")
-def honest_files(tmp_path_factory):
-    """Name → bytes of what one run leaves, trained here."""
-    root = tmp_path_factory.mktemp("honest")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COMPUTE_BACKEND", "sagemaker")
-        for name in ("PREPARED", "PARTIAL"):
-            patch.setattr(paths, name, root / name.lower())
-        write_prepared(paths.PREPARED)
-        return trained(root / "out", runs(seeds=(0,)), where=local)[1]
-
-
-@pytest.mark.parametrize("spoil", [None, *HOSTILE.values()], ids=["honest", *HOSTILE])
-def test_an_artifact_that_is_not_what_the_job_was_to_train_is_refused(layer, tmp_path, honest_files, spoil):
-    """The job never runs; its artifact is made of the files of local training, and spoilt."""
-    layer.runs = False
-    (job,) = jobs(seeds=(0,))
-    started(job)
-    record = json.dumps(
-        {"run_seconds": [1], "packages": {"torch": torch.__version__}, "cpu": "", "cores": 1, "python": ""}
-    )
-    members = {f"./{name}": content for name, content in {**honest_files, "job.json": record.encode()}.items()}
-    artifact = packed(members)
-    key = f"what-convolution-buys/jobs/{job.name()}/output/model.tar.gz"
-    layer.client("s3").put_object(Bucket=BUCKET, Key=key, Body=spoil(members, artifact) if spoil else artifact)
-    completed = {"TrainingJobStatus": "Completed", "SecondaryStatus": "Completed", "BillableTimeInSeconds": 1}
-    layer.jobs[job.name()].state |= completed | {"ModelArtifacts": {"S3ModelArtifacts": f"s3://{BUCKET}/{key}"}}
-    if spoil is None:
-        assert trained(tmp_path / "out", job.runs)[1] == honest_files
-        return
-    with pytest.raises(
-        StageError, match=rf"{key} (cannot be unpacked|lacks seed 0 of variant 'cnn', or holds another)"
-    ):
-        trained(tmp_path / "out", job.runs)
+@pytest.mark.parametrize("spoil", HOSTILE.values(), ids=HOSTILE)
+def test_an_artifact_that_is_not_what_the_job_was_to_train_is_refused(layer, tmp_path, members, spoil):
+    layer.artifact = lambda content: packed(members(content) | spoil)
+    said = r"/output/model\.tar\.gz (cannot be unpacked|lacks seed 0 of variant 'cnn', or holds another)"
+    with pytest.raises(StageError, match=said):
+        trained(tmp_path / "out", runs(seeds=(0,)))
     assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.rglob("escaped"))
 
 
 # --- quotas, throttling, and how many at once ---
 
 
-def test_throttling_is_waited_out(layer, monkeypatch, tmp_path, capsys):
+def test_throttling_is_waited_out(ready_made, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")  # how often the SDK itself tries
-    layer.throttled = 5
+    ready_made.throttled = 5
     trained(tmp_path / "out", runs(seeds=(0,)))
     assert "throttling" in capsys.readouterr().out
 
@@ -383,18 +387,18 @@ def test_throttling_is_waited_out_while_a_job_runs_until_the_deadline(layer, mon
         list(queue.completed())
 
 
-def test_a_quota_that_is_used_up_is_waited_for_until_the_deadline(layer, tmp_path):
-    layer.runs = False
+def test_a_quota_that_is_used_up_is_waited_for_until_the_deadline(ready_made, tmp_path):
+    ready_made.runs = False
     compute(quota_minutes=0.005)
     started(*jobs("a"))
-    layer.quota, layer.runs = 1, True
+    ready_made.quota, ready_made.runs = 1, True
     said = (
         r"could not be made within 0.005 minutes: "
         r"the quota 'ml.c5.xlarge for spot training job usage' \(1 instances\) is used up"
     )
     with pytest.raises(StageError, match=said):
         trained(tmp_path / "out", runs("b"))
-    layer.quota = 2
+    ready_made.quota = 2
     assert len(trained(tmp_path / "out", runs("b"))[0]["jobs"]) == 1
 
 
@@ -407,17 +411,17 @@ def test_a_quota_of_zero_is_named_at_once(layer, tmp_path):
         trained(tmp_path / "out", runs())
 
 
-def test_no_more_jobs_run_at_once_than_allowed_and_all_are_made(layer, tmp_path):
+def test_no_more_jobs_run_at_once_than_allowed_and_all_are_made(ready_made, tmp_path):
     compute(max_concurrent=2)
-    most, create = 0, layer._CreateTrainingJob
+    most, create = 0, ready_made._CreateTrainingJob
 
     def counted(arguments):
         nonlocal most
         answer = create(arguments)
-        most = max(most, sum(job.state["TrainingJobStatus"] == "InProgress" for job in layer.jobs.values()))
+        most = max(most, sum(job.state["TrainingJobStatus"] == "InProgress" for job in ready_made.jobs.values()))
         return answer
 
-    layer._CreateTrainingJob = counted
+    ready_made._CreateTrainingJob = counted
     record, _ = trained(tmp_path / "out", runs("a", "b", "c", "d", seeds=(0,)))
     assert most == 2
     assert len(record["jobs"]) == 4
@@ -722,34 +726,34 @@ def test_a_local_user_neither_installs_nor_imports_what_sagemaker_needs(workspac
 
 
 @pytest.fixture
-def remote(layer, tmp_path):
-    """A fresh clone whose training runs in jobs, with secrets beside the code."""
-    from pipeline_workspace import clone
-
-    fresh = clone(tmp_path / "clone")
-    with fresh.edited("compute.yaml") as settings:
+def remote(layer, workspace):
+    """A clone with no run, whose training runs in jobs, with secrets beside the code."""
+    workspace.forget("cnn", "kernel_1", "fully_connected")
+    with workspace.edited("compute.yaml") as settings:
         settings["sagemaker"]["poll_seconds"] = 0.2
-    (fresh.folder / ".env").write_text(f"AWS_SECRET_ACCESS_KEY={SECRET}\n")
-    (fresh.folder / "stages" / "cloud" / "credentials.json").write_text(SECRET)  # no dep of a stage lies here
+    (workspace.folder / ".env").write_text(f"AWS_SECRET_ACCESS_KEY={SECRET}\n")
+    (workspace.folder / "stages" / "cloud" / "credentials.json").write_text(SECRET)  # no dep of a stage lies here
     environment = layer.environment | {"AWS_SECRET_ACCESS_KEY": SECRET, "OMP_NUM_THREADS": "1"}
-    fresh.succeed = partial(fresh.succeed, **environment)
-    fresh.start = partial(fresh.start, **environment)
-    return fresh
+    workspace.succeed = partial(workspace.succeed, **environment)
+    workspace.start = partial(workspace.start, **environment)
+    return workspace
 
 
 @pytest.mark.slow
-def test_the_whole_pipeline_ends_in_the_very_lock_file_of_a_local_run_and_no_secret_is_kept(
-    remote, layer, finished_workspace
-):
+def test_training_in_jobs_ends_in_the_very_lock_file_of_local_training_and_no_secret_is_kept(remote, layer):
+    lock = remote.read("dvc.lock")
+    prepared = remote.folder / "data" / "prepared"
+    prepared.rename(remote.folder / "aside")
     code, plan = remote.run("python", "-m", "stages.cloud", "plan")
     assert code == 1
     assert plan.strip().endswith("data/prepared is missing; `dvc repro prepare` makes it")
-    remote.succeed("dvc", "repro", "prepare")
+    (remote.folder / "aside").rename(prepared)
     plan = remote.succeed("python", "-m", "stages.cloud", "plan")
     assert len(re.findall(r"^wcb-.* to be made ", plan, re.MULTILINE)) == 3
-    output = remote.succeed("dvc", "repro")
+    output = remote.succeed("dvc", "repro", "train")
+    assert "train" in stages_in(output)
     assert len(layer.created) == 3
-    assert remote.read("dvc.lock") == finished_workspace.read("dvc.lock")
+    assert remote.read("dvc.lock") == lock
     assert "To be paid: 0 jobs" in remote.succeed("python", "-m", "stages.cloud", "plan")
     cost = remote.succeed("python", "-m", "stages.cloud", "cost")
     assert "US dollars in 3 jobs" in cost
@@ -767,8 +771,7 @@ def test_the_whole_pipeline_ends_in_the_very_lock_file_of_a_local_run_and_no_sec
 
 
 @pytest.mark.slow
-def test_an_interrupted_repro_says_how_to_stop_what_runs_and_the_next_one_attaches(remote, layer):
-    remote.succeed("dvc", "repro", "prepare")
+def test_an_interrupted_repro_says_how_to_stop_what_runs_and_the_next_one_attaches(remote, ready_made, layer):
     layer.runs = False
     process = remote.start("dvc", "repro", "train")
     deadline = time.monotonic() + 120
@@ -790,7 +793,6 @@ def test_an_interrupted_repro_says_how_to_stop_what_runs_and_the_next_one_attach
 
 @pytest.mark.slow
 def test_without_the_extra_the_message_says_what_to_install(remote):
-    remote.succeed("dvc", "repro", "prepare")
     blocked = (
         "import sys; sys.modules['boto3'] = None; sys.argv = ['train', 'cnn'];"
         "import runpy; runpy.run_module('stages.train', run_name='__main__')"
