@@ -18,7 +18,7 @@ from stages.figures import results
 from stages.shared import params, paths
 from stages.shared.architectures import geometry
 from stages.shared.architectures.closed_form import closed_form
-from stages.shared.declared import claim_digest, read_record
+from stages.shared.declared import claim_digest, read_record, record_path
 from stages.shared.run_files import read_test_labels, read_variant
 from stages.shared.run_records import write_record
 
@@ -340,7 +340,7 @@ def collect(loaded: params.Params) -> None:
     variants = [
         read_variant(key, loaded.seeds(key), labels, paths.RUNS, paths.PROBES) for key in loaded.active_variants
     ]
-    write(all_tables(loaded, hypotheses, read_record(loaded), variants, labels))
+    write(all_tables(loaded, hypotheses, read_record(record_path(loaded)), variants, labels))
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:

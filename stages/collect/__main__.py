@@ -23,7 +23,9 @@ def main(settings: Params) -> None:
         variants = [
             read_variant(key, settings.seeds(key), labels, paths.RUNS, paths.PROBES) for key in settings.active_variants
         ]
-        results = all_tables(settings, hypotheses, declared.read_record(settings), variants, labels)
+        results = all_tables(
+            settings, hypotheses, declared.read_record(declared.record_path(settings)), variants, labels
+        )
         write(results)
     folder = paths.RESULTS.relative_to(paths.ROOT)
     print(f"collect: variants {len(variants)}, runs {len(results['runs.csv'])} → {folder}")

@@ -8,6 +8,7 @@ rewritten, and has no dates: git's history of the file gives them.
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from stages.shared import paths
 from stages.shared.params import Block, Hypothesis, Params
@@ -33,17 +34,20 @@ def claim_digest(hypothesis: Hypothesis) -> str:
     return hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()
 
 
-def read_record(settings: Params) -> Record:
-    """The record of the chosen protocol; empty where there is none yet."""
-    path = paths.DECLARED / f"{settings.protocol}.json"
+def record_path(settings: Params) -> Path:
+    """Where the record of the chosen protocol is."""
+    return paths.DECLARED / f"{settings.protocol}.json"
+
+
+def read_record(path: Path) -> Record:
+    """Empty where there is none yet."""
     if not path.exists():
         return {}
     return {key: [Claim(**claim) for claim in claims] for key, claims in paths.read_json(path).items()}
 
 
-def write_record(settings: Params, record: Record) -> None:
-    content = {key: [claim.model_dump() for claim in claims] for key, claims in record.items()}
-    paths.write_json(paths.DECLARED / f"{settings.protocol}.json", content)
+def write_record(path: Path, record: Record) -> None:
+    paths.write_json(path, {key: [claim.model_dump() for claim in claims] for key, claims in record.items()})
 
 
 def status(hypothesis: Hypothesis, claims: Sequence[Claim]) -> str:

@@ -4,13 +4,17 @@ Runs of a hypothesis exist if every variant of its contrast has a finished run u
 the contrast could have been computed. A hypothesis about a new variant and one that ran long ago is thus declared
 before its runs. A finished run is looked for in data/runs, in the store of finished runs, and in dvc.lock, which names
 the settings of the last training also where its runs were never pulled or the code has changed since.
+
+The store of finished runs has a copy of the record. An experiment in a folder of its own begins without the record of
+the one before it, but finds that one's runs in the store; the copy says that they were not there when it began.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from stages.shared import declared, paths
-from stages.shared.declared import Claim, claim_digest
+from stages.shared.declared import Claim, Record, claim_digest
 from stages.shared.params import Hypothesis, Params
 from stages.shared.params.yaml_files import read_yaml
 from stages.shared.run_records import PlannedRun, Store, default_store, is_finished
@@ -21,20 +25,33 @@ Finished = Callable[[str, int], bool]  # whether the run of a variant under a se
 
 def record(settings: Params, hypotheses: Mapping[str, Hypothesis], store: Callable[[], Store] = default_store) -> None:
     """Append every new wording of a hypothesis of the chosen protocol to its record. Nothing else is touched."""
-    known = declared.read_record(settings)
+    path = declared.record_path(settings)
+    known = declared.read_record(path)
     active = settings.active_variants
     digests = {
         key: claim_digest(hypothesis)
         for key, hypothesis in hypotheses.items()
         if set(hypothesis.contrast.variants) <= set(active)
     }
-    new = [key for key, digest in digests.items() if key not in known or known[key][-1].digest != digest]
-    if new or not known:
-        exists = _finished_runs(settings, [name for key in new for name in hypotheses[key].contrast.variants], store)
-        for key in new:
-            claim = Claim(digest=digests[key], runs_existed=_could_be_judged(settings, hypotheses[key], exists))
-            known.setdefault(key, []).append(claim)
-        declared.write_record(settings, known)
+    if path.exists() and not _new(known, digests):
+        return
+    kept = store()
+    in_store = kept.folder / f"declared_{settings.protocol}.json"
+    known = {key: claims for key, claims in declared.read_record(in_store).items() if key in digests} | known
+    new = _new(known, digests)
+    exists = _finished_runs(settings, [name for key in new for name in hypotheses[key].contrast.variants], kept)
+    for key in new:
+        claim = Claim(digest=digests[key], runs_existed=_could_be_judged(settings, hypotheses[key], exists))
+        known.setdefault(key, []).append(claim)
+    declared.write_record(path, known)
+    partial = in_store.with_name(f".{in_store.name}.{os.getpid()}")  # another experiment may write it now
+    declared.write_record(partial, known)
+    os.replace(partial, in_store)
+
+
+def _new(known: Record, digests: Mapping[str, str]) -> list[str]:
+    """The hypotheses whose present wording is not the one that was recorded last."""
+    return [key for key, digest in digests.items() if key not in known or known[key][-1].digest != digest]
 
 
 def _could_be_judged(settings: Params, hypothesis: Hypothesis, exists: Finished) -> bool:
@@ -43,18 +60,13 @@ def _could_be_judged(settings: Params, hypothesis: Hypothesis, exists: Finished)
     return any(all(exists(variant, seed) for variant in variants) for seed in shared_seeds)
 
 
-def _finished_runs(settings: Params, variants: list[str], store: Callable[[], Store]) -> Finished:
+def _finished_runs(settings: Params, variants: list[str], kept: Store) -> Finished:
     planned = {(run.variant, run.seed): run for run in planned_runs(settings, dict.fromkeys(variants))}
     locked = _runs_in_lock(settings)
-    kept = store() if planned else None
 
     def exists(variant: str, seed: int) -> bool:
         run: PlannedRun = planned[variant, seed]
-        return (
-            (variant, seed) in locked
-            or is_finished(paths.RUNS / run.folder, run.digest)
-            or (kept is not None and kept.holds(run.digest))
-        )
+        return (variant, seed) in locked or is_finished(paths.RUNS / run.folder, run.digest) or kept.holds(run.digest)
 
     return exists
 

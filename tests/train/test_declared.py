@@ -1,6 +1,7 @@
 """The record of the hypotheses: what it says of one before, added, altered and untouched, wherever its runs are."""
 
 import datetime
+import shutil
 
 import fake_results
 import pytest
@@ -8,7 +9,7 @@ from ruamel.yaml import YAML
 from small_data import write_prepared
 
 from stages.shared import params, paths, run_records
-from stages.shared.declared import Claim, claim_digest, read_record, status
+from stages.shared.declared import Claim, claim_digest, read_record, record_path, status
 from stages.shared.run_records import Store
 from stages.train import declared
 from stages.train.runs import planned_runs
@@ -54,7 +55,7 @@ def record(store, **hypotheses):
     settings = params.load(paths.PARAMS)
     loaded = params.load_hypotheses(settings, paths.HYPOTHESES)
     declared.record(settings, loaded, lambda: store)
-    claims = read_record(settings)
+    claims = read_record(record_path(settings))
     assert all(
         claims[key][-1].digest == claim_digest(hypothesis) for key, hypothesis in loaded.items() if key in claims
     )
@@ -112,6 +113,18 @@ def test_what_is_added_or_altered_when_runs_lie_anywhere_is_recorded_so(place, r
         "narrow": [True],
     }
     assert record(store, wide=HYPOTHESIS) == {"wide": [False, True, True], "narrow": [True]}  # put back
+
+
+def test_an_experiment_without_the_record_of_the_one_before_it_finds_it_beside_that_ones_runs(root, store):
+    """As when `make quick` runs twice: each begins in a folder of its own, without what the other has left there."""
+    record(store, wide=HYPOTHESIS)
+    finish(0, 1)
+    move_to_store(store)
+    shutil.rmtree(paths.DECLARED)
+    narrow = HYPOTHESIS | {"direction": "below"}
+    assert record(store, wide=HYPOTHESIS, narrow=narrow) == {"wide": [False], "narrow": [True]}
+    assert store.prune(1e9) == (0, 0)
+    assert len(store.entries()) == 4  # the copy is no run
 
 
 @pytest.mark.parametrize(
