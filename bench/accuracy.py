@@ -19,6 +19,7 @@ from stages.prepare.write import prepare
 from stages.shared import params, paths, stage_command
 from stages.shared.inference.intervals import estimate
 from stages.shared.params import Params
+from stages.shared.prepared_data import load_constants
 from stages.shared.process_pool import Report, run_parallel
 from stages.train.run import train_run
 from stages.train.run_spec import RunSpec
@@ -170,7 +171,8 @@ def _ours(settings: Params, epochs: int, seeds: int) -> Result:
     recipe = variant.run.recipe.model_copy(update={**SHORTER, "epochs": epochs})
     variant = variant.model_copy(update={"run": variant.run.model_copy(update={"recipe": recipe})})
     settings = settings.model_copy(update={"variants": {NET: variant}})
-    specs = [RunSpec.of(settings, NET, seed, "cpu") for seed in range(seeds)]
+    n_images = sum(load_constants(OUT / "prepared")["class_counts"]["train"])
+    specs = [RunSpec.of(settings, NET, seed, "cpu", n_images) for seed in range(seeds)]
     with paths.whole_folder(OUT / "runs") as out:
         start = time.perf_counter()
         accuracies = run_parallel(partial(_test_accuracy, out), specs, seeds * epochs, f"{epochs} epochs")

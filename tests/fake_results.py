@@ -201,10 +201,10 @@ def write_data(
     (data / "prepared").mkdir(parents=True)
     images = rng.integers(0, 255, (n_test, *canvas), dtype=np.uint8)
     save_file({"labels": labels, "images": images}, data / "prepared/test.safetensors")
-    counts = {"train": [1000] * len(classes), "val": [500] * len(classes)}
+    counts = {"train": [6000] * len(classes)}
     counts["test"] = np.bincount(labels, minlength=len(classes)).tolist()
     constants = described | {"class_counts": counts, "shape": canvas, "margin": margins, "layout_seed": 0}
-    _json(data / "prepared/constants.json", constants | {"mean": [0.2] * channels, "std": [0.3] * channels})
+    _json(data / "prepared/constants.json", constants)
     for place, key in enumerate(loaded.active_variants):
         mean = (means or {}).get(key, MEANS.get(key, 0.9 + 0.001 * (place % 5)))
         accuracies = mean if isinstance(mean, list) else rng.normal(mean, spread, len(loaded.seeds(key))).tolist()

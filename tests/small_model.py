@@ -1,6 +1,6 @@
 """Trained models small enough to make in a moment, as the pipeline leaves them, and the package of one."""
 
-from small_data import write_prepared
+from small_data import TRAIN, write_prepared
 
 from stages.shared import params
 from stages.tools.deploy.choose import choose
@@ -27,7 +27,8 @@ def small_settings(samples=SAMPLES, seeds=SEEDS, channels=(4, 8)):
     for name, changes in samples.items():
         sample = run.sample.model_copy(update={"seeds": "all", **changes})
         variants[name] = variant.model_copy(update={"run": run.model_copy(update={"sample": sample})})
-    protocol = settings.chosen_protocol.model_copy(update={"variants": tuple(variants), "seeds": tuple(seeds)})
+    sizes = {"train_size": 90, "val_size": TRAIN - 90}
+    protocol = settings.chosen_protocol.model_copy(update=sizes | {"variants": tuple(variants), "seeds": tuple(seeds)})
     return settings.model_copy(update={"variants": variants, "protocols": {settings.protocol: protocol}})
 
 
@@ -39,7 +40,7 @@ def write_trained(root):
         for seed in SEEDS:
             out = root / "runs" / variant / f"seed_{seed}"
             out.mkdir(parents=True)
-            train_run(RunSpec.of(settings, variant, seed, "cpu"), root / "prepared", out, lambda _: None)
+            train_run(RunSpec.of(settings, variant, seed, "cpu", TRAIN), root / "prepared", out, lambda _: None)
     return root
 
 

@@ -13,7 +13,7 @@ from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import escape
 from stages.shared.pixel_order import permutation, rearranged
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)

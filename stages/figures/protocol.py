@@ -66,7 +66,11 @@ def diverged_table(results: Results) -> str:
 
 def _data(results: Results) -> dict[str, str]:
     dataset, constants = results.dataset, results.constants
-    sizes = {f"{split}_size": f"{sum(counts):,}" for split, counts in constants["class_counts"].items()}
+    protocol = results.settings.chosen_protocol
+    n_images, n_test = (sum(constants["class_counts"][split]) for split in ("train", "test"))
+    train_size = protocol.images_to_train(n_images)
+    sizes = {"pool": n_images, "train": train_size, "val": protocol.val_size, "test": n_test}
+    sizes = {f"{name}_size": f"{size:,}" for name, size in sizes.items()}
     return sizes | {
         "dataset": wording.dataset_title(results),
         "n_classes": str(len(dataset["classes"])),

@@ -54,14 +54,17 @@ def accuracy_by_layout(results: Results) -> Figure | str:
 
 def nets_by_train_size(results: Results) -> list[list[str]]:
     """For each net that was trained on several numbers of images its variants, from few images to many."""
-    groups = results.alike_except("sample.train_size", "recipe.epochs")
+    groups = results.alike_except("sample.train_size")
     return [sorted(group, key=lambda variant: n_images(results, variant)) for group in groups]
 
 
 def n_images(results: Results, variant: str) -> int:
     """On how many images a variant was trained."""
     train_size = results.settings.variants[variant].run.sample.train_size
-    return sum(results.constants["class_counts"]["train"]) if train_size == "protocol" else int(train_size)
+    if train_size != "protocol":
+        return train_size
+    protocol, n_images = results.settings.chosen_protocol, sum(results.constants["class_counts"]["train"])
+    return protocol.images_to_train(n_images)
 
 
 def accuracy_by_train_size(results: Results) -> Figure | str:

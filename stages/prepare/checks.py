@@ -4,6 +4,7 @@ import numpy as np
 
 from stages.shared.architectures import geometry
 from stages.shared.params import Params
+from stages.shared.splits import train_and_val_rows
 from stages.shared.stage_command import StageError
 
 
@@ -32,25 +33,38 @@ def check_variants(settings: Params, height: int, width: int) -> None:
     _refuse(f"these images are {canvas_height}×{canvas_width} with their margin; that does not do for", mistakes)
 
 
-def check_samples(settings: Params, train_size: int) -> None:
-    """Raises StageError, naming the variants, if a sample has more train images than the protocol prepares."""
+def check_samples(settings: Params, n_images: int) -> None:
+    """Raises StageError, naming the variants, if a sample has more train images than the protocol leaves.
+
+    n_images: that there are to train and to validate.
+    """
+    protocol = settings.chosen_protocol
+    train_size = protocol.images_to_train(n_images)
     sizes = {key: variant.run.sample.train_size for key, variant in settings.active_variants.items()}
     mistakes = [
         f"variants.{key}.run.sample.train_size = {size}"
         for key, size in sizes.items()
         if isinstance(size, int) and size > train_size
     ]
-    _refuse(f"protocol {settings.protocol!r} prepares {train_size} train images; too few for", mistakes)
+    _refuse(f"protocol {settings.protocol!r} has {train_size} train images; too few for", mistakes)
 
 
-def check_classes(train_counts: np.ndarray, classes: list[str], protocol: str) -> None:
-    """Raises StageError, naming the classes, if a class has no train image. train_counts: (K,)."""
-    absent = [name for name, count in zip(classes, train_counts, strict=True) if count == 0]
-    if absent:
-        raise StageError(
-            f"the train split of {train_counts.sum()} images has none of class {', '.join(absent)}; "
-            f"raise protocols.{protocol}.train_size in params.yaml"
-        )
+def check_classes(settings: Params, labels: np.ndarray, classes: list[str]) -> None:
+    """Raises StageError, naming the classes, if a seed draws no train image of a class.
+
+    labels: of all images that there are to train and to validate.
+    """
+    protocol = settings.chosen_protocol
+    train_size = protocol.images_to_train(len(labels))
+    for seed in protocol.seeds:
+        rows, _ = train_and_val_rows(labels, train_size, protocol.val_size, seed)
+        counts = np.bincount(labels[rows], minlength=len(classes))
+        absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+        if absent:
+            raise StageError(
+                f"the {train_size} train images of seed {seed} have none of class {', '.join(absent)}; "
+                f"raise protocols.{settings.protocol}.train_size in params.yaml"
+            )
 
 
 def _refuse(reason: str, mistakes: list[str]) -> None:

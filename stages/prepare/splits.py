@@ -1,24 +1,23 @@
-"""Which image goes to train, val or test: stratified, disjoint, and the same for the same seed."""
+"""Which images are for training and which for the test, and whether there are enough of them."""
 
-import heapq
 from dataclasses import dataclass
 
 import numpy as np
 
 from stages.shared.params import Params
 from stages.shared.random_streams import stream
+from stages.shared.splits import stratified_order
 from stages.shared.stage_command import StageError
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Rows of the images of each split.
+    """Rows of the images to train and validate on, and of the test images, each in stratified order.
 
     The rows of test are rows of the published test set where `has_test_set`. All others are rows of the train set.
     """
 
     train: np.ndarray
-    val: np.ndarray
     test: np.ndarray
     has_test_set: bool
 
@@ -26,55 +25,24 @@ class Splits:
 def split(labels: np.ndarray, test_labels: np.ndarray | None, settings: Params) -> Splits:
     """Rows of each split, in an order in which the first m rows are stratified too, for every m.
 
-    A published test set is used whole. Without one, data.test_fraction of the images become the test set. val does not
-    depend on train_size, and a smaller train set is part of every larger one.
+    A published test set is used whole. Without one, data.test_fraction of the images become the test set. Each run
+    draws its train subset and its validation split from `train`.
     Raises StageError, naming the protocol and the numbers, if there are too few images.
     """
-    protocol, seed = settings.chosen_protocol, settings.data.seed
-    rest = np.arange(len(labels))
+    seed = settings.data.seed
+    rows = np.arange(len(labels))
     if test_labels is not None:
         test = stratified_order(test_labels, stream("test", seed))
     else:
-        test, rest = _take(rest, labels, round(settings.data.test_fraction * len(labels)), "test", seed)
-    train_size = len(rest) - protocol.val_size if protocol.train_size == "all" else protocol.train_size
-    if train_size < 1 or len(test) < 1 or train_size + protocol.val_size > len(rest):
-        raise StageError(_too_few(settings, len(rest), len(test), test_labels is not None))
-    val, rest = _take(rest, labels, protocol.val_size, "val", seed)
-    train, _ = _take(rest, labels, train_size, "subset", seed)
-    return Splits(train, val, test, test_labels is not None)
-
-
-def stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random order of the rows whose beginnings are all stratified.
-
-    The first m rows hold m · share images of each class, to less than one image, for every m. To this end the j-th
-    image (from 1) of a class with `share` of all images may stand at the places between (j − 1) / share and
-    j / share + 1, both excluded, and each place goes to the allowed image whose last allowed place comes first (Baruah
-    et al. 1996, "Proportionate progress", for one processor). Ties are broken at random.
-    """
-    n = len(labels)
-    shuffled = rng.permutation(n)
-    class_sizes = np.bincount(labels)
-    by_class = np.argsort(labels[shuffled], kind="stable")
-    index_in_class = np.arange(n) - np.repeat(np.cumsum(class_sizes) - class_sizes, class_sizes)
-    class_size = np.repeat(class_sizes, class_sizes)
-    first_places = index_in_class * n // class_size
-    last_places = -(-(index_in_class + 1) * n // class_size) - 1
-    waiting = sorted(zip(first_places.tolist(), last_places.tolist(), by_class.tolist(), strict=True), reverse=True)
-    allowed: list[tuple[int, int]] = []
-    order = []
-    for place in range(n):
-        while waiting and waiting[-1][0] <= place:
-            _, last_place, position = waiting.pop()
-            heapq.heappush(allowed, (last_place, position))  # positions are random, so they break ties at random
-        order.append(heapq.heappop(allowed)[1])
-    return shuffled[np.array(order, dtype=np.int64)]
-
-
-def _take(rows: np.ndarray, labels: np.ndarray, size: int, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`size` of the rows, stratified, and the remaining rows in ascending order. name: of the random stream."""
-    order = rows[stratified_order(labels[rows], stream(name, seed))]
-    return order[:size], np.sort(order[size:])
+        order = stratified_order(labels, stream("test", seed))
+        n_test = round(settings.data.test_fraction * len(labels))
+        test, rows = order[:n_test], np.sort(order[n_test:])
+    protocol = settings.chosen_protocol
+    train_size = protocol.images_to_train(len(rows))
+    if train_size < 1 or len(test) < 1 or train_size + protocol.val_size > len(rows):
+        raise StageError(_too_few(settings, len(rows), len(test), test_labels is not None))
+    train = rows[stratified_order(labels[rows], stream("pool", seed))]
+    return Splits(train, test, test_labels is not None)
 
 
 def _too_few(settings: Params, available: int, n_test: int, has_test_set: bool) -> str:

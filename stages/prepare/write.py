@@ -1,4 +1,4 @@
-"""Write the prepared folder: the three splits with their margins, the constants, and where each image comes from."""
+"""Write the prepared folder: train and test images with their margins, and where each image comes from."""
 
 from pathlib import Path
 
@@ -10,10 +10,6 @@ from stages.prepare.splits import split
 from stages.shared import paths
 from stages.shared.architectures import geometry
 from stages.shared.params import Params
-from stages.shared.stage_command import StageError
-
-WHITE = 255
-BLOCK = 4096  # images counted at once
 
 
 def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
@@ -31,9 +27,9 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     train_labels = arrays["train_labels"]
     splits = split(train_labels, arrays.get("test_labels"), settings)
     check_samples(settings, len(splits.train))
-    check_classes(np.bincount(train_labels[splits.train], minlength=len(classes)), classes, settings.protocol)
+    check_classes(settings, train_labels[splits.train], classes)
 
-    rows = {"train": splits.train, "val": splits.val, "test": splits.test}
+    rows = {"train": splits.train, "test": splits.test}
     save_file(rows, out / "rows.safetensors")
     class_counts: dict[str, list[int]] = {}
     for name, rows_of_split in rows.items():
@@ -43,8 +39,6 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
         labels = arrays[f"{published}_labels"][rows_of_split]
         save_file({"images": images, "labels": labels}, out / f"{name}.safetensors")
         class_counts[name] = np.bincount(labels, minlength=len(classes)).tolist()
-        if name == "train":
-            mean, std = mean_and_std(images)
 
     canvas_height, canvas_width = geometry.canvas(height, width, margin)
     constants = {
@@ -52,8 +46,6 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
         "classes": classes,
         "shape": [description["channels"], canvas_height, canvas_width],
         "margin": [(canvas_height - height) // 2, (canvas_width - width) // 2],
-        "mean": mean,
-        "std": std,
         "class_counts": class_counts,
         "layout_seed": settings.data.seed,
     }
@@ -72,27 +64,3 @@ def on_canvas(images: np.ndarray, margin: int) -> np.ndarray:
     canvas = np.zeros((n, channels, canvas_height, canvas_width), dtype=np.uint8)
     canvas[:, :, top : top + height, left : left + width] = images.transpose(0, 3, 1, 2)
     return canvas
-
-
-def mean_and_std(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of pixels / 255 of each channel, over all images and positions.
-
-    images: uint8 (N, C, H, W). Computed from exact counts of the 256 values, so that no order of summation matters.
-    Raises StageError for a channel in which all pixels are equal: it cannot be standardised.
-    """
-    means, stds = [], []
-    values = np.arange(WHITE + 1)
-    for channel in range(images.shape[1]):
-        counts = sum(
-            np.bincount(images[start : start + BLOCK, channel].ravel(), minlength=WHITE + 1)
-            for start in range(0, len(images), BLOCK)
-        )
-        n, total, squares = (int(np.sum(counts * values**power)) for power in (0, 1, 2))
-        if n * squares == total**2:
-            raise StageError(
-                f"channel {channel + 1} of {images.shape[1]} has the same value in every pixel of the train images, "
-                "so it cannot be normalised; leave it out"
-            )
-        means.append(total / (n * WHITE))
-        stds.append((n * squares - total**2) ** 0.5 / (n * WHITE))
-    return means, stds

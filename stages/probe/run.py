@@ -14,9 +14,9 @@ from stages.probe.measures import Array, measures
 from stages.probe.probe_spec import ProbeSpec
 from stages.probe.shift import agreement, predictions_under_shifts, shifts_within
 from stages.shared import paths
-from stages.shared.architectures.build import build, load_weights
+from stages.shared.architectures.build import trained
 from stages.shared.pixel_order import rearranged
-from stages.shared.prepared_data import load_constants, permutation_of, scale_of
+from stages.shared.prepared_data import load_constants, permutation_of
 from stages.shared.random_streams import stream
 from stages.shared.stage_command import StageError
 
@@ -65,16 +65,12 @@ def probe_run(spec: ProbeSpec, weights: Path, prepared: Path, out: Path) -> None
 
 
 def _trained_net(spec: ProbeSpec, constants: dict[str, Any], weights: Path) -> nn.Sequential:
-    shape, n_classes = tuple(constants["shape"]), len(constants["classes"])
-    model = build(spec.architecture, shape, n_classes, *scale_of(spec.sample, constants), torch.Generator())
     try:
-        load_weights(model, weights)
+        return trained(spec.architecture, tuple(constants["shape"]), len(constants["classes"]), weights)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         where = weights.relative_to(paths.ROOT) if weights.is_relative_to(paths.ROOT) else weights
         raise StageError(f"{where} cannot be used ({reason}); `dvc repro train` makes it again") from None
-    model.eval()
-    return model
 
 
 def _as_float32(arrays: dict[str, Array]) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""The prepared splits as tensors, as one run gets them."""
+"""The images of one run as tensors: what its seed draws of the train images, and the test set."""
 
 import functools
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from torch import Tensor
 
 from stages.shared.params import Sample
 from stages.shared.pixel_order import rearranged
-from stages.shared.prepared_data import load_constants, permutation_of, train_size
+from stages.shared.prepared_data import load_constants, permutation_of
 from stages.shared.random_streams import stream
-from stages.shared.stage_command import StageError
+from stages.shared.splits import train_and_val_rows
+from stages.train.run_spec import RunSpec
 
-SPLITS = ("train", "val", "test")
+WHITE = 255
+BLOCK = 4096  # images counted at once
 
 
 @dataclass(frozen=True)
@@ -27,33 +29,55 @@ class Split:
     labels: Int64[Tensor, " image"]
 
 
-def load_splits(prepared: Path, sample: Sample, seed: int) -> dict[str, Split]:
-    """The splits train, val and test, with the pixels in the sample's layout.
+def load_splits(prepared: Path, spec: RunSpec) -> dict[str, Split]:
+    """The splits train, val and test of a run, with the pixels in its layout.
 
-    The train split is the first images of the prepared one, as many as the sample says. Random labels are the published
-    ones of these images, shuffled by a stream of `seed`; val and test keep theirs. The tensors may share memory between
-    calls, so do not change them. Raises StageError if the sample asks for more train images than there are.
+    The run's seed draws train and val from the prepared train images, alike for every variant. Random labels are the
+    published ones of the train split, shuffled; val and test keep theirs.
     """
-    constants = load_constants(prepared)
-    order = permutation_of(sample, constants)
-    files = [prepared / f"{name}.safetensors" for name in SPLITS]
-    arrays = _read(tuple((file, file.stat().st_mtime_ns) for file in files))
-    splits = {}
-    for name, (images, labels) in zip(SPLITS, arrays, strict=True):
-        if name == "train":
-            size = train_size(sample, constants)
-            if size > len(labels):
-                raise StageError(
-                    f"sample.train_size is {size}, but the prepared train split has {len(labels)} images; "
-                    "lessen it in params.yaml"
-                )
-            images, labels = images[:size], labels[:size]
-            if sample.labels == "random":
-                labels = labels[stream("labels", seed).permutation(size)]
-        if order is not None:
-            images = rearranged(images, order)
-        splits[name] = Split(torch.from_numpy(images), torch.from_numpy(labels))
-    return splits
+    sample = spec.sample
+    order = permutation_of(sample, load_constants(prepared))
+    files = [prepared / f"{name}.safetensors" for name in ("train", "test")]
+    (images, labels), test = _read(tuple((file, file.stat().st_mtime_ns) for file in files))
+    train_rows, val_rows = train_and_val_rows(labels, spec.train_size, spec.val_size, spec.seed)
+    train_labels = labels[train_rows]
+    if sample.labels == "random":
+        train_labels = train_labels[stream("labels", spec.drawn_seed).permutation(len(train_labels))]
+    splits = {"train": (images[train_rows], train_labels), "val": (images[val_rows], labels[val_rows]), "test": test}
+    return {
+        name: Split(torch.from_numpy(images if order is None else rearranged(images, order)), torch.from_numpy(labels))
+        for name, (images, labels) in splits.items()
+    }
+
+
+def scale_of(sample: Sample, images: UInt8[Tensor, "image channel height width"]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, of pixels / 255, by which the net standardises its input.
+
+    images: the train split. They are 0 and 1 where the sample keeps its pixels in [0, 1].
+    """
+    if sample.pixels == "standardised":
+        return mean_and_std(images.cpu().numpy())
+    return [0.0] * images.shape[1], [1.0] * images.shape[1]
+
+
+def mean_and_std(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of pixels / 255 of each channel, over all images and positions.
+
+    images: uint8 (N, C, H, W). Computed from exact counts of the 256 values, so that no order of summation matters.
+    A channel in which all pixels are equal gets a standard deviation of 1, so that it becomes 0 when standardised.
+    """
+    means, stds = [], []
+    values = np.arange(WHITE + 1)
+    for channel in range(images.shape[1]):
+        counts = sum(
+            np.bincount(images[start : start + BLOCK, channel].ravel(), minlength=WHITE + 1)
+            for start in range(0, len(images), BLOCK)
+        )
+        n, total, squares = (int(np.sum(counts * values**power)) for power in (0, 1, 2))
+        variance = n * squares - total**2
+        means.append(total / (n * WHITE))
+        stds.append(variance**0.5 / (n * WHITE) if variance else 1.0)
+    return means, stds
 
 
 @functools.lru_cache(maxsize=1)  # a process trains many runs, of one prepared folder

@@ -8,9 +8,10 @@ from typing import Any
 
 from stages.shared import paths
 from stages.shared.architectures.closed_form import closed_form
-from stages.shared.prepared_data import load_constants, train_size
+from stages.shared.prepared_data import load_constants
 from stages.shared.process_pool import Report, run_parallel
 from stages.shared.run_records import PlannedRun, write_record
+from stages.train.length import training_epochs, training_steps
 
 STEP_OVERHEAD = 20e6  # multiply-accumulates that take as long as what a training step does beside its products
 BACKWARD = 2  # times the multiply-accumulates of the forward pass
@@ -38,24 +39,21 @@ def train(runs: Sequence[PlannedRun], prepared: Path, finished: Finished) -> lis
 
 def estimated_work(run: PlannedRun, constants: dict[str, Any]) -> float:
     """Roughly the multiply-accumulates of a run; only progress and the order of work depend on it."""
-    from stages.train.recipe import training_epochs, training_steps
-
-    spec, counts = run.spec, constants["class_counts"]
-    images = train_size(spec.sample, constants)
+    spec = run.spec
+    images = spec.train_size
     steps, epochs = training_steps(spec.recipe, images), training_epochs(spec.recipe, images)
     macs = closed_form(spec.architecture, tuple(constants["shape"]), len(constants["classes"])).macs
-    scored = epochs * sum(counts["val"]) + images + sum(counts["val"]) + sum(counts["test"])
+    scored = (epochs + 1) * spec.val_size + images + sum(constants["class_counts"]["test"])
     return steps * (STEP_OVERHEAD + (1 + BACKWARD) * macs * spec.recipe.batch_size) + macs * scored
 
 
 def _train_one(
     work: dict[PlannedRun, float], prepared: Path, scratch: Path, finished: Finished, run: PlannedRun, report: Report
 ) -> float:
-    from stages.train.recipe import training_epochs
     from stages.train.run import train_run
 
     start = time.monotonic()
-    epochs = training_epochs(run.spec.recipe, train_size(run.spec.sample, load_constants(prepared)))
+    epochs = training_epochs(run.spec.recipe, run.spec.train_size)
     folder = scratch / run.digest
     folder.mkdir()
     train_run(

@@ -59,24 +59,6 @@ SCHEDULES: dict[str, Callable[[Recipe, int, int], float]] = {
 }
 
 
-def training_steps(recipe: Recipe, n_images: int) -> int:
-    """Optimiser steps of a whole training. recipe: with its length resolved (epochs is a number, or steps is)."""
-    if recipe.steps is not None:
-        return recipe.steps
-    assert recipe.epochs != "protocol", "RunSpec puts the protocol's epochs into the recipe"
-    return recipe.epochs * _steps_an_epoch(recipe, n_images)
-
-
-def training_epochs(recipe: Recipe, n_images: int) -> int:
-    """Epochs that a whole training begins; the last may end before all images were seen."""
-    return math.ceil(training_steps(recipe, n_images) / _steps_an_epoch(recipe, n_images))
-
-
-def _steps_an_epoch(recipe: Recipe, n_images: int) -> int:
-    """The last batch of an epoch may be short."""
-    return math.ceil(n_images / recipe.batch_size)
-
-
 def _reshuffled(order: np.random.Generator, n_images: int, batch_size: int) -> Iterator[tuple[Tensor, ...]]:
     while True:
         yield torch.from_numpy(order.permutation(n_images)).split(batch_size)

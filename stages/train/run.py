@@ -17,11 +17,12 @@ from stages.shared import paths
 from stages.shared.architectures.build import build, logits_of, save_weights
 from stages.shared.architectures.closed_form import closed_form
 from stages.shared.params import Architecture, Recipe
-from stages.shared.prepared_data import load_constants, scale_of
+from stages.shared.prepared_data import load_constants
 from stages.shared.random_streams import stream
-from stages.train.data import Split, load_splits
+from stages.train.data import Split, load_splits, scale_of
 from stages.train.evaluate import accuracy, evaluate
-from stages.train.recipe import ORDERS, PRECISIONS, build_optimiser, schedule, training_epochs, training_steps
+from stages.train.length import training_epochs, training_steps
+from stages.train.recipe import ORDERS, PRECISIONS, build_optimiser, schedule
 from stages.train.run_spec import RunSpec
 
 CPU = torch.device("cpu")
@@ -42,21 +43,20 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
     device = _device(spec)
     set_up(device)
     constants = load_constants(prepared)
-    drawn_seed = spec.seed + spec.sample.seed_offset
     splits = {
         name: Split(split.images.to(device), split.labels.to(device))
-        for name, split in load_splits(prepared, spec.sample, drawn_seed).items()
+        for name, split in load_splits(prepared, spec).items()
     }
     train, val, test = splits["train"], splits["val"], splits["test"]
     shape, n_classes = tuple(constants["shape"]), len(constants["classes"])
-    generator = torch.Generator().manual_seed(int(stream("init", drawn_seed).integers(2**62)))
-    model = build(spec.architecture, shape, n_classes, *scale_of(spec.sample, constants), generator).to(device)
+    generator = torch.Generator().manual_seed(int(stream("init", spec.drawn_seed).integers(2**62)))
+    model = build(spec.architecture, shape, n_classes, *scale_of(spec.sample, train.images), generator).to(device)
     n_steps = training_steps(spec.recipe, len(train.labels))
     n_epochs = training_epochs(spec.recipe, len(train.labels))
     metrics = {"seed": spec.seed, "device": device.type, **costs(spec.architecture, shape, n_classes)}
 
     curves = []
-    for row in train_epochs(model, spec.recipe, train, n_steps, stream("order", drawn_seed)):
+    for row in train_epochs(model, spec.recipe, train, n_steps, stream("order", spec.drawn_seed)):
         val_loss, val_predicted = evaluate(model, val)
         if not np.isfinite(row["train_loss"] + val_loss):
             _write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)

@@ -2,36 +2,51 @@
 
 from typing import Literal
 
-from stages.shared.params import Architecture, Block, Params, Recipe, Sample
+from stages.shared.params import Architecture, Block, Params, Positive, Recipe, Sample
+from stages.train.length import with_length
 
 
 class RunSpec(Block):
-    """seed: the protocol's; chance is drawn from seed + sample.seed_offset. recipe: its length is resolved.
+    """seed: the protocol's; chance is drawn from seed + sample.seed_offset, the images from `seed` alone.
 
-    device: cpu or cuda, the kind of device that trains. instruction_set: of the CPU.
+    sample, recipe: their size and length are numbers. device: cpu or cuda, the kind of device that trains.
+    instruction_set: of the CPU.
     """
 
     seed: int
     sample: Sample
+    val_size: Positive
     architecture: Architecture
     recipe: Recipe
     device: Literal["cpu", "cuda"]
     instruction_set: str
 
     @classmethod
-    def of(cls, settings: Params, variant: str, seed: int, device: Literal["cpu", "cuda"]) -> "RunSpec":
-        run = settings.variants[variant].run
-        recipe = run.recipe
-        if recipe.steps is None and recipe.epochs == "protocol":
-            recipe = recipe.model_copy(update={"epochs": settings.chosen_protocol.epochs})
+    def of(cls, settings: Params, variant: str, seed: int, device: Literal["cpu", "cuda"], n_images: int) -> "RunSpec":
+        """n_images: that there are to train and to validate."""
+        run, protocol = settings.variants[variant].run, settings.chosen_protocol
+        protocol_size = protocol.images_to_train(n_images)
+        size = protocol_size if run.sample.train_size == "protocol" else run.sample.train_size
         return cls(
             seed=seed,
-            sample=run.sample,
+            sample=run.sample.model_copy(update={"train_size": size}),
+            val_size=protocol.val_size,
             architecture=run.architecture,
-            recipe=recipe,
+            recipe=with_length(run.recipe, protocol.epochs, size, protocol_size),
             device=device,
             instruction_set=settings.machine.instruction_set,
         )
+
+    @property
+    def train_size(self) -> int:
+        """Number of train images."""
+        assert self.sample.train_size != "protocol", "RunSpec.of resolves it"
+        return self.sample.train_size
+
+    @property
+    def drawn_seed(self) -> int:
+        """Of the first weights, the order of the images and random labels."""
+        return self.seed + self.sample.seed_offset
 
     def determining_settings(self) -> str:
         """As JSON, without the setting that only chooses how many seeds a variant gets."""

@@ -8,6 +8,7 @@ from typing import Literal
 from stages.cloud import settings as compute_settings
 from stages.shared import paths
 from stages.shared.params import Params
+from stages.shared.prepared_data import load_constants
 from stages.shared.run_records import PlannedRun, file_digests, missing_runs, run_digest
 from stages.train.run_spec import RunSpec
 
@@ -18,10 +19,11 @@ def planned_runs(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
     """Every seed of these variants, in the order of params.yaml."""
     device = device_kind(settings)
     files = file_digests("stages.train.run", paths.PREPARED)
+    n_images = sum(load_constants(paths.PREPARED)["class_counts"]["train"])
     runs = []
     for variant in variants:
         for seed in settings.seeds(variant):
-            spec = RunSpec.of(settings, variant, seed, device)
+            spec = RunSpec.of(settings, variant, seed, device, n_images)
             runs.append(PlannedRun(variant, seed, run_digest(spec.determining_settings(), files), spec))
     return runs
 

@@ -1,4 +1,4 @@
-"""prepare on small data that can be read: the splits, the margin, the constants, and the folder that is written."""
+"""prepare on small data that can be read: the splits, the margin, and the folder that is written."""
 
 import os
 import shutil
@@ -7,14 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from stages.download.raw import RawDataset, write_raw
-from stages.prepare.splits import split, stratified_order
-from stages.prepare.write import mean_and_std, on_canvas, prepare
+from stages.prepare.splits import split
+from stages.prepare.write import on_canvas, prepare
 from stages.shared import params, paths
 from stages.shared.stage_command import StageError
 
@@ -99,65 +97,30 @@ def split_in(tmp_path_factory):
 # --- splits
 
 
-def test_three_places_in_a_row_hold_two_of_the_class_that_is_twice_as_large():
-    labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
-    order = labels[stratified_order(labels, np.random.default_rng(0))]
-    for start in (0, 3, 6):
-        assert sorted(order[start : start + 3].tolist()) == [0, 0, 1]
-
-
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=120), st.integers(0, 2**32))
-def test_every_beginning_holds_each_class_in_its_share_to_less_than_one_image(labels, seed):
-    labels = np.array(labels)
-    order = stratified_order(labels, np.random.default_rng(seed))
-    assert sorted(order.tolist()) == list(range(len(labels)))
-    share = np.bincount(labels) / len(labels)
-    so_far = np.cumsum(np.eye(len(share))[labels[order]], axis=0)
-    exact = np.arange(1, len(labels) + 1)[:, None] * share
-    assert np.abs(so_far - exact).max() < 1
-
-
-def test_a_large_class_among_many_small_ones_keeps_its_share_and_seeds_give_other_orders():
-    labels = np.array([0] * 910 + [c for c in range(1, 10) for _ in range(10)])
-    first, second = (stratified_order(labels, np.random.default_rng(seed)) for seed in (0, 1))
-    assert (labels[first[:45]] == 0).sum() in (40, 41), "0.91 · 45 = 40.95"
-    rows, others = (order[labels[order] == 0].tolist() for order in (first, second))
-    assert rows != sorted(rows)
-    assert rows != others
-
-
 def test_split_sizes_and_class_counts_by_hand(split_in):
     splits = split_in(20, 10)
-    # 100 images of shares 0.5, 0.3, 0.2: the test fraction takes 20, the others come from the remaining 80.
-    counts = [np.bincount(LABELS[rows]).tolist() for rows in (splits.test, splits.val, splits.train)]
-    assert counts == [[10, 6, 4], [5, 3, 2], [10, 6, 4]]
+    # 100 images of shares 0.5, 0.3, 0.2: the test fraction takes 20, the remaining 80 are to train and to validate.
+    counts = [np.bincount(LABELS[rows]).tolist() for rows in (splits.test, splits.train)]
+    assert counts == [[10, 6, 4], [40, 24, 16]]
+    assert np.bincount(LABELS[splits.train[:10]]).tolist() == [5, 3, 2], "every beginning is stratified"
 
 
 @pytest.mark.parametrize("test_labels", [None, LABELS[::3]], ids=["cut from it", "published"])
-@pytest.mark.parametrize("train_size", [1, 37, "all"])
-def test_no_image_is_in_two_splits_and_a_published_test_set_is_never_cut(split_in, test_labels, train_size):
-    splits = split_in(train_size, 13, test_labels, test_fraction=0.25, seed=3)
-    used = [*splits.train, *splits.val]
+def test_no_image_is_in_both_splits_and_a_published_test_set_is_never_cut(split_in, test_labels):
+    splits = split_in(37, 13, test_labels, test_fraction=0.25, seed=3)
     assert splits.has_test_set == (test_labels is not None)
     if splits.has_test_set:
         assert sorted(splits.test.tolist()) == list(range(34))
+        assert sorted(splits.train.tolist()) == list(range(100))
     else:
-        used += [*splits.test]
-    assert len(set(used)) == len(used)
-    assert set(used) <= set(range(100))
-    assert len(splits.val) == 13
-    assert len(used) == 100 or train_size != "all", "nothing is left over"
+        assert sorted([*splits.train, *splits.test]) == list(range(100))
 
 
-def test_a_split_depends_on_the_seed_and_on_no_size_of_a_later_split(split_in):
-    small, large = (split_in(n, 10) for n in (17, "all"))
-    np.testing.assert_array_equal(small.val, large.val)
-    np.testing.assert_array_equal(small.test, large.test)
-    np.testing.assert_array_equal(small.train, large.train[:17])
-    np.testing.assert_array_equal(small.test, split_in(10, 30).test)
-    other = split_in(17, 10, seed=1)
-    for name in ("train", "val", "test"):
-        assert set(getattr(small, name).tolist()) != set(getattr(other, name).tolist())
+def test_the_test_set_depends_on_the_seed_and_on_no_size_of_the_protocol(split_in):
+    first, other_sizes, other_seed = split_in(17, 10), split_in("all", 30), split_in(17, 10, seed=1)
+    np.testing.assert_array_equal(first.test, other_sizes.test)
+    np.testing.assert_array_equal(first.train, other_sizes.train)
+    assert set(first.test.tolist()) != set(other_seed.test.tolist())
 
 
 def test_too_few_images_name_the_numbers_and_the_key(split_in):
@@ -186,29 +149,6 @@ def test_the_canvas_has_a_margin_of_zeros(image, margin, expected):
     assert on_canvas(np.array([image], dtype=np.uint8), margin)[0].tolist() == expected
 
 
-# --- constants
-
-
-def test_half_black_half_white_has_mean_and_std_one_half():
-    images = np.array([[[[0, 255]], [[51, 153]]], [[[255, 0]], [[51, 153]]]], dtype=np.uint8)
-    mean, std = mean_and_std(images)
-    assert mean == [0.5, 0.4], "second channel: 0.2 and 0.6"
-    assert std == pytest.approx([0.5, 0.2], abs=1e-15)
-
-
-def test_mean_and_std_agree_with_numpy_over_several_blocks():
-    images = np.random.default_rng(0).integers(0, 256, (9000, 2, 3, 5), dtype=np.uint8)
-    mean, std = mean_and_std(images)
-    np.testing.assert_allclose(mean, (images / 255).mean((0, 2, 3)), rtol=1e-12)
-    np.testing.assert_allclose(std, (images / 255).std((0, 2, 3)), rtol=1e-12)
-
-
-def test_a_channel_without_contrast_is_refused():
-    images = np.stack([np.arange(8).reshape(2, 4), np.full((2, 4), 255)], axis=1).astype(np.uint8)[:, :, None]
-    with pytest.raises(StageError, match="channel 2 of 2 has the same value in every pixel"):
-        mean_and_std(images)
-
-
 # --- the folder
 
 
@@ -229,18 +169,15 @@ def test_a_published_test_set_is_taken_from_there(tmp_path):
     np.testing.assert_array_equal(written["labels"], LABELS[::3][rows_of(folder)["test"]])
 
 
-def test_constants_are_of_the_train_split_on_the_canvas_and_other_images_do_not_move_them(usual, tmp_path):
-    constants = paths.read_json(usual / "constants.json")
-    train, rows = load_file(usual / "train.safetensors")["images"] / 255, rows_of(usual)["train"]
-    assert constants["mean"] == pytest.approx([rows.mean() / 255 * (9 * 12) / (11 * 14)])
-    assert constants["std"] == pytest.approx([train.std()])
-    assert constants["class_counts"] == {"train": [10, 6, 4], "val": [5, 3, 2], "test": [10, 6, 4]}
-    others = [constants[name] for name in ("shape", "margin", "title", "classes", "layout_seed")]
-    assert others == [[1, 11, 14], [1, 1], "Mine", ["a", "b", "c"], 0]
-    white = np.full_like(IMAGES, 255)
-    white[rows] = IMAGES[rows]
-    folder = prepared(tmp_path, write_dataset(tmp_path, white))
-    assert (folder / "constants.json").read_bytes() == (usual / "constants.json").read_bytes()
+def test_constants_describe_the_canvas_and_count_the_classes(usual):
+    assert paths.read_json(usual / "constants.json") == {
+        "title": "Mine",
+        "classes": ["a", "b", "c"],
+        "shape": [1, 11, 14],
+        "margin": [1, 1],
+        "class_counts": {"train": [40, 24, 16], "test": [10, 6, 4]},
+        "layout_seed": 0,
+    }
 
 
 def test_a_second_run_gives_the_same_bytes(usual, tmp_path):
@@ -249,7 +186,7 @@ def test_a_second_run_gives_the_same_bytes(usual, tmp_path):
         for folder in (usual, prepared(tmp_path, write_dataset(tmp_path)))
     )
     assert one == two
-    assert one.keys() == {"constants.json", *(f"{name}.safetensors" for name in ("rows", "test", "train", "val"))}
+    assert one.keys() == {"constants.json", *(f"{name}.safetensors" for name in ("rows", "test", "train"))}
 
 
 def test_signals_of_height_one_are_prepared_where_the_nets_allow_it(tmp_path):
@@ -279,14 +216,14 @@ def test_images_that_do_not_fit_a_variant_name_it_and_only_it(tmp_path, images, 
 def test_a_sample_larger_than_all_that_val_leaves_names_the_variant_and_both_numbers(tmp_path):
     raw, everything = write_dataset(tmp_path), ("train_size: 20, val_size", "train_size: all, val_size")
     prepared(tmp_path, raw, everything, ("train_size: 20}, arch", "train_size: 70}, arch"), out="fits")
-    too_few = r"protocol 'tiny' prepares 70 train images; too few for\n  variants\.mlp\.run\.sample\.train_size = 71$"
+    too_few = r"protocol 'tiny' has 70 train images; too few for\n  variants\.mlp\.run\.sample\.train_size = 71$"
     with pytest.raises(StageError, match=too_few):
         prepared(tmp_path, raw, everything, ("train_size: 20}, arch", "train_size: 71}, arch"))
 
 
 def test_a_class_without_a_train_image_is_refused(tmp_path):
     edits = ("train_size: 20, val", "train_size: 2, val"), (", train_size: 20}", "}")
-    with pytest.raises(StageError, match=r"train split of 2 images has none of class \w.*protocols\.tiny\.train_size"):
+    with pytest.raises(StageError, match=r"2 train images of seed 0 have none of class \w.*protocols\.tiny"):
         prepared(tmp_path, write_dataset(tmp_path), *edits)
 
 
@@ -305,8 +242,8 @@ def test_the_stage_writes_whole_or_not_at_all(tmp_path):
     write_dataset(tmp_path / "data")
     result = run_stage(tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "20 train, 10 val, 20 test images" in result.stdout
-    assert (tmp_path / "data" / "prepared" / "val.safetensors").exists()
+    assert "80 train, 20 test images" in result.stdout
+    assert (tmp_path / "data" / "prepared" / "train.safetensors").exists()
 
     shutil.rmtree(tmp_path / "data" / "prepared")
     result = run_stage(tmp_path, SETTINGS.replace("train_size: 20, val", "train_size: 200, val"))

@@ -6,13 +6,14 @@ import subprocess
 import sys
 
 import pytest
-from small_data import write_prepared
+from small_data import TRAIN, write_prepared
+from small_model import small_settings
 
 from stages.shared import instruction_set, params, paths, stage_command
 from stages.train.run import train_run
 from stages.train.run_spec import RunSpec
 
-SETTINGS = params.load()
+SETTINGS = small_settings()
 # The libraries are imported before the setting is used.
 TRAIN_WITH_AVX2 = """
 import sys, torch
@@ -33,7 +34,7 @@ def test_the_libraries_follow_the_setting_and_come_to_other_last_bits(tmp_path):
     for folder in (prepared, native, avx2):
         folder.mkdir()
     write_prepared(prepared)
-    spec = RunSpec.of(SETTINGS, "cnn", 0, "cpu")
+    spec = RunSpec.of(SETTINGS, "cnn", 0, "cpu", TRAIN)
     spec = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"epochs": 2})})
     train_run(spec, prepared, native, lambda _: None)
     clean = {key: value for key, value in os.environ.items() if key not in instruction_set.SETS["avx2"]}
@@ -51,7 +52,7 @@ def test_a_stage_computes_with_the_setting_and_a_run_with_another_is_another_run
     monkeypatch.setattr(instruction_set, "use", used.append)
     stage_command.run_stage(lambda settings: used.append(settings))
     assert used == ["avx2", avx2]
-    specs = [RunSpec.of(settings, "cnn", 0, "cpu").determining_settings() for settings in (SETTINGS, avx2)]
+    specs = [RunSpec.of(settings, "cnn", 0, "cpu", TRAIN).determining_settings() for settings in (SETTINGS, avx2)]
     assert specs[0] != specs[1]
 
 

@@ -26,7 +26,9 @@ def test_a_variant_is_the_base_with_its_changes_of_architecture_sample_and_recip
     assert five.architecture == SETTINGS.architecture.model_copy(update={"kernel": 5})
     assert few.architecture == SETTINGS.architecture
     assert few.sample == SETTINGS.sample.model_copy(update={"seeds": "all", "train_size": 300})
-    assert few.recipe == SETTINGS.recipe.model_copy(update={"epochs": 20})
+    averaged = SETTINGS.variants["global_average"].run
+    assert averaged.recipe == SETTINGS.recipe.model_copy(update={"lr": averaged.recipe.lr})
+    assert averaged.recipe != SETTINGS.recipe
 
 
 def test_a_variant_runs_under_all_or_few_of_the_seeds():
@@ -102,11 +104,15 @@ MISTAKES = {
         ["few_seeds [0, 3] have [3], which seeds [0, 1, 2] lack; comparisons are paired by seed"],
     ),
     "both lengths in a variant": (
-        ("train_size: 300}, recipe: {epochs: 20}", "train_size: 300}, recipe: {epochs: 20, steps: 7}"),
+        ("train_size: 300}}", "train_size: 300}, recipe: {epochs: 20, steps: 7}}"),
         ["run.recipe: steps 7 and epochs 20 both say how long to train; set one (steps: null, or epochs: protocol)"],
     ),
+    "a length in the protocol's lengths beside a number of epochs": (
+        ("train_size: 300}}", "train_size: 300}, recipe: {epochs: 20, length: 4}}"),
+        ["run.recipe: length 4 is in the protocol's lengths, but steps None and epochs 20 say how long to train"],
+    ),
     "sample larger than the protocol's": (
-        ("train_size: 300}, recipe", "train_size: 2501}, recipe"),
+        ("train_size: 300}}", "train_size: 2501}}"),
         ["variants.cnn_300.run.sample.train_size = 2501: protocol 'default' prepares 2500 train images"],
     ),
     "layout that is not one": (

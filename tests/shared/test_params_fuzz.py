@@ -180,7 +180,7 @@ def refusal(folder, params_file, hypotheses_file=None):
         missed_costs(loaded)
         for variant in loaded.active_variants:
             for seed in loaded.seeds(variant)[:1]:
-                RunSpec.of(loaded, variant, seed, "cpu").determining_settings()
+                RunSpec.of(loaded, variant, seed, "cpu", 60_000).determining_settings()
         message = ""
     except params.ParamsError as error:
         message = str(error)

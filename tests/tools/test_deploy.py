@@ -24,16 +24,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import load_file
+from small_data import TRAIN
 from small_model import SAMPLES, packaged, small_settings, write_trained
 
 from stages.shared import paths
-from stages.shared.architectures.build import build, load_weights, logits_of
-from stages.shared.prepared_data import load_constants, scale_of
+from stages.shared.architectures.build import build, logits_of, trained
+from stages.shared.prepared_data import load_constants
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler, server
 from stages.tools.deploy.choose import choose
 from stages.tools.deploy.package import digest, package, unpacked
 from stages.train.data import load_splits
+from stages.train.run_spec import RunSpec
 
 JSON = {"Content-Type": "application/json"}
 
@@ -293,12 +295,11 @@ def test_every_test_image_is_answered_as_in_training_as_json_and_as_png(data, tm
 def offline_probabilities(data, variant, seed):
     """By the stages' own way: the prepared test split, in the sample's layout."""
     constants, run = load_constants(data / "prepared"), small_settings().variants[variant].run
-    scale = scale_of(run.sample, constants)
-    net = build(run.architecture, tuple(constants["shape"]), 3, *scale, torch.Generator())
-    load_weights(net, data / "runs" / variant / f"seed_{seed}" / "weights.safetensors")
-    images = load_splits(data / "prepared", run.sample, seed)["test"].images
+    weights = data / "runs" / variant / f"seed_{seed}" / "weights.safetensors"
+    net = trained(run.architecture, tuple(constants["shape"]), 3, weights)
+    spec = RunSpec.of(small_settings(), variant, seed, "cpu", TRAIN)
     with torch.inference_mode():
-        return torch.softmax(logits_of(net.eval(), images), 1).numpy()
+        return torch.softmax(logits_of(net, load_splits(data / "prepared", spec)["test"].images), 1).numpy()
 
 
 def test_a_colour_image_is_rows_of_red_green_blue(tmp_path):

@@ -6,32 +6,26 @@ import torch
 from safetensors.numpy import load_file, save_file
 from small_data import write_prepared
 
-from stages.shared import params
 from stages.shared.pixel_order import permutation
-from stages.shared.stage_command import StageError
-from stages.train.data import Split, load_splits
+from stages.train.data import Split, load_splits, mean_and_std
 from stages.train.evaluate import EVALUATION_BATCH, accuracy, evaluate
 
-SAMPLE = params.load().sample
 
-
-def sampled(**changes):
-    return SAMPLE.model_copy(update=changes)
-
-
-def test_every_split_has_its_pixels_in_the_layout_of_the_sample(prepared):
-    original, moved = (load_splits(prepared, sampled(layout=layout), seed=0) for layout in ("original", "patches_3"))
+def test_every_split_has_its_pixels_in_the_layout_of_the_sample(prepared, run_spec):
+    specs = [run_spec(sample={"layout": layout}) for layout in ("original", "patches_3")]
+    original, moved = (load_splits(prepared, spec) for spec in specs)
     order = torch.from_numpy(permutation("patches_3", 6, 6, (1, 1), seed=0))
     for name, split in original.items():
         assert torch.equal(moved[name].images.flatten(2), split.images.flatten(2)[:, :, order])
         assert torch.equal(moved[name].labels, split.labels)
 
 
-@pytest.mark.parametrize("size", ["protocol", 10])
-def test_random_labels_are_the_published_ones_of_the_same_images_shuffled_by_the_seed(prepared, size):
+@pytest.mark.parametrize("size", [90, 10])
+def test_random_labels_are_the_published_ones_of_the_same_images_shuffled_by_the_seed(prepared, run_spec, size):
+    """seed_offset gives other weights, another order and other random labels, of the same images."""
     published, one, same, other = (
-        load_splits(prepared, sampled(labels=labels, train_size=size), seed)
-        for labels, seed in (("published", 3), ("random", 3), ("random", 3), ("random", 4))
+        load_splits(prepared, run_spec(3, {"labels": labels, "train_size": size, "seed_offset": offset}))
+        for labels, offset in (("published", 0), ("random", 0), ("random", 0), ("random", 1))
     )
     labels = published["train"].labels
     for splits in (one, other):
@@ -41,26 +35,54 @@ def test_random_labels_are_the_published_ones_of_the_same_images_shuffled_by_the
         assert all(torch.equal(splits[name].labels, published[name].labels) for name in ("val", "test"))
     assert torch.equal(one["train"].labels, same["train"].labels)
     assert not torch.equal(one["train"].labels, other["train"].labels)
-    if size == "protocol":
+    if size == 90:
         assert 0.15 < (one["train"].labels == labels).float().mean() < 0.55, "a third by chance"
 
 
-def test_a_smaller_sample_is_the_beginning_of_train_and_a_larger_one_is_refused(prepared):
-    whole, few = (load_splits(prepared, sampled(train_size=size), seed=0) for size in (90, 17))
+def test_each_seed_draws_a_subset_of_its_own_and_a_smaller_one_is_the_beginning_of_a_larger(prepared, run_spec):
+    whole, few, other = (
+        load_splits(prepared, run_spec(seed, {"train_size": size})) for seed, size in ((0, 90), (0, 17), (1, 17))
+    )
     assert [len(whole[name].labels) for name in ("train", "val", "test")] == [90, 31, 47]
     assert [len(few[name].labels) for name in ("train", "val", "test")] == [17, 31, 47]
     assert torch.equal(few["train"].images, whole["train"].images[:17])
     assert torch.equal(few["train"].labels, whole["train"].labels[:17])
-    with pytest.raises(StageError, match=r"sample\.train_size is 91, but the prepared train split has 90 images"):
-        load_splits(prepared, sampled(train_size=91), seed=0)
+    assert torch.equal(few["val"].images, whole["val"].images)
+    for name in ("train", "val"):
+        assert {image.sum().item() for image in few[name].images} != {
+            image.sum().item() for image in other[name].images
+        }
+    assert torch.equal(few["test"].images, other["test"].images)
+    drawn = {image.numpy().tobytes() for name in ("train", "val") for image in whole[name].images}
+    assert drawn == {image.tobytes() for image in load_file(prepared / "train.safetensors")["images"]}
 
 
-def test_a_split_that_was_prepared_again_is_read_again(tmp_path):
+def test_images_that_were_prepared_again_are_read_again(tmp_path, run_spec):
     write_prepared(tmp_path)
-    before = load_splits(tmp_path, SAMPLE, seed=0)["val"].labels
-    val = load_file(tmp_path / "val.safetensors")
-    save_file({"images": val["images"], "labels": (val["labels"] + 1) % 3}, tmp_path / "val.safetensors")
-    assert torch.equal(load_splits(tmp_path, SAMPLE, seed=0)["val"].labels, (before + 1) % 3)
+    before = load_splits(tmp_path, run_spec())["test"].labels
+    test = load_file(tmp_path / "test.safetensors")
+    save_file({"images": test["images"], "labels": (test["labels"] + 1) % 3}, tmp_path / "test.safetensors")
+    assert torch.equal(load_splits(tmp_path, run_spec())["test"].labels, (before + 1) % 3)
+
+
+def test_half_black_half_white_has_mean_and_std_one_half():
+    images = np.array([[[[0, 255]], [[51, 153]]], [[[255, 0]], [[51, 153]]]], dtype=np.uint8)
+    mean, std = mean_and_std(images)
+    assert mean == [0.5, 0.4], "second channel: 0.2 and 0.6"
+    assert std == pytest.approx([0.5, 0.2], abs=1e-15)
+
+
+def test_mean_and_std_agree_with_numpy_over_several_blocks():
+    images = np.random.default_rng(0).integers(0, 256, (9000, 2, 3, 5), dtype=np.uint8)
+    mean, std = mean_and_std(images)
+    np.testing.assert_allclose(mean, (images / 255).mean((0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(std, (images / 255).std((0, 2, 3)), rtol=1e-12)
+
+
+def test_a_channel_that_never_varies_is_standardised_to_zero():
+    images = np.stack([np.arange(8).reshape(2, 4), np.full((2, 4), 255)], axis=1).astype(np.uint8)[:, :, None]
+    mean, std = mean_and_std(images)
+    assert (mean[1], std[1]) == (1.0, 1.0)
 
 
 class FirstPixelIsTheClass(torch.nn.Module):

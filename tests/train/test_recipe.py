@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from stages.shared import params
-from stages.train.recipe import ORDERS, build_optimiser, schedule, training_epochs, training_steps
+from stages.train.length import training_epochs, training_steps, with_length
+from stages.train.recipe import ORDERS, build_optimiser, schedule
 
 RECIPE = params.load().recipe
 
@@ -62,6 +63,23 @@ def test_cosine_starts_at_the_peak_and_constant_stays():
 def test_a_training_ends_with_its_epochs_or_within_one_after_its_steps(length, steps, epochs):
     of_10_images = recipe(batch_size=4, **length), 10  # 3 steps an epoch
     assert (training_steps(*of_10_images), training_epochs(*of_10_images)) == (steps, epochs)
+
+
+LENGTHS = {
+    "the protocol's epochs": ({}, 10, {"epochs": 6}),
+    "four times as long": ({"length": 4}, 10, {"epochs": 24}),
+    "as many steps on fewer images": ({}, 5, {"steps": 18}),  # 6 epochs of ⌈10 / 4⌉ steps
+    "twice as many steps on fewer images": ({"length": 2}, 5, {"steps": 36}),
+    "epochs of its own": ({"epochs": 2}, 5, {"epochs": 2}),
+    "steps of its own": ({"steps": 7}, 5, {"steps": 7}),
+}
+
+
+@pytest.mark.parametrize(("changes", "n_images", "expected"), LENGTHS.values(), ids=LENGTHS)
+def test_a_recipe_without_a_length_of_its_own_has_the_protocols_steps(changes, n_images, expected):
+    """The protocol has 10 images and 6 epochs."""
+    resolved = with_length(recipe(batch_size=4, **changes), 6, n_images, 10)
+    assert resolved == recipe(batch_size=4, **expected)
 
 
 @pytest.mark.parametrize("name", ORDERS)

@@ -73,7 +73,7 @@ def test_metrics_agree_with_the_saved_predictions_curves_and_closed_forms(run_sp
     spec = run_spec()
     train(spec, tmp_path / "a")
     metrics, curves = metrics_of(tmp_path / "a"), curves_of(tmp_path / "a")
-    labels = load_splits(prepared, spec.sample, seed=0)["test"].labels.numpy()
+    labels = load_splits(prepared, spec)["test"].labels.numpy()
     predictions = load_file(tmp_path / "a" / "predictions.safetensors")
     assert predictions["correct"].tolist() == (predictions["predicted"] == labels).tolist()
     assert metrics["test_accuracy"] == predictions["correct"].sum() / 47
@@ -85,21 +85,27 @@ def test_metrics_agree_with_the_saved_predictions_curves_and_closed_forms(run_sp
     assert metrics["receptive_field"] == list(costs.receptive_field)
 
 
-@pytest.mark.parametrize(("pixels", "mean", "std"), [("unit", 0.0, 1.0), ("standardised", 0.15, 0.2)])
-def test_the_net_scales_its_pixels_as_the_sample_says(pixels, mean, std, run_spec, train, tmp_path):
-    train(run_spec(sample={"pixels": pixels}, epochs=1), tmp_path / "a")
+@pytest.mark.parametrize("pixels", ["unit", "standardised"])
+def test_the_net_scales_its_pixels_by_its_own_train_subset_or_not_at_all(pixels, run_spec, train, prepared, tmp_path):
+    spec = run_spec(sample={"pixels": pixels, "train_size": 12}, epochs=1)
+    train(spec, tmp_path / "a")
     weights = load_file(tmp_path / "a" / "weights.safetensors")
     scale = weights["normalise.mean"].item(), weights["normalise.std"].item()
-    assert scale == pytest.approx((255 * mean, 255 * std))
+    images = load_splits(prepared, spec)["train"].images.double()
+    expected = (images.mean(), images.std(correction=0)) if pixels == "standardised" else (0, 255)
+    assert scale == pytest.approx(tuple(map(float, expected)), rel=1e-6)
 
 
-def test_an_offset_of_1000_makes_seed_0_the_run_of_seed_1000_under_its_own_name(run_spec, train, tmp_path):
-    train(run_spec(seed=0, sample={"seed_offset": 1000, "labels": "random"}), tmp_path / "offset")
-    train(run_spec(seed=1000, sample={"labels": "random"}), tmp_path / "plain")
-    offset, plain = folder_bytes(tmp_path / "offset"), folder_bytes(tmp_path / "plain")
-    for name in ("weights.safetensors", "predictions.safetensors", "curves.csv"):
-        assert offset[name] == plain[name]
-    assert metrics_of(tmp_path / "offset") == metrics_of(tmp_path / "plain") | {"seed": 0}
+def test_an_offset_gives_other_weights_and_another_order_of_the_same_images(run_spec, train, prepared, tmp_path):
+    plain, offset = run_spec(), run_spec(sample={"seed_offset": 1000})
+    for spec, name in ((plain, "plain"), (offset, "offset")):
+        train(spec, tmp_path / name)
+    assert (
+        folder_bytes(tmp_path / "plain")["weights.safetensors"]
+        != folder_bytes(tmp_path / "offset")["weights.safetensors"]
+    )
+    same, other = (load_splits(prepared, spec) for spec in (plain, offset))
+    assert all(torch.equal(same[name].images, other[name].images) for name in ("train", "val", "test"))
 
 
 # --- how long, and at which rates

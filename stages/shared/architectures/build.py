@@ -64,9 +64,15 @@ def save_weights(model: nn.Module, path: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Raises safetensors.SafetensorError if the file is damaged, RuntimeError if it belongs to another architecture."""
-    model.load_state_dict(load_file(path))
+def trained(architecture: Architecture, shape: tuple[int, int, int], classes: int, weights: Path) -> nn.Sequential:
+    """The net whose weights, and constants of its pixels, are in the file `weights`; in evaluation mode.
+
+    Raises safetensors.SafetensorError if the file is damaged, RuntimeError if it belongs to another architecture.
+    """
+    channels = shape[0]
+    model = build(architecture, shape, classes, [0.0] * channels, [1.0] * channels, torch.Generator())
+    model.load_state_dict(load_file(weights))
+    return model.eval()
 
 
 def logits_of(model: nn.Module, pixels: Tensor) -> Tensor:

@@ -70,6 +70,10 @@ class Protocol(Block):
     probe_images: Annotated[int, Field(ge=2)]
     variants: Annotated[tuple[str, ...], Field(min_length=1)]
 
+    def images_to_train(self, n_images: int) -> int:
+        """Size of a train split, where `n_images` are there to train and to validate."""
+        return n_images - self.val_size if self.train_size == "all" else self.train_size
+
     @model_validator(mode="after")
     def _nothing_stands_twice(self) -> Self:
         for name in ("seeds", "few_seeds", "variants"):
@@ -181,6 +185,7 @@ class Recipe(Block):
     order: Literal["reshuffled", "fixed"]
     epochs: OwnSize
     steps: Positive | None
+    length: Few
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -188,6 +193,11 @@ class Recipe(Block):
             raise mistake(
                 f"steps {self.steps} and epochs {self.epochs} both say how long to train; "
                 "set one (steps: null, or epochs: protocol)"
+            )
+        if self.length > 1 and (self.steps is not None or self.epochs != "protocol"):
+            raise mistake(
+                f"length {self.length} is in the protocol's lengths, but steps {self.steps} and epochs {self.epochs} "
+                "say how long to train; set steps: null and epochs: protocol, or length: 1"
             )
         return self
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from stages.shared.architectures.build import build, load_weights, logits_of
+from stages.shared.architectures.build import logits_of, trained
 from stages.shared.params import Architecture
 
 MODEL = "model.json"  # in the package, beside the weights
@@ -83,9 +83,7 @@ def model_fn(folder: str | Path) -> Classifier:
     # One thread: as in training, so that the bits agree, and quickest for one small image.
     torch.set_num_threads(1)
     architecture = Architecture.model_validate_json(json.dumps(card["architecture"]))
-    net = build(architecture, tuple(card["canvas"]), len(card["classes"]), card["mean"], card["std"], torch.Generator())
-    load_weights(net, folder / WEIGHTS)
-    net.eval()
+    net = trained(architecture, tuple(card["canvas"]), len(card["classes"]), folder / WEIGHTS)
     order = None if card["order"] is None else np.array(card["order"], dtype=np.int64)
     channels, rows, columns = card["canvas"]
     above, beside = card["margin"]

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from stages.shared import paths
-from stages.shared.prepared_data import load_constants, permutation_of, scale_of
+from stages.shared.prepared_data import load_constants, permutation_of
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.choose import Choice
@@ -120,7 +120,6 @@ def digest(archive: Path) -> str:
 def _card(choice: Choice, constants: dict[str, Any]) -> dict[str, Any]:
     """All that model_fn reads but the weights."""
     sample = choice.run.sample
-    mean, std = scale_of(sample, constants)
     order = permutation_of(sample, constants)
     return {
         "description": {
@@ -132,8 +131,6 @@ def _card(choice: Choice, constants: dict[str, Any]) -> dict[str, Any]:
         "architecture": choice.run.architecture.model_dump(mode="json"),
         "canvas": constants["shape"],
         "margin": constants["margin"],
-        "mean": mean,
-        "std": std,
         "order": None if order is None else order.tolist(),
         "classes": constants["classes"],
     }

@@ -1,0 +1,36 @@
+"""How long a run trains: from the recipe and the protocol to steps and epochs."""
+
+import math
+
+from stages.shared.params import Recipe
+
+
+def with_length(recipe: Recipe, protocol_epochs: int, n_images: int, protocol_images: int) -> Recipe:
+    """The recipe with its own length, or with as many steps as the protocol's epochs have.
+
+    A run on fewer images than the protocol's trains for as many steps, and so for more epochs.
+    """
+    if recipe.steps is not None or recipe.epochs != "protocol":
+        return recipe
+    epochs = recipe.length * protocol_epochs
+    if n_images == protocol_images:
+        return recipe.model_copy(update={"epochs": epochs, "length": 1})
+    return recipe.model_copy(update={"steps": epochs * _steps_an_epoch(recipe, protocol_images), "length": 1})
+
+
+def training_steps(recipe: Recipe, n_images: int) -> int:
+    """Optimiser steps of a whole training. recipe: as `with_length` returns it."""
+    if recipe.steps is not None:
+        return recipe.steps
+    assert recipe.epochs != "protocol", "with_length puts the protocol's epochs into the recipe"
+    return recipe.epochs * _steps_an_epoch(recipe, n_images)
+
+
+def training_epochs(recipe: Recipe, n_images: int) -> int:
+    """Epochs that a whole training begins; the last may end before all images were seen."""
+    return math.ceil(training_steps(recipe, n_images) / _steps_an_epoch(recipe, n_images))
+
+
+def _steps_an_epoch(recipe: Recipe, n_images: int) -> int:
+    """The last batch of an epoch may be short."""
+    return math.ceil(n_images / recipe.batch_size)
