@@ -106,7 +106,7 @@ def _write_settings(folder: Path, size: int) -> None:
     settings: dict[str, Any] = yaml.load((folder / "params.yaml").read_text(encoding="utf-8"))
     protocol = {
         "baseline": "v_0", "train_size": 80, "val_size": 20, "epochs": 1, "seeds": SEEDS, "few_seeds": SEEDS,
-        "margin": 1, "probe_images": 20, "variants": [f"v_{number}" for number in range(size)],
+        "margin": 1, "probe_images": 20, "longer": None, "variants": [f"v_{number}" for number in range(size)],
     }  # fmt: skip
     groups = [f"group_{number}" for number in range(-(-(size - 1) // LEVELS))]
     settings |= {

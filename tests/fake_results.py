@@ -13,13 +13,13 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.numpy import save_file
 
-from stages.collect.__main__ import all_tables, write
+from stages.collect.__main__ import all_tables, read_all, write
 from stages.figures import results
 from stages.shared import params, paths
 from stages.shared.architectures import geometry
 from stages.shared.architectures.closed_form import closed_form
 from stages.shared.declared import claim_digest, read_record, record_path
-from stages.shared.run_files import read_test_labels, read_variant
+from stages.shared.run_files import read_test_labels
 from stages.shared.run_records import write_record
 
 REPOSITORY = Path(__file__).parents[1]
@@ -61,6 +61,7 @@ def only(raw: dict[str, Any], *variants: str) -> None:
         variant["matched"] = {quantity: other for quantity, other in matched.items() if other in variants}
     for protocol in raw["protocols"].values():
         protocol["variants"] = list(variants)
+        protocol["longer"] = None
         if protocol["baseline"] not in variants:
             protocol["baseline"] = "cnn" if "cnn" in variants else variants[0]
 
@@ -87,6 +88,14 @@ def three(raw: dict[str, Any]) -> None:
     only(raw, "cnn", "kernel_5", "fully_connected")
 
 
+def broad(raw: dict[str, Any]) -> None:
+    """Variants of every family."""
+    left_out = ("_lr_", "patches", "3000", "10000", "depth_1_matched", "depth_4_matched", "pooled_valid")
+    left_out += ("pooled_circular",)
+    variants = [key for key in raw["protocols"]["full"]["variants"] if not any(part in key for part in left_out)]
+    raw["protocols"]["default"] |= {"variants": variants, "train_size": 2500, "epochs": 4}
+
+
 def signal(raw: dict[str, Any]) -> None:
     three(raw)
     raw["data"] |= {"dataset": "npz", "file": "x.npz"}
@@ -95,6 +104,7 @@ def signal(raw: dict[str, Any]) -> None:
 
 
 def sixty(raw: dict[str, Any]) -> None:
+    broad(raw)
     for number, family in zip(range(18), cycle(("connectivity", "kernel", "depth", "padding")), strict=False):
         run = {"architecture": {"channels": [17 + number, 32]}}
         raw["protocols"]["default"]["variants"].append(f"extra_{number}")
@@ -115,7 +125,7 @@ def replication(raw: dict[str, Any]) -> None:
 
 # What may run: a change of params.yaml, and of the invented data.
 RUNS = {
-    "default": (None, {}),
+    "default": (broad, {}),
     "three": (three, {}),
     "without MLP": (lambda raw: only(raw, "cnn", "kernel_5", "locally_connected"), {}),
     "one variant": (lambda raw: only(raw, "cnn"), {}),
@@ -205,8 +215,8 @@ def write_data(
     counts["test"] = np.bincount(labels, minlength=len(classes)).tolist()
     constants = described | {"class_counts": counts, "shape": canvas, "margin": margins, "layout_seed": 0}
     _json(data / "prepared/constants.json", constants)
-    for place, key in enumerate(loaded.active_variants):
-        mean = (means or {}).get(key, MEANS.get(key, 0.9 + 0.001 * (place % 5)))
+    for place, key in enumerate(loaded.trained_variants):
+        mean = (means or {}).get(key, MEANS.get(key.removesuffix(params.LONGER), 0.9 + 0.001 * (place % 5)))
         accuracies = mean if isinstance(mean, list) else rng.normal(mean, spread, len(loaded.seeds(key))).tolist()
         lost = (diverged or {}).get(key, {})
         by_seed = dict(zip(loaded.seeds(key), accuracies, strict=True))
@@ -224,7 +234,7 @@ def _write_variant(
     diverged: dict[int, int],
     rng: np.random.Generator,
 ) -> None:
-    run = loaded.variants[key].run
+    run = loaded.trained_variants[key].run
     architecture = run.architecture
     epochs = loaded.chosen_protocol.epochs if run.recipe.epochs == "protocol" else run.recipe.epochs
     n, n_classes, margins = len(labels), len(constants["classes"]), constants["margin"]
@@ -337,10 +347,8 @@ def collected(monkeypatch: pytest.MonkeyPatch, root: Path, raw: dict[str, Any], 
 def collect(loaded: params.Params) -> None:
     """As `python -m stages.collect`, without its clock."""
     labels, hypotheses = read_test_labels(paths.PREPARED), params.load_hypotheses(loaded, paths.HYPOTHESES)
-    variants = [
-        read_variant(key, loaded.seeds(key), labels, paths.RUNS, paths.PROBES) for key in loaded.active_variants
-    ]
-    write(all_tables(loaded, hypotheses, read_record(record_path(loaded)), variants, labels))
+    variants, longer = read_all(loaded, labels)
+    write(all_tables(loaded, hypotheses, read_record(record_path(loaded)), variants, longer, labels))
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:

@@ -28,10 +28,10 @@ SMALL = yaml.load("""
 protocols:
   tiny:
     {baseline: cnn, train_size: 300, val_size: 100, epochs: 6, seeds: [0, 1, 2], few_seeds: [0, 1], margin: 1,
-     probe_images: 40, variants: [cnn, kernel_1, fully_connected]}
+     probe_images: 40, longer: null, variants: [cnn, kernel_1, fully_connected]}
   quick:
     {baseline: cnn, train_size: 300, val_size: 100, epochs: 6, seeds: [0, 1], few_seeds: [0, 1], margin: 1,
-     probe_images: 40, variants: [cnn, kernel_1]}
+     probe_images: 40, longer: null, variants: [cnn, kernel_1]}
 protocol: tiny
 data: {dataset: digits}
 eda: {images: 200, max_distance: 5, samples_per_class: 3}

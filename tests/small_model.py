@@ -27,7 +27,7 @@ def small_settings(samples=SAMPLES, seeds=SEEDS, channels=(4, 8)):
     for name, changes in samples.items():
         sample = run.sample.model_copy(update={"seeds": "all", **changes})
         variants[name] = variant.model_copy(update={"run": run.model_copy(update={"sample": sample})})
-    sizes = {"train_size": 90, "val_size": TRAIN - 90}
+    sizes = {"train_size": 90, "val_size": TRAIN - 90, "longer": None}
     protocol = settings.chosen_protocol.model_copy(update=sizes | {"variants": tuple(variants), "seeds": tuple(seeds)})
     return settings.model_copy(update={"variants": variants, "protocols": {settings.protocol: protocol}})
 

@@ -1,6 +1,7 @@
 """Read every run and probe of the protocol, and write the result tables: `python -m stages.collect`."""
 
 import argparse
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,15 +21,21 @@ def main(settings: Params) -> None:
     hypotheses = params.load_hypotheses(settings)
     with stage_command.timed("collect"):
         labels = read_test_labels(paths.PREPARED)
-        variants = [
-            read_variant(key, settings.seeds(key), labels, paths.RUNS, paths.PROBES) for key in settings.active_variants
-        ]
-        results = all_tables(
-            settings, hypotheses, declared.read_record(declared.record_path(settings)), variants, labels
-        )
+        variants, longer = read_all(settings, labels)
+        record = declared.read_record(declared.record_path(settings))
+        results = all_tables(settings, hypotheses, record, variants, longer, labels)
         write(results)
     folder = paths.RESULTS.relative_to(paths.ROOT)
     print(f"collect: variants {len(variants)}, runs {len(results['runs.csv'])} → {folder}")
+
+
+def read_all(settings: Params, labels: np.ndarray) -> tuple[list[VariantResults], list[VariantResults]]:
+    """The variants of the protocol, and those that were trained again and longer, under the names of the former."""
+    variants, longer = (
+        [read_variant(key, settings.seeds(key), labels, paths.RUNS, paths.PROBES) for key in keys]
+        for keys in (settings.active_variants, settings.longer_variants)
+    )
+    return variants, [dataclasses.replace(one, key=one.key.removesuffix(params.LONGER)) for one in longer]
 
 
 def all_tables(
@@ -36,11 +43,13 @@ def all_tables(
     hypotheses: Mapping[str, Hypothesis],
     record: Record,
     variants: Sequence[VariantResults],
+    longer: Sequence[VariantResults],
     labels: np.ndarray,
 ) -> dict[str, pd.DataFrame]:
     """Every result table, by its file's name.
 
-    record: of when the hypotheses were declared. labels: of the test images, (N,).
+    record: of when the hypotheses were declared. longer: the variants that were trained again and longer. labels: of
+    the test images.
 
     A variant of which every seed diverged is only in diverged.csv, and as a reason in hypotheses.csv.
     Raises StageError if the baseline is one.
@@ -49,6 +58,7 @@ def all_tables(
     finished = [variant for variant in variants if variant.seeds]
     lost = {variant.key for variant in variants} - {variant.key for variant in finished}
     settings = settings.without(lost)
+    longer = [variant for variant in longer if variant.seeds and variant.key not in lost]
     if settings.baseline not in settings.active_variants:
         raise StageError(
             f"every seed of the baseline {settings.baseline!r} diverged, so that there is nothing to compare the other "
@@ -63,6 +73,8 @@ def all_tables(
         "variants.csv": tables.variants(settings, runs),
         "effects.csv": tables.effects(settings, runs, verdicts.effects(settings, finished)),
         "hypotheses.csv": verdicts.hypotheses(settings, hypotheses, variants).assign(declared=statuses),
+        "longer.csv": tables.longer(settings, runs, tables.runs(longer)),
+        "longer_hypotheses.csv": verdicts.hypotheses(settings, hypotheses, longer),
         "aa.csv": verdicts.aa(settings, finished),
         "hard_images.csv": tables.hard_images(settings, finished, labels),
         "curves.csv": tables.curves(finished),

@@ -28,7 +28,7 @@ from stages.shared.drawing.tables import cell, escape
 
 WHITE = 255
 STRIP_COLUMNS = 2
-SPLIT_COLOURS = {"train": style.BLUE, "val": style.ORANGE, "test": style.GREEN}
+SPLIT_COLOURS = {"train": style.BLUE, "test": style.GREEN}
 
 
 def counts(split_labels: dict[str, np.ndarray], n_classes: int) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.figures import accuracy, hypotheses, shifts, wording
+from stages.figures import accuracy, hypotheses, shifts, training_length, wording
 from stages.figures.results import Results
 from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.inference import verdict as verdicts
@@ -43,6 +43,7 @@ def answer(results: Results) -> str:
         ladder(results),
         permutation(results),
         f"**Shifts.** {shift}" if shift else "",
+        f"**Longer training.** {training_length.lengths_sentence(results)}" if len(results.longer) else "",
         " ".join(filter(None, (hypotheses.tally(results), wording.why_no_verdict(results), "See @sec-hypotheses."))),
     ]
     return "\n".join(f"- {point}" for point in points if point) + "\n"

@@ -1,4 +1,4 @@
-"""How fast and how far each variant learns, and whether the training was long enough."""
+"""How fast and how far each variant learns."""
 
 import itertools
 import math
@@ -11,10 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stages.figures import wording
 from stages.figures.results import Results
-from stages.shared.drawing import numbers, style
-from stages.shared.drawing.tables import cell, csv, pipe_tables
+from stages.shared.drawing import style
 
 MEASURES = {"val_accuracy": ("val accuracy, %", 100), "train_loss": ("train loss", 1)}  # label of its axis, unit
 COLUMNS = 4  # panels beside each other
@@ -24,19 +22,10 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 # An axis ends early if some lines reach FAR times as far from the best as MOST of them do; it then ends at ROOM times
 # the distance of those.
 MOST, ROOM, FAR = 0.7, 1.3, 1.5
-NAMED = 4  # variants that still learn, up to which the sentence names them
 
 
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "learning-curves", learning_curves(results)
-
-
-def texts(results: Results) -> dict[str, str]:
-    return {"tables/convergence.md": table(results), "tables/convergence.csv": csv(convergence(results))}
-
-
-def facts(results: Results) -> dict[str, str]:
-    return {"converged": sentence(results)}
 
 
 def learning_curves(results: Results) -> Figure:
@@ -84,61 +73,6 @@ def axis_limits(curves: pd.DataFrame, measure: str) -> tuple[float, float]:
         reach = 1.06 * distances[-1] or 1.0
     low, high = sorted((sign * (best - 0.06 * reach), sign * (best + reach)))
     return low, high
-
-
-def last_rise(results: Results) -> pd.Series:
-    """By variant: validation accuracy after the last epoch minus the epoch before; NaN where there is one epoch."""
-    curves = results.curves.sort_values("epoch", kind="stable")
-    rises = curves.groupby(["variant", "seed"], sort=False)["val_accuracy"].agg(
-        lambda values: values.iloc[-1] - values.iloc[-2] if len(values) > 1 else math.nan
-    )
-    return rises.groupby("variant").mean().reindex(results.variants.index)
-
-
-def still_rising(results: Results) -> list[str]:
-    """Variants whose validation accuracy rose in the last epoch by more than the smallest effect of interest."""
-    rises = last_rise(results)
-    return [str(variant) for variant in rises.index[rises > results.settings.inference.smallest_effect]]
-
-
-def sentence(results: Results) -> str:
-    """Which variants would gain from longer training."""
-    rising, least = still_rising(results), wording.smallest_effect(results)
-    if last_rise(results).isna().all():
-        return "With one epoch nothing can be said of convergence."
-    raised = f"raise the validation accuracy by more than {least}"
-    if not rising:
-        return f"In no variant did the last epoch {raised}: longer training would add little."
-    variants = f"{len(rising)} of {len(results.variants)} variants"
-    if len(rising) <= NAMED:
-        variants = wording.joined([wording.italic_label(results, variant) for variant in rising])
-    raised = raised.replace("raise", "still raised", 1)
-    return f"In {variants}, the last epoch {raised}: longer training would raise it further (@tbl-convergence)."
-
-
-def convergence(results: Results) -> pd.DataFrame:
-    """A row for each variant: accuracy on train and test images, and what the last epoch added."""
-    variants = list(map(str, results.variants.index))
-    columns = ("train_accuracy", "test_accuracy")
-    means = {column: [results.mean(variant, column).mean for variant in variants] for column in columns}
-    return pd.DataFrame({"variant": variants, **means, "last_rise": last_rise(results).to_numpy()})
-
-
-def table(results: Results) -> str:
-    rows, rising = convergence(results), set(still_rising(results))
-    marks = [" (rising)" if variant in rising else "" for variant in rows["variant"]]
-    columns = {
-        "Variant": [cell(results.names.label(variant)) for variant in rows["variant"]],
-        "Train, %": list(map(numbers.percent, rows["train_accuracy"])),
-        "Test, %": list(map(numbers.percent, rows["test_accuracy"])),
-        "Gap": list(map(numbers.points, rows["train_accuracy"] - rows["test_accuracy"])),
-        "Last epoch": [numbers.points(rise) + mark for rise, mark in zip(rows["last_rise"], marks, strict=True)],
-    }
-    caption = (
-        "Accuracy on train and test images, means over the seeds, the gap between them, and what the last epoch added "
-        "on the validation images, in points."
-    )
-    return pipe_tables(pd.DataFrame(columns), "tbl-convergence", caption)
 
 
 def _panels(results: Results) -> dict[str, dict[str, str]]:

@@ -20,6 +20,13 @@ from stages.shared.params import Hypothesis, Params
 from stages.shared.stage_command import StageError, need
 
 TABLES = ["runs", "diverged", "variants", "effects", "hypotheses", "aa", "curves", "confusion", "hard_images", "shifts"]
+TABLES += ["longer", "longer_hypotheses"]
+INDEXED = {
+    "variants": "variant",
+    "longer": "variant",
+    "hypotheses": "hypothesis",
+    "longer_hypotheses": "hypothesis",
+}
 TEXT_COLUMNS = ["variant", "reference", "family", "level", "hypothesis", "metric"]
 TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared"]
 
@@ -30,6 +37,7 @@ class Results:
 
     settings: without the variants of which every seed diverged; those are in `diverged` alone.
     declared: the hypotheses of hypotheses.yaml by key. variants, hypotheses: indexed by variant and by hypothesis.
+    longer, longer_hypotheses: of the variants that were trained longer, under the same names.
     hard_pixels: the images of hard_images in the same order, uint8 (n, C, H, W), without their margin.
     pictures: variant → the arrays in pictures.safetensors of its first seed that finished.
     dataset, constants: dataset.json and constants.json.
@@ -43,6 +51,8 @@ class Results:
     effects: pd.DataFrame
     hypotheses: pd.DataFrame
     aa: pd.DataFrame
+    longer: pd.DataFrame
+    longer_hypotheses: pd.DataFrame
     curves: pd.DataFrame
     confusion: pd.DataFrame
     shifts: pd.DataFrame
@@ -164,7 +174,7 @@ def load(settings: Params) -> Results:
     tables = {name: _read_csv(paths.RESULTS / f"{name}.csv") for name in TABLES}
     settings = settings.without(set(tables["diverged"]["variant"]) - set(tables["runs"]["variant"]))
     _check_settings(settings, tables, declared)
-    for name, column in (("variants", "variant"), ("hypotheses", "hypothesis")):
+    for name, column in INDEXED.items():
         tables[name] = tables[name].set_index(column)
     dataset, constants = paths.RAW / "dataset.json", paths.PREPARED / "constants.json"
     need(dataset, "download")

@@ -32,12 +32,14 @@ from stages.figures import (
     replication,
     shifts,
     training_data,
+    training_length,
 )
 from stages.figures.results import Results
 from stages.shared.drawing import style
 
 # In the order of the report.
 TOPICS: tuple[ModuleType, ...] = (answer, protocol, declared, hypotheses, accuracy, training_data, costs, learning)
+TOPICS += (training_length,)
 TOPICS += (learning_rates, families, shifts, insides, receptive_fields, position, mistakes, calibration, replication)
 
 

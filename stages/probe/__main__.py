@@ -23,7 +23,7 @@ def main(settings: Params) -> None:
     stage_command.need(paths.RUNS, "train")
     with stage_command.timed("probe") as record:
         planned = planned_probes(settings, chosen)
-        if chosen == list(settings.active_variants):
+        if chosen == list(settings.trained_variants):
             run_records.remove_others(planned, paths.PROBES)
         missing = run_records.missing_runs(planned, paths.PROBES)
         print(f"probe: {len(planned) - len(missing)} of {len(planned)} runs are probed", flush=True)
@@ -44,7 +44,7 @@ def planned_probes(settings: Params, variants: Sequence[str]) -> list[PlannedRun
             weights = _weights_digest(variant, seed)
             if weights is None:
                 continue
-            run = settings.variants[variant].run
+            run = settings.trained_variants[variant].run
             spec = ProbeSpec(
                 seed=seed,
                 weights=weights,

@@ -25,7 +25,7 @@ def main(settings: Params) -> None:
     with stage_command.timed("train") as record:
         declared.record(settings, params.load_hypotheses(settings))
         planned = planned_runs(settings, chosen)
-        if chosen == list(settings.active_variants):
+        if chosen == list(settings.trained_variants):
             run_records.remove_others(planned, paths.RUNS)
         missing = run_records.missing_runs(planned, paths.RUNS)
         print(f"train: {len(planned) - len(missing)} of {len(planned)} runs are finished", flush=True)

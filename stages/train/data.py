@@ -15,6 +15,7 @@ from stages.shared.pixel_order import rearranged
 from stages.shared.prepared_data import load_constants, permutation_of
 from stages.shared.random_streams import stream
 from stages.shared.splits import train_and_val_rows
+from stages.shared.stage_command import StageError
 from stages.train.run_spec import RunSpec
 
 WHITE = 255
@@ -34,11 +35,17 @@ def load_splits(prepared: Path, spec: RunSpec) -> dict[str, Split]:
 
     The run's seed draws train and val from the prepared train images, alike for every variant. Random labels are the
     published ones of the train split, shuffled; val and test keep theirs.
+    Raises StageError if there are too few images.
     """
     sample = spec.sample
     order = permutation_of(sample, load_constants(prepared))
     files = [prepared / f"{name}.safetensors" for name in ("train", "test")]
     (images, labels), test = _read(tuple((file, file.stat().st_mtime_ns) for file in files))
+    if spec.train_size + spec.val_size > len(labels):
+        raise StageError(
+            f"{spec.train_size} images to train and {spec.val_size} to validate are more than the {len(labels)} that "
+            "there are; lessen train_size in params.yaml"
+        )
     train_rows, val_rows = train_and_val_rows(labels, spec.train_size, spec.val_size, spec.seed)
     train_labels = labels[train_rows]
     if sample.labels == "random":

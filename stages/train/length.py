@@ -6,16 +6,20 @@ from stages.shared.params import Recipe
 
 
 def with_length(recipe: Recipe, protocol_epochs: int, n_images: int, protocol_images: int) -> Recipe:
-    """The recipe with its own length, or with as many steps as the protocol's epochs have.
+    """The recipe with its own length, or with as many steps as the protocol's epochs have; `length` multiplies either.
 
     A run on fewer images than the protocol's trains for as many steps, and so for more epochs.
     """
-    if recipe.steps is not None or recipe.epochs != "protocol":
-        return recipe
-    epochs = recipe.length * protocol_epochs
-    if n_images == protocol_images:
-        return recipe.model_copy(update={"epochs": epochs, "length": 1})
-    return recipe.model_copy(update={"steps": epochs * _steps_an_epoch(recipe, protocol_images), "length": 1})
+    length: dict[str, int] = {}
+    if recipe.steps is not None:
+        length["steps"] = recipe.length * recipe.steps
+    elif recipe.epochs != "protocol":
+        length["epochs"] = recipe.length * recipe.epochs
+    elif n_images == protocol_images:
+        length["epochs"] = recipe.length * protocol_epochs
+    else:
+        length["steps"] = recipe.length * protocol_epochs * _steps_an_epoch(recipe, protocol_images)
+    return recipe.model_copy(update={**length, "length": 1})
 
 
 def training_steps(recipe: Recipe, n_images: int) -> int:

@@ -24,7 +24,7 @@ class RunSpec(Block):
     @classmethod
     def of(cls, settings: Params, variant: str, seed: int, device: Literal["cpu", "cuda"], n_images: int) -> "RunSpec":
         """n_images: that there are to train and to validate."""
-        run, protocol = settings.variants[variant].run, settings.chosen_protocol
+        run, protocol = settings.trained_variants[variant].run, settings.chosen_protocol
         protocol_size = protocol.images_to_train(n_images)
         size = protocol_size if run.sample.train_size == "protocol" else run.sample.train_size
         return cls(

@@ -11,7 +11,8 @@ from stages.check.costs import missed_costs
 from stages.download.datasets import PUBLISHED
 from stages.shared import params, paths
 
-TEXT, HYPOTHESES = paths.PARAMS.read_text(), paths.HYPOTHESES.read_text()
+TEXT = paths.PARAMS.read_text().replace("protocol: default", "protocol: full", 1)
+HYPOTHESES = paths.HYPOTHESES.read_text()
 WIDE_KERNEL_5 = ("kernel: 5, channels: [13, 26]", "kernel: 5, channels: [16, 32]")
 
 
@@ -41,7 +42,7 @@ def run_stage(root, text, hypotheses=HYPOTHESES):
 
 @pytest.mark.parametrize("protocol", params.load().protocols)
 def test_the_repositorys_own_files_are_valid_and_miss_nothing_under_every_protocol(protocol, tmp_path):
-    (tmp_path / "params.yaml").write_text(edited(("protocol: default", f"protocol: {protocol}")))
+    (tmp_path / "params.yaml").write_text(edited(("protocol: full", f"protocol: {protocol}")))
     settings = params.load(tmp_path / "params.yaml")
     assert settings.chosen_protocol == settings.protocols[protocol]
     assert settings.baseline in settings.active_variants
@@ -63,7 +64,7 @@ def test_a_variant_that_keeps_the_others_layers_is_matched_by_its_hidden_layer(t
 
 
 def test_multiply_accumulates_are_matched_by_widths_too(tmp_path):
-    old = "sample: {seeds: all}, architecture: {connectivity: locally_connected}, recipe: {lr: 0.003}}"
+    old = "sample: {seeds: all}, architecture: {connectivity: locally_connected}}"
     lines = warnings(tmp_path, (old, old.replace("locally_connected}", "locally_connected, channels: [8, 16]}")))
     # 1024·9·8 + 256·9·8·16 + 64·16·10 = 378880 against 1347584.
     message = "variants.locally_connected: 71.9 % fewer multiply-accumulates than cnn; channels [16, 32] would match"
@@ -87,17 +88,17 @@ def test_a_miss_that_no_width_mends_says_so(tmp_path):
 
 
 def test_the_tolerance_is_the_settings_own(tmp_path):
-    (line,) = warnings(tmp_path, ("match_tolerance: 0.02", "match_tolerance: 0.015"))
-    assert line.startswith("variants.cnn_narrow: 1.7 % more parameters than locally_connected_narrow; channels [")
+    (line,) = warnings(tmp_path, ("match_tolerance: 0.02", "match_tolerance: 0.012"))
+    assert line.startswith("variants.three_kernels_3: 1.3 % more parameters than kernel_7_matched; channels [")
     assert warnings(tmp_path, ("match_tolerance: 0.02", "match_tolerance: 0.5"), WIDE_KERNEL_5) == []
 
 
 def test_only_what_the_protocol_runs_is_warned_of(tmp_path):
-    assert warnings(tmp_path, ("protocol: default", "protocol: quick"), WIDE_KERNEL_5) == []
+    assert warnings(tmp_path, ("protocol: full", "protocol: quick"), WIDE_KERNEL_5) == []
 
 
 def test_other_images_and_classes_move_the_costs(tmp_path):
-    quick = ("protocol: default", "protocol: quick"), ("kernel_5, depth_1, stride_2", "kernel_1_matched")
+    quick = ("protocol: full", "protocol: quick"), ("kernel_5, depth_1, stride_2", "kernel_1_matched")
     lines = warnings(tmp_path, ("dataset: fashion_mnist", "dataset: cifar100"), *quick)
     # Three channels, 36×36 pixels and 100 classes: 28·16 + 145·32 + (9·9·32 + 1)·100 = 264388 for cnn,
     # and 4·19 + 20·38 + (9·9·38 + 1)·100 = 308736 for kernel_1_matched.

@@ -371,11 +371,10 @@ def cells_of(kind="code"):
 
 
 def write_prepared(folder, images, labels, names, margin):
-    """data/prepared/ of images (N, H, W, C): 60 % train, 10 % val, 30 % test."""
+    """data/prepared/ of images (N, H, W, C): 60 % train, 40 % test."""
     canvas = on_canvas(images, margin)
-    bounds = [6 * len(labels) // 10, 7 * len(labels) // 10]
     folder.mkdir(parents=True)
-    for split, rows in zip(("train", "val", "test"), np.split(np.arange(len(labels)), bounds), strict=True):
+    for split, rows in zip(("train", "test"), np.split(np.arange(len(labels)), [6 * len(labels) // 10]), strict=True):
         save_file({"images": canvas[rows], "labels": labels[rows]}, folder / f"{split}.safetensors")
     margins = [0 if size == 1 else margin for size in images.shape[1:3]]
     constants = {"title": "Some data", "classes": names, "margin": margins, "shape": list(canvas.shape[1:])}
@@ -509,7 +508,7 @@ def test_the_number_of_images_is_what_there_is_and_the_margin_is_cut_off(tmp_pat
     write_prepared(tmp_path / "with", *DATA["lines"], 3)
     data = dataset.load(tmp_path / "with", 20)
     np.testing.assert_array_equal(data.train[:, 0], DATA["lines"][0][:20, :, :, 0])
-    np.testing.assert_array_equal(data.test[:, 0], DATA["lines"][0][70:, :, :, 0])
+    np.testing.assert_array_equal(data.test[:, 0], DATA["lines"][0][60:, :, :, 0])
     assert data.permuted.shape == data.train.shape
     assert not np.array_equal(data.permuted, data.train)
     np.testing.assert_array_equal(np.sort(data.permuted.reshape(20, -1)), np.sort(data.train.reshape(20, -1)))

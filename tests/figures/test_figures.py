@@ -53,23 +53,23 @@ def draw(name, drawn=topics.TOPICS):
 
 drawing = cache(draw)
 FIGURES = "accuracy calibration confusion confusion-differences cost feature-maps fields filters forest gallery"
-FIGURES += " hypotheses leaks learning-curves rates roadmap shift sizes structure"
-TABLES = "convergence.csv convergence.md diverged.md hypotheses.csv hypotheses.md probes.csv probes.md"
-TABLES += " results.csv results.md"
+FIGURES += " hypotheses leaks learning-curves lengths rates roadmap shift sizes structure"
+TABLES = "convergence.csv convergence.md diverged.md hypotheses.csv hypotheses.md history.md lengths.md"
+TABLES += " probes.csv probes.md results.csv results.md"
 FILES = {f"figures/{name}.svg" for name in FIGURES.split()} | {f"tables/{name}" for name in TABLES.split()}
 FILES |= {"answer.md", "facts.yml", "families.md", "replication.md"}
 # What each run cannot draw. Runs that are not named here draw nothing that these do not.
-SEVERAL_NEEDED = {"forest", "roadmap", "hypotheses", "structure", "sizes", "rates", "confusion-differences"}
+SEVERAL_NEEDED = {"lengths", "forest", "roadmap", "hypotheses", "structure", "sizes", "rates", "confusion-differences"}
 NOTES = {
     "default": {"rates"},
-    "signal": {"structure", "sizes", "rates"},
+    "signal": {"lengths", "structure", "sizes", "rates"},
     "MLP alone": SEVERAL_NEEDED | {"feature-maps", "leaks"},
-    "one seed": {"structure", "sizes", "rates"},
-    "no margin": {"shift", "structure", "sizes", "rates"},
-    "100 classes, RGB": {"structure", "sizes", "rates", "confusion-differences"},
-    "no family": {"hypotheses", "structure", "sizes", "rates", "confusion-differences"},
-    "a class never right": {"structure", "sizes", "rates", "confusion-differences"},
-    "perfect": {"gallery", "structure", "sizes", "rates", "confusion-differences"},
+    "one seed": {"lengths", "structure", "sizes", "rates"},
+    "no margin": {"lengths", "shift", "structure", "sizes", "rates"},
+    "100 classes, RGB": {"lengths", "structure", "sizes", "rates", "confusion-differences"},
+    "no family": {"lengths", "hypotheses", "structure", "sizes", "rates", "confusion-differences"},
+    "a class never right": {"lengths", "structure", "sizes", "rates", "confusion-differences"},
+    "perfect": {"lengths", "gallery", "structure", "sizes", "rates", "confusion-differences"},
 }
 
 
@@ -95,8 +95,9 @@ def test_every_file_exists_can_be_read_and_is_a_note_where_nothing_can_be_drawn(
     compared, (files, layouts) = results_of(name).families, drawing(name)
     of_families = {f"figures/family-{key}.svg" for key in compared}
     of_families |= {f"tables/family-{key}.{ending}" for key in compared for ending in ("md", "csv")}
-    assert files.keys() == FILES | of_families
     notes = {path for path, text in files.items() if b'height="50.4pt"' in text}
+    of_lengths = set() if "figures/lengths.svg" in notes else {"tables/lengths.csv"}
+    assert files.keys() == FILES | of_families | of_lengths
     assert notes == {f"figures/{figure}.svg" for figure in NOTES[name]}
     assert_readable(layouts)
 

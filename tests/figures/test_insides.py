@@ -52,7 +52,7 @@ def test_which_variants_are_shown():
     assert selection.one_of_kind(results, "resnet18") is None
     on_any_layout = selection.nets_on_any_layout(results)
     assert {"cnn", "kernel_7", "linear", "cnn_permuted", "fully_connected_permuted"} <= set(on_any_layout)
-    assert not {"cnn_again", "random_labels", "cnn_300", "cnn_lr_0_003"} & set(on_any_layout)
+    assert not {"cnn_again", "random_labels", "cnn_300", "cnn_lr_0_01"} & set(on_any_layout)
     maps = receptive_fields.shown_as_maps(results)
     # The baseline, the smallest and the largest field, the most layers, another dilation.
     assert maps[:5] == ["cnn", "kernel_1", "depth_4", "three_kernels_3", "dilated_3"]

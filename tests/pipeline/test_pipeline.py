@@ -27,7 +27,7 @@ COLOUR = yaml.load("""
 protocols:
   tiny:
     {baseline: cnn, train_size: all, val_size: 60, epochs: 4, seeds: [0, 1, 2], few_seeds: [0, 1], margin: 2,
-     probe_images: 30, variants: [cnn, patches, kernel_1]}
+     probe_images: 30, longer: null, variants: [cnn, patches, kernel_1]}
 data: {dataset: npz, file: mine.npz}
 variants:
   cnn:
@@ -53,7 +53,7 @@ data: {dataset: npz, file: mine.npz}
 protocols:
   tiny:
     {baseline: cnn, train_size: 100, val_size: 40, epochs: 4, seeds: [0, 1], few_seeds: [0, 1], margin: 1,
-     probe_images: 30, variants: [cnn, kernel_1]}
+     probe_images: 30, longer: null, variants: [cnn, kernel_1]}
 architecture: {kernel: [1, 3], pool_size: [1, 2]}
 variants:
   cnn:

@@ -21,7 +21,7 @@ SETTINGS = """
 protocols:
   tiny:
     {baseline: cnn, train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5,
-     variants: [cnn, unpadded, mlp]}
+     longer: null, variants: [cnn, unpadded, mlp]}
 protocol: tiny
 data: {dataset: npz, file: mine.npz, test_fraction: 0.2, seed: 0}
 architecture: {channels: [2, 2], kernel: 3, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max, pool_size: 2}

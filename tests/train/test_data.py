@@ -7,6 +7,7 @@ from safetensors.numpy import load_file, save_file
 from small_data import write_prepared
 
 from stages.shared.pixel_order import permutation
+from stages.shared.stage_command import StageError
 from stages.train.data import Split, load_splits, mean_and_std
 from stages.train.evaluate import EVALUATION_BATCH, accuracy, evaluate
 
@@ -55,6 +56,11 @@ def test_each_seed_draws_a_subset_of_its_own_and_a_smaller_one_is_the_beginning_
     assert torch.equal(few["test"].images, other["test"].images)
     drawn = {image.numpy().tobytes() for name in ("train", "val") for image in whole[name].images}
     assert drawn == {image.tobytes() for image in load_file(prepared / "train.safetensors")["images"]}
+
+
+def test_more_images_than_there_are_name_the_numbers(prepared, run_spec):
+    with pytest.raises(StageError, match="91 images to train and 31 to validate are more than the 121 that there are"):
+        load_splits(prepared, run_spec(sample={"train_size": 91}))
 
 
 def test_images_that_were_prepared_again_are_read_again(tmp_path, run_spec):

@@ -70,8 +70,8 @@ LENGTHS = {
     "four times as long": ({"length": 4}, 10, {"epochs": 24}),
     "as many steps on fewer images": ({}, 5, {"steps": 18}),  # 6 epochs of ⌈10 / 4⌉ steps
     "twice as many steps on fewer images": ({"length": 2}, 5, {"steps": 36}),
-    "epochs of its own": ({"epochs": 2}, 5, {"epochs": 2}),
-    "steps of its own": ({"steps": 7}, 5, {"steps": 7}),
+    "epochs of its own": ({"epochs": 2, "length": 4}, 5, {"epochs": 8}),
+    "steps of its own": ({"steps": 7, "length": 4}, 5, {"steps": 28}),
 }
 
 

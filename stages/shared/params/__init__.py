@@ -4,6 +4,7 @@
 """
 
 from stages.shared.params.blocks import (
+    LONGER,
     Architecture,
     Block,
     Data,
@@ -32,6 +33,7 @@ from stages.shared.params.messages import ParamsError
 
 __all__ = [
     "DATASETS",
+    "LONGER",
     "Architecture",
     "Block",
     "Contrast",

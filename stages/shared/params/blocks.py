@@ -55,8 +55,18 @@ Text = Annotated[str, Field(min_length=1)]
 Quantity = Literal["parameters", "macs", "receptive_field"]
 
 
+LONGER = "_longer"  # ends the name of a variant that is trained longer
+
+
 class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Longer(Block):
+    """The variants that are trained again, `times` as long: whether what is said of them depends on the length."""
+
+    times: Annotated[int, Field(ge=2, le=1000)]
+    variants: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Protocol(Block):
@@ -69,6 +79,7 @@ class Protocol(Block):
     margin: Annotated[int, Field(ge=0, le=1000)]
     probe_images: Annotated[int, Field(ge=2)]
     variants: Annotated[tuple[str, ...], Field(min_length=1)]
+    longer: Longer | None
 
     def images_to_train(self, n_images: int) -> int:
         """Size of a train split, where `n_images` are there to train and to validate."""
@@ -86,6 +97,11 @@ class Protocol(Block):
             raise mistake(
                 f"few_seeds {list(self.few_seeds)} have {others}, which seeds {list(self.seeds)} lack; "
                 "comparisons are paired by seed"
+            )
+        absent = [name for name in self.longer.variants if name not in self.variants] if self.longer else []
+        if absent:
+            raise mistake(
+                f"longer.variants name {absent}, which `variants` lack; what is trained longer is trained first"
             )
         return self
 
@@ -194,11 +210,6 @@ class Recipe(Block):
                 f"steps {self.steps} and epochs {self.epochs} both say how long to train; "
                 "set one (steps: null, or epochs: protocol)"
             )
-        if self.length > 1 and (self.steps is not None or self.epochs != "protocol"):
-            raise mistake(
-                f"length {self.length} is in the protocol's lengths, but steps {self.steps} and epochs {self.epochs} "
-                "say how long to train; set steps: null and epochs: protocol, or length: 1"
-            )
         return self
 
 
@@ -225,6 +236,11 @@ class Variant(Block):
     matched: dict[Quantity, str] = {}
     published: Published | None = None
     run: Run
+
+    def lengthened(self, times: int) -> Self:
+        """The same variant, trained so many times as long."""
+        recipe = self.run.recipe.model_copy(update={"length": times * self.run.recipe.length})
+        return self.model_copy(update={"run": self.run.model_copy(update={"recipe": recipe})})
 
 
 class Family(Block):
@@ -288,6 +304,19 @@ class Params(Block):
         """The variants that the chosen protocol runs, in the order of params.yaml."""
         return {key: variant for key, variant in self.variants.items() if key in self.chosen_protocol.variants}
 
+    @property
+    def longer_variants(self) -> dict[str, Variant]:
+        """The variants of the chosen protocol that are trained longer, each under its own name and `_longer`."""
+        longer = self.chosen_protocol.longer
+        if longer is None:
+            return {}
+        return {key + LONGER: self.variants[key].lengthened(longer.times) for key in longer.variants}
+
+    @property
+    def trained_variants(self) -> dict[str, Variant]:
+        """All that the chosen protocol trains and probes."""
+        return self.active_variants | self.longer_variants
+
     def without(self, variants: Collection[str]) -> Self:
         """The same settings, but for these variants in the protocol."""
         kept = tuple(key for key in self.chosen_protocol.variants if key not in variants)
@@ -315,18 +344,19 @@ class Params(Block):
 
         Raises ParamsError for a variant that the protocol does not run.
         """
+        trained = self.trained_variants
         for name in names:
-            if name not in self.active_variants:
+            if name not in trained:
                 raise ParamsError(
                     f"variant {name!r} is not one of protocol {self.protocol!r} in params.yaml"
-                    f"{guess(name, self.active_variants)} (have: {', '.join(self.active_variants)})"
+                    f"{guess(name, trained)} (have: {', '.join(trained)})"
                 )
-        return [key for key in self.active_variants if not names or key in names]
+        return [key for key in trained if not names or key in names]
 
     def seeds(self, key: str) -> tuple[int, ...]:
         """The protocol's seeds that the variant runs under."""
-        protocol = self.chosen_protocol
-        return protocol.seeds if self.variants[key].run.sample.seeds == "all" else protocol.few_seeds
+        protocol, variant = self.chosen_protocol, self.variants.get(key) or self.longer_variants[key]
+        return protocol.seeds if variant.run.sample.seeds == "all" else protocol.few_seeds
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
@@ -342,6 +372,11 @@ class Params(Block):
             for field, keys in {"baseline": (protocol.baseline,), "variants": protocol.variants}.items():
                 for key in keys:
                     must_be_one_of(f"protocols.{name}.{field}", key, self.variants)
+            for key in protocol.longer.variants if protocol.longer else ():
+                if key + LONGER in self.variants:
+                    raise mistake(
+                        f"variants.{key}{LONGER} has the name of {key!r} trained longer; give it another name"
+                    )
         self._must_run(f"protocols.{self.protocol}.baseline", self.baseline)
         for key, family in self.families.items():
             must_be_one_of(f"families.{key}.reference", family.reference, self.variants)

@@ -1,0 +1,215 @@
+"""Whether the training was long enough: what the same nets reach when they train longer, and which verdicts hold."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.figures import wording
+from stages.figures.results import Results
+from stages.shared.drawing import numbers, rows, style
+from stages.shared.drawing.tables import cell, csv, pipe_tables
+from stages.shared.inference import intervals
+from stages.shared.inference import verdict as verdicts
+from stages.shared.inference.intervals import Estimate
+
+NAMED = 4  # variants up to which a sentence names them
+GAIN_COLUMNS = ("val_gain", "val_gain_low", "val_gain_high")
+HOLDS, OTHER_VERDICT, TURNS = "holds", "other verdict", "sign turns"
+
+
+def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
+    yield "lengths", figure(results)
+
+
+def texts(results: Results) -> dict[str, str]:
+    files = {
+        "tables/convergence.md": convergence_table(results),
+        "tables/convergence.csv": csv(convergence(results)),
+        "tables/lengths.md": lengths_table(results),
+    }
+    both = both_lengths(results)
+    return files if both.empty else files | {"tables/lengths.csv": csv(both)}
+
+
+def facts(results: Results) -> dict[str, str]:
+    return {"converged": convergence_sentence(results), "lengths": lengths_sentence(results)}
+
+
+def times(results: Results) -> str:
+    """Return "4 times as long"; empty where no variant is trained longer."""
+    longer = results.settings.chosen_protocol.longer
+    return f"{longer.times} times as long" if longer else ""
+
+
+def convergence_sentence(results: Results) -> str:
+    """What longer training changes of the accuracy on validation images."""
+    if results.longer.empty:
+        return "No variant was trained again and longer, so it is not known whether the training was long enough."
+    by_direction: dict[str, list[str]] = {}
+    for variant in results.longer.index:
+        by_direction.setdefault(results.direction(_gain(results, variant)), []).append(str(variant))
+    count, what = len(results.longer), f"trained {times(results)}"
+    if intervals.NOT_STATED in by_direction:
+        return f"{numbers.plural(count, 'variant')} were {what}, with too few seeds to say what that changes."
+    words = {
+        intervals.ABOVE: "more accurate on the validation images, and had not converged",
+        intervals.BELOW: "less accurate, and had begun to memorise",
+        intervals.ALIKE: "not shown to be either",
+    }
+    parts = [f"{_who(results, by_direction[key])} {text}" for key, text in words.items() if key in by_direction]
+    whole = f"Of {count} variants that were {what}" if count > 1 else f"One variant was {what}"
+    return f"{whole}: {'; '.join(parts)} (@tbl-convergence)."
+
+
+def lengths_sentence(results: Results) -> str:
+    """How many verdicts are the same when all their nets train longer, and which are not."""
+    table = both_lengths(results)
+    if table.empty:
+        return "No hypothesis was tested at a second length of training."
+    counts = {name: table.loc[table["holds"] == name, "hypothesis"].tolist() for name in (OTHER_VERDICT, TURNS)}
+    same = int((table["holds"] == HOLDS).sum())
+    if (table["verdict"] == verdicts.NOT_STATED).all():
+        kept = len(table) - len(counts[TURNS])
+        return f"With nets trained {times(results)}, {kept} of {len(table)} differences keep their sign (@tbl-lengths)."
+    parts = [
+        f"Of {numbers.plural(len(table), 'verdict')}, {same} {_are(same)} the same with nets trained {times(results)}"
+    ]
+    words = {OTHER_VERDICT: "the same sign but another verdict", TURNS: "the other sign"}
+    for name, text in words.items():
+        if counts[name]:
+            keys = wording.joined([results.number(key) for key in counts[name]])
+            parts.append(f"{keys} {'has' if len(counts[name]) == 1 else 'have'} {text}")
+    return f"{'; '.join(parts)} (@tbl-lengths)."
+
+
+def both_lengths(results: Results) -> pd.DataFrame:
+    """One row for each hypothesis that was measured at both lengths: both differences, both verdicts, what holds."""
+    measured = [key for key in results.declared if results.has_run(key) and _has_longer(results, key)]
+    columns = ["difference", "total_low", "total_high", "verdict", "outcome"]
+    first = results.hypotheses.loc[measured, ["metric", "n_images", *columns]]
+    longer = results.longer_hypotheses.loc[measured, columns].add_prefix("longer_")
+    table = first.join(longer)
+    table["holds"] = [_holds(row) for _, row in table.iterrows()]
+    return table.rename_axis("hypothesis").reset_index()
+
+
+def figure(results: Results) -> Figure | str:
+    """For each hypothesis in percentage points, the difference at both lengths with its interval for new images too."""
+    table = both_lengths(results)
+    table = table[[wording.in_points(metric) for metric in table["metric"]]]
+    if table.empty:
+        return "No hypothesis was tested at a second length of training."
+    size = style.WIDTH, rows.height(len(table), rest=0.9)
+    drawn, axes = style.plt.subplots(figsize=size)
+    places = np.arange(len(table))
+    looks: dict[str, dict[str, Any]] = {
+        "": {"color": style.BLUE, "label": "the protocol's length"},
+        "longer_": {"color": style.VERMILION, "label": times(results), "markerfacecolor": "white"},
+    }
+    for shift, (prefix, look) in zip((-0.16, 0.16), looks.items(), strict=True):
+        mean, low, high = (100 * table[f"{prefix}{name}"] for name in ("difference", "total_low", "total_high"))
+        look |= {"fmt": "o", "markersize": 4, "elinewidth": 1.2}
+        axes.errorbar(mean, places + shift, xerr=[mean - low, high - mean], **look)
+    axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
+    names = [f"{results.number(key)}  {key.replace('_', ' ')}" for key in table["hypothesis"]]
+    axes.set_yticks(places, [style.plain(name, rows.LABEL) for name in names])
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    for place, holds in enumerate(table["holds"]):
+        axes.text(1.02, place, holds, transform=axes.get_yaxis_transform(), va="center", fontsize=style.FONT)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.set_xlabel("difference, percentage points")
+    drawn.legend(loc="outside upper center", ncols=2, fontsize=7)
+    return drawn
+
+
+def convergence(results: Results) -> pd.DataFrame:
+    """Every variant's accuracy on train and test images, and what longer training adds on the validation images."""
+    variants = list(map(str, results.variants.index))
+    columns = ("train_accuracy", "test_accuracy")
+    means = {column: [results.mean(variant, column).mean for variant in variants] for column in columns}
+    gains = results.longer.reindex(columns=list(GAIN_COLUMNS))
+    return pd.DataFrame({"variant": variants, **means}).join(gains, on="variant")
+
+
+def convergence_table(results: Results) -> str:
+    table = convergence(results)
+    gaps = table["train_accuracy"] - table["test_accuracy"]
+    columns = {
+        "Variant": [cell(results.names.label(variant)) for variant in table["variant"]],
+        "Train, %": list(map(numbers.percent, table["train_accuracy"])),
+        "Test, %": list(map(numbers.percent, table["test_accuracy"])),
+        "Gap": list(map(numbers.points, gaps)),
+        "Longer": [_gain_text(results, variant) for variant in table["variant"]],
+    }
+    longer = f"what being trained {times(results)} adds" if times(results) else "what longer training adds"
+    caption = (
+        f"Accuracy on train and test images, means over the seeds, the gap between them, and {longer} to the accuracy "
+        f"on the validation images, in points with its {wording.confidence(results)} interval; a dash where it was not "
+        f"tried."
+    )
+    return pipe_tables(pd.DataFrame(columns), "tbl-convergence", caption)
+
+
+def lengths_table(results: Results) -> str:
+    table = both_lengths(results)
+    if table.empty:
+        return ""
+    columns = {
+        "Hypothesis": [cell(f"{results.number(key)}: {results.declared[key].statement}") for key in table["hypothesis"]]
+    }
+    for prefix, name in (("", "Difference"), ("longer_", "Longer")):
+        effects = [wording.effect(row["metric"], row[f"{prefix}difference"]) for _, row in table.iterrows()]
+        columns[name] = [effect.replace(f"{numbers.NBSP}points", "") for effect in effects]
+        stated = table[f"{prefix}verdict"]
+        columns[f"Verdict{' ' if prefix else ''}"] = [
+            numbers.DASH if verdict == verdicts.NOT_STATED else str(verdict) for verdict in stated
+        ]
+    columns["So it"] = list(table["holds"])
+    caption = (
+        f"Every measured hypothesis with nets trained as the protocol says, and with the same nets trained "
+        f"{times(results)}: the difference, in points where no unit is named, and the verdict."
+    )
+    return pipe_tables(pd.DataFrame(columns), "tbl-lengths", caption)
+
+
+def _has_longer(results: Results, key: str) -> bool:
+    return key in results.longer_hypotheses.index and not pd.isna(results.longer_hypotheses.loc[key, "n_seeds"])
+
+
+def _holds(row: pd.Series) -> str:
+    if row["verdict"] == row["longer_verdict"] == verdicts.EQUIVALENT:
+        return HOLDS
+    if row["difference"] * row["longer_difference"] < 0:
+        return TURNS
+    return HOLDS if row["verdict"] == row["longer_verdict"] else OTHER_VERDICT
+
+
+def _gain(results: Results, variant: str) -> Estimate:
+    row = results.longer.loc[variant]
+    mean, low, high = (float(row[name]) for name in GAIN_COLUMNS)
+    return Estimate(int(row["n_seeds"]), mean, math.nan, low, high)
+
+
+def _gain_text(results: Results, variant: str) -> str:
+    if variant not in results.longer.index:
+        return numbers.DASH
+    gain = _gain(results, variant)
+    return numbers.points_interval(gain.mean, gain.low, gain.high)
+
+
+def _who(results: Results, variants: list[str]) -> str:
+    """Return "*A* and *B* are" or "7 are"."""
+    who = str(len(variants))
+    if len(variants) <= NAMED:
+        who = wording.joined([wording.italic_label(results, variant) for variant in variants])
+    return f"{who} {_are(len(variants))}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
