@@ -31,6 +31,7 @@ MEANS = {
     "fully_connected": 0.868,
     "cnn_permuted": 0.858,
     "fully_connected_permuted": 0.866,
+    "locally_connected_permuted": 0.873,
     "kernel_1": 0.853,
     "kernel_5": 0.908,
     "kernel_7": 0.907,
@@ -77,8 +78,10 @@ def declared(raw: dict[str, Any]) -> dict[str, Any]:
     hypotheses = YAML(typ="safe", pure=True).load((REPOSITORY / "hypotheses.yaml").read_text(encoding="utf-8"))
 
     def remains(hypothesis: dict[str, Any]) -> bool:
-        contrasts = [hypothesis["contrast"], hypothesis["contrast"].get("minus", {})]
-        names = {contrast[arm] for contrast in contrasts for arm in ("variant", "reference") if arm in contrast}
+        names, contrast = set(), hypothesis["contrast"]
+        while contrast:
+            names |= {contrast["variant"], contrast["reference"]}
+            contrast = contrast.get("minus")
         return names <= set(raw["variants"]) and hypothesis["family"] in raw["families"]
 
     return {key: hypothesis for key, hypothesis in hypotheses.items() if remains(hypothesis)}

@@ -10,6 +10,7 @@ from stages.figures import accuracy, hypotheses, shifts, training_length, wordin
 from stages.figures.results import Results
 from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.inference import verdict as verdicts
+from stages.shared.inference.intervals import on_shared_seeds
 
 # Keys of hypotheses.yaml. A sentence about a hypothesis that is not declared or did not run is left out.
 GAP, PERMUTED, TAKES = "gap_original", "gap_permuted", "permutation_takes_the_lead"
@@ -59,14 +60,29 @@ def gap(results: Results) -> str:
 
 
 def ladder(results: Results) -> str:
-    """Which part of the gap belongs to locality and which to sharing."""
-    ran = {key: head for key, head in ((LOCALITY, "Locality"), (SHARING, "Sharing")) if results.has_run(key)}
-    parts = [f"**{head}.** {wording.capitalised(_judged(results, key))}." for key, head in ran.items()]
+    """What locality buys and what sharing buys, each net of what the same step buys where the pixels are permuted."""
+    ran = [key for key in (LOCALITY, SHARING) if results.has_run(key)]
+    parts = [f"**{wording.capitalised(key)}.** {_net_of_control(results, key)}" for key in ran]
     if len(parts) == 2 and results.has_run(MORE):
         row = results.hypotheses.loc[MORE]
         clause = _clause(row["verdict"], "locality buys more", "sharing buys more", "both buy as much")
         parts.append(f"Locality's part minus sharing's is {wording.evidence(row)}{clause}.")
     return " ".join(parts)
+
+
+def _net_of_control(results: Results, key: str) -> str:
+    """A step between two nets, the same step on permuted pixels, and what the assumption buys: their difference."""
+    row, contrast = results.hypotheses.loc[key], results.declared[key].contrast
+    if contrast.minus is None:
+        return f"{wording.capitalised(_judged(results, key))}."
+    step, control = (wording.effect(row["metric"], row[name]) for name in ("mean", "reference_mean"))
+    nets = f"the {results.names.net(contrast.variant)} minus the {results.names.net(contrast.reference)}"
+    words = [f"{key} buys accuracy", f"{key} costs accuracy", f"{key} buys no more than there"]
+    clause = _clause(row["verdict"], *words)
+    return (
+        f"In accuracy, {nets} is {step}, and {control} on permuted pixels, where {key} cannot help. "
+        f"The difference of the two is {wording.evidence(row)}{clause}."
+    )
 
 
 def permutation(results: Results) -> str:
@@ -98,6 +114,7 @@ def roadmap(results: Results) -> Figure | str:
         if changed is not None:
             difference = results.mean_difference(variant, changed)
             change = numbers.points_interval(difference.mean, difference.low, difference.high)
+            change += net_of_control(results, variant, changed)
         drawn.append(accuracy.row(results, variant, results.names.label(variant), text=change))
         if changed != results.baseline:
             path.append((drawn[-1].mean, place))
@@ -112,6 +129,17 @@ def roadmap(results: Results) -> Figure | str:
     arrows = axis.cut(axes, drawn, centre=x[-1], whole=len(path))
     axes.set_xlabel(f"test accuracy, %{axis.ARROW if arrows else ''}")
     return figure
+
+
+def net_of_control(results: Results, variant: str, changed: str) -> str:
+    """Return "; net +1.30 [0.90, 1.70]": a step minus the same step on permuted pixels. Empty without such a step."""
+    twins = [results.permuted_twin(key) for key in (variant, changed)]
+    names = [key for key in (variant, changed, *twins) if key is not None]
+    tables = on_shared_seeds(*map(results.per_seed, names))
+    if len(tables) < 4 or not len(tables[0]):
+        return ""
+    net = results.estimate(((tables[0] - tables[1]) - (tables[2] - tables[3])).ravel())
+    return f"; net {numbers.points_interval(net.mean, net.low, net.high)}"
 
 
 def steps(results: Results) -> list[tuple[str, str | None]]:

@@ -109,13 +109,11 @@ class Results:
         return self.estimate(self.differences(variant, reference, column))
 
     def contrast(self, key: str) -> np.ndarray:
-        """What a hypothesis compares, by seed: variant − reference, or one such difference minus another."""
+        """What a hypothesis compares, by seed: variant − reference, or one such difference minus others."""
         contrast, column = self.declared[key].contrast, METRICS[self.declared[key].metric].column
-        if contrast.minus is None:
-            return self.differences(contrast.variant, contrast.reference, column)
-        arms = [self.per_seed(variant, column) for variant in contrast.variants]
-        tables = intervals.on_shared_seeds(*arms)
-        return ((tables[0] - tables[1]) - (tables[2] - tables[3])).ravel()
+        tables = intervals.on_shared_seeds(*(self.per_seed(variant, column) for variant in contrast.variants))
+        gaps = [variant - reference for variant, reference in zip(tables[::2], tables[1::2], strict=True)]
+        return intervals.alternating_sum(gaps).ravel()
 
     def estimate(self, values: Iterable[float]) -> intervals.Estimate:
         """Mean of one value a seed, with its interval."""
@@ -134,6 +132,16 @@ class Results:
 
     def connectivity(self, variant: str) -> str:
         return self.settings.variants[variant].run.architecture.connectivity
+
+    def permuted_twin(self, variant: str) -> str | None:
+        """The variant that is the same but for its pixels, which are permuted: the control of what it assumes."""
+        if self.settings.variants[variant].run.sample.layout != "original":
+            return None
+        for group in self.alike_except("sample.layout"):
+            layouts = {self.settings.variants[key].run.sample.layout: key for key in group}
+            if variant in group:
+                return layouts.get("permuted")
+        return None
 
     @property
     def baseline(self) -> str:

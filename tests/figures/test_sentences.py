@@ -23,6 +23,7 @@ from stages.figures import (
 from stages.shared.drawing.numbers import NBSP
 from stages.shared.drawing.tables import escape
 from stages.shared.inference import intervals
+from stages.shared.params import Contrast
 
 FOUR = ("cnn", "fully_connected", "cnn_permuted", "fully_connected_permuted")
 
@@ -66,21 +67,39 @@ def test_an_inconclusive_comparison_says_so():
 
 
 @pytest.mark.parametrize(
-    ("mlp", "local", "locality", "sharing", "more"),
+    ("local", "permuted", "locality", "sharing", "more"),
     [
-        (0.86, 0.88, "+2.00", "+2.00", r"0\.00 points \[0\.00, 0\.00\].*: both buy as much"),
-        (0.86, 0.89, "+3.00", "+1.00", r"\+2\.00 points \[2\.00, 2\.00\].*: locality buys more"),
-        (0.85, 0.86, "+1.00", "+4.00", r"−3\.00 points \[−3\.00, −3\.00\].*: sharing buys more"),
+        (0.88, 0.86, ("+2.00", "0.00", "+2.00", "buys"), ("+2.00", "0.00", "+2.00", "buys"), "both buy as much"),
+        (0.89, 0.86, ("+3.00", "0.00", "+3.00", "buys"), ("+1.00", "0.00", "+1.00", "buys"), "locality buys more"),
+        (0.88, 0.89, ("+2.00", "+3.00", "−1.00", "costs"), ("+2.00", "−3.00", "+5.00", "buys"), "sharing buys more"),
     ],
 )
-def test_the_rungs_of_the_ladder(mlp, local, locality, sharing, more):
-    """From the MLP over the locally connected net to 0.9."""
-    results = reached(10, n_test=20_000, cnn=0.9, fully_connected=mlp, locally_connected=local)
-    text = spaced(answer.ladder(results))
-    better, measure = "The locally connected net is better than the MLP", "in test accuracy:"
-    assert text.startswith(f"**Locality.** {better} {measure} {locality} points [")
-    assert f" **Sharing.** The CNN is better than the locally connected net {measure} {sharing} points [" in text
-    assert re.search(rf"\. Locality's part minus sharing's is {more}\.$", text)
+def test_the_rungs_of_the_ladder_net_of_their_control(local, permuted, locality, sharing, more):
+    """From the MLP, at 0.86, over the locally connected net to the CNN at 0.9; permuted, MLP and CNN are at 0.86."""
+    means = {"cnn": 0.9, "fully_connected": 0.86, "locally_connected": local, "cnn_permuted": 0.86}
+    means |= {"fully_connected_permuted": 0.86, "locally_connected_permuted": permuted}
+    text = spaced(answer.ladder(reached(10, n_test=20_000, **means)))
+    steps = {
+        "locality": ("locally connected net", "MLP", locality),
+        "sharing": ("CNN", "locally connected net", sharing),
+    }
+    for key, (net, other, (step, control, difference, buys)) in steps.items():
+        in_words = f"the {net} minus the {other} is {step} points, and {control} points on permuted pixels"
+        start = (
+            f"**{key.capitalize()}.** In accuracy, {in_words}, where {key} cannot help. The difference of the two is "
+        )
+        assert f"{start}{difference} points [" in text
+        assert f": {key} {buys} accuracy." in text
+    assert re.search(rf"\. Locality's part minus sharing's is .*: {more}\.$", text)
+
+
+def test_the_ladder_of_a_contrast_without_control():
+    """As a hypothesis of an older file has it."""
+    results = results_of("default")
+    plain = Contrast(variant="locally_connected", reference="fully_connected")
+    declared = results.declared | {"locality": results.declared["locality"].model_copy(update={"contrast": plain})}
+    text = spaced(answer.ladder(dataclasses.replace(results, declared=declared)))
+    assert text.startswith("**Locality.** The locally connected net is ")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +155,7 @@ def test_every_declared_hypothesis_is_stated_with_its_outcome():
     left_out = "A variant that it needs was left out, or has no such metric."
     assert hypotheses.sentence(results, "lab_larger_hurts").endswith(left_out)
     locality, row = spaced(hypotheses.sentence(results, "locality")), results.hypotheses.loc["locality"]
-    assert locality.startswith(f"**H1, {row['outcome']}.** *A net that sees only neighbouring pixels")
+    assert locality.startswith(f"**H1, {row['outcome']}; altered later.** *Seeing neighbouring pixels together")
     assert f"So {row['verdict']}: {row['reason']}." in locality
     position = spaced(hypotheses.sentence(results, "zeros_leak_position"))
     assert "Measured, in how well position can be read from the last feature map: +0.2" in position

@@ -34,9 +34,19 @@ def test_every_source_is_in_the_list_of_references_and_only_the_labs_own_claims_
 
 
 def test_a_difference_of_differences_needs_all_four_variants():
-    plain, crossed = (HYPOTHESES[key].contrast for key in ("locality", "permutation_takes_the_lead"))
-    assert plain.variants == ("locally_connected", "fully_connected")
+    plain, crossed = (HYPOTHESES[key].contrast for key in ("gap_original", "permutation_takes_the_lead"))
+    assert plain.variants == ("cnn", "fully_connected")
     assert crossed.variants == ("cnn", "fully_connected", "cnn_permuted", "fully_connected_permuted")
+
+
+def test_a_difference_may_be_taken_off_a_difference_that_is_taken_off():
+    """Locality net of its control, minus sharing net of its own."""
+    pairs, contrast = [], HYPOTHESES["locality_over_sharing"].contrast
+    while contrast is not None:
+        pairs.append((contrast.variant, contrast.reference))
+        contrast = contrast.minus
+    net, local, permuted = "fully_connected", "locally_connected", "locally_connected_permuted"
+    assert pairs == [(local, net), (permuted, f"{net}_permuted"), (local, "cnn"), (permuted, "cnn_permuted")]
 
 
 def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
@@ -50,12 +60,12 @@ def test_there_may_be_no_hypothesis_at_all(tmp_path):
 
 MISTAKES = {
     "unknown variant": (
-        ("variant: locally_connected,", "variant: localy_connected,"),
+        ("variant: locally_connected\n", "variant: localy_connected\n"),
         "locality.contrast: variant 'localy_connected' is not in params.yaml (did you mean 'locally_connected'?)",
     ),
     "unknown variant in the second difference": (
-        ("minus: {variant: cnn,", "minus: {variant: cmn,"),
-        "locality_over_sharing.contrast: variant 'cmn' is not in params.yaml (did you mean 'cnn'?)",
+        ("minus: {variant: cnn_permuted,", "minus: {variant: cnn_permutet,"),
+        "sharing.contrast: variant 'cnn_permutet' is not in params.yaml (did you mean 'cnn_permuted'?)",
     ),
     "unknown family": (
         ("family: connectivity\n", "family: connectivty\n"),
@@ -86,27 +96,23 @@ MISTAKES = {
         "locality.metrics = 'accuracy': unknown key (did you mean 'metric'?)",
     ),
     "typo in a contrast": (
-        ("reference: fully_connected}", "referense: fully_connected}"),
+        ("reference: fully_connected\n", "referense: fully_connected\n"),
         "locality.contrast.referense = 'fully_connected': unknown key (did you mean 'reference'?); "
         "allowed here: variant, reference, minus",
     ),
     "missing key": (("  direction: above\n", ""), "locality.direction: missing"),
-    "empty statement": (("statement: A net", "statement: '' # A net"), "locality.statement = '': should not be empty"),
+    "empty statement": (
+        ("statement: Seeing", "statement: '' # Seeing"),
+        "locality.statement = '': should not be empty",
+    ),
     "contrast that is none": (
-        ("contrast: {variant: locally_connected, reference: fully_connected}", "contrast: cnn"),
-        "locality.contrast = 'cnn': should be a mapping",
+        ("contrast: {variant: cnn_narrow, reference: fully_connected_narrow}", "contrast: cnn"),
+        "ladder_with_few_parameters.contrast = 'cnn': should be a mapping",
     ),
     "badly named": (("sharing:\n", "Sharing Weights:\n"), "should be lower-case words joined by _"),
     "a variant against itself": (
-        ("reference: fully_connected}", "reference: locally_connected}"),
+        ("reference: fully_connected\n", "reference: locally_connected\n"),
         "locality.contrast: variant and reference are both 'locally_connected'; a contrast needs two",
-    ),
-    "third difference": (
-        (
-            "reference: fully_connected}",
-            "reference: cnn, minus: {variant: cnn, reference: kernel_1, minus: {variant: cnn, reference: kernel_5}}}",
-        ),
-        "locality.contrast: minus: stands once",
     ),
 }
 

@@ -16,7 +16,7 @@ from stages.shared.inference.crossed import (
     variance_components,
 )
 from stages.shared.inference.equivalence import two_one_sided_tests
-from stages.shared.inference.intervals import Arm, on_shared_seeds
+from stages.shared.inference.intervals import Arm, alternating_sum, on_shared_seeds
 from stages.shared.inference.power import smallest_detectable_effect
 
 
@@ -44,14 +44,14 @@ class Comparison:
 
 
 def compare(arms: Sequence[Arm], *, confidence: float, smallest_effect: float, alpha: float) -> Comparison:
-    """Compare (variant, reference), or the gap within one pair with the gap within another: (a − b) − (c − d).
+    """Compare (variant, reference), or the gap within one pair with the gap within others: (a − b) − ((c − d) − …).
 
-    arms: two, or four such as CNN and MLP on original pixels, then CNN and MLP on permuted pixels. Each is seed →
+    arms: pairs, such as CNN and MLP on original pixels, then CNN and MLP on permuted pixels. Each is seed →
     correctness of each test image, (images,), in the same order in all; or any other number for each image. They are
     paired on the seeds that all have. Arms of one number a seed have no images that could be new: their total interval
-    is the one over seeds. Of four arms, `mean` is the first gap, `reference_mean` the second, and `difference` lies
-    between −2 and 2. An interaction is tested directly: one gap that differs from zero and one that does not may still
-    not differ from each other.
+    is the one over seeds. Of several pairs, `mean` is the first gap and `reference_mean` what it is compared with. An
+    interaction is tested directly: one gap that differs from zero and one that does not may still not differ from each
+    other.
     Raises ValueError if no seed is shared, or if the arms have not the same number of images.
     """
     values, reference = _variant_and_reference(arms)
@@ -101,8 +101,9 @@ def detectable_effect(arms: Sequence[Arm], alpha: float, power: float) -> float:
 
 
 def _variant_and_reference(arms: Sequence[Arm]) -> tuple[np.ndarray, np.ndarray]:
-    """(seeds, images) of what is compared and of what it is compared with; of four arms both are gaps."""
+    """(seeds, images) of what is compared and of what it is compared with; of several pairs both are gaps."""
     tables = on_shared_seeds(*arms)
     if len(tables) == 2:
         return tables[0], tables[1]
-    return tables[0] - tables[1], tables[2] - tables[3]
+    gaps = [variant - reference for variant, reference in zip(tables[::2], tables[1::2], strict=True)]
+    return gaps[0], alternating_sum(gaps[1:])

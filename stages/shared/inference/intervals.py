@@ -1,7 +1,7 @@
 """Mean, spread and t interval over seeds, differences paired by seed, and what may be said of them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,14 @@ def on_shared_seeds(*arms: Arm) -> list[np.ndarray]:
     if len(sizes) > 1:
         raise ValueError(f"arms are paired by image, but they have {sorted(sizes)} images")
     return [table.reshape(len(seeds), -1) if seeds else np.zeros((0, 1)) for table in tables]
+
+
+def alternating_sum(gaps: Sequence[np.ndarray]) -> np.ndarray:
+    """first − (second − (third − …)): what a contrast with `minus` inside `minus` says of its gaps."""
+    total = np.zeros_like(gaps[0])
+    for gap in reversed(gaps):
+        total = gap - total
+    return total
 
 
 def paired_difference(variant: Arm, reference: Arm, confidence: float) -> Estimate:

@@ -14,7 +14,7 @@ from stages.shared.params.yaml_files import read_yaml
 
 
 class Contrast(Block):
-    """variant − reference; with `minus`, the difference of two such differences."""
+    """variant − reference; with `minus`, the difference of two such differences. The second may have a `minus` too."""
 
     variant: str
     reference: str
@@ -29,8 +29,6 @@ class Contrast(Block):
     def _compares_two(self) -> Self:
         if self.variant == self.reference:
             raise mistake(f"variant and reference are both {self.variant!r}; a contrast needs two")
-        if self.minus is not None and self.minus.minus is not None:
-            raise mistake("minus: stands once; a difference of differences has two")
         return self
 
 
