@@ -18,7 +18,7 @@ def with_length(recipe: Recipe, protocol_epochs: int, n_images: int, protocol_im
     elif n_images == protocol_images:
         length["epochs"] = recipe.length * protocol_epochs
     else:
-        length["steps"] = recipe.length * protocol_epochs * _steps_an_epoch(recipe, protocol_images)
+        length["steps"] = recipe.length * protocol_epochs * steps_an_epoch(recipe, protocol_images)
     return recipe.model_copy(update={**length, "length": 1})
 
 
@@ -27,14 +27,14 @@ def training_steps(recipe: Recipe, n_images: int) -> int:
     if recipe.steps is not None:
         return recipe.steps
     assert recipe.epochs != "protocol", "with_length puts the protocol's epochs into the recipe"
-    return recipe.epochs * _steps_an_epoch(recipe, n_images)
+    return recipe.epochs * steps_an_epoch(recipe, n_images)
 
 
 def training_epochs(recipe: Recipe, n_images: int) -> int:
     """Epochs that a whole training begins; the last may end before all images were seen."""
-    return math.ceil(training_steps(recipe, n_images) / _steps_an_epoch(recipe, n_images))
+    return math.ceil(training_steps(recipe, n_images) / steps_an_epoch(recipe, n_images))
 
 
-def _steps_an_epoch(recipe: Recipe, n_images: int) -> int:
-    """The last batch of an epoch may be short."""
+def steps_an_epoch(recipe: Recipe, n_images: int) -> int:
+    """Batches of an epoch, of which the last may be short."""
     return math.ceil(n_images / recipe.batch_size)

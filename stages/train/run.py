@@ -21,7 +21,7 @@ from stages.shared.prepared_data import load_constants
 from stages.shared.random_streams import stream
 from stages.train.data import Split, load_splits, scale_of
 from stages.train.evaluate import accuracy, evaluate
-from stages.train.length import training_epochs, training_steps
+from stages.train.length import steps_an_epoch, training_epochs, training_steps
 from stages.train.recipe import ORDERS, PRECISIONS, build_optimiser, schedule
 from stages.train.run_spec import RunSpec
 
@@ -34,9 +34,9 @@ Report = Callable[[str], None]
 def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
     """Train one run and write its files into the folder `out`.
 
-    Writes weights.safetensors, curves.csv (a row for each epoch), predictions.safetensors (`predicted`, the class of
-    each test image, int16, and `correct`, uint8, both (N_test,)) and metrics.json. A run whose loss is no longer
-    finite, on any split, ends there and has no results: it writes metrics.json alone, with the epoch.
+    Writes weights.safetensors, curves.csv (a row for each epoch that is scored), predictions.safetensors (`predicted`,
+    the class of each test image, int16, and `correct`, uint8, both (N_test,)) and metrics.json. A run whose loss is no
+    longer finite, on any split, ends there and has no results: it writes metrics.json alone, with the epoch.
     report: called after each epoch with how far the run is. On one kind of CPU the bits depend on `spec` and the
     prepared data alone: a run has one thread and its own random streams.
     """
@@ -56,9 +56,17 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
     metrics = {"seed": spec.seed, "device": device.type, **costs(spec.architecture, shape, n_classes)}
 
     curves = []
+    epoch_steps = steps_an_epoch(spec.recipe, len(train.labels))
     for row in train_epochs(model, spec.recipe, train, n_steps, stream("order", spec.drawn_seed)):
+        if not np.isfinite(row["train_loss"]):
+            _write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
+            return
+        is_due = row["epoch"] * epoch_steps % spec.score_every < epoch_steps
+        if not is_due and row["epoch"] < n_epochs:
+            report(f"epoch {row['epoch']} of {n_epochs}")
+            continue
         val_loss, val_predicted = evaluate(model, val)
-        if not np.isfinite(row["train_loss"] + val_loss):
+        if not np.isfinite(val_loss):
             _write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
             return
         row |= {"val_loss": val_loss, "val_accuracy": accuracy(val_predicted, val.labels)}

@@ -3,14 +3,15 @@
 from typing import Literal
 
 from stages.shared.params import Architecture, Block, Params, Positive, Recipe, Sample
-from stages.train.length import with_length
+from stages.train.length import steps_an_epoch, with_length
 
 
 class RunSpec(Block):
     """seed: the protocol's; chance is drawn from seed + sample.seed_offset, the images from `seed` alone.
 
-    sample, recipe: their size and length are numbers. device: cpu or cuda, the kind of device that trains.
-    instruction_set: of the CPU.
+    sample, recipe: their size and length are numbers. score_every: steps after which, at the end of the epoch, the
+    validation images are scored: as many as an epoch of all the protocol's train images has. device: cpu or cuda, the
+    kind of device that trains. instruction_set: of the CPU.
     """
 
     seed: int
@@ -18,6 +19,7 @@ class RunSpec(Block):
     val_size: Positive
     architecture: Architecture
     recipe: Recipe
+    score_every: Positive
     device: Literal["cpu", "cuda"]
     instruction_set: str
 
@@ -33,6 +35,7 @@ class RunSpec(Block):
             val_size=protocol.val_size,
             architecture=run.architecture,
             recipe=with_length(run.recipe, protocol.epochs, size, protocol_size),
+            score_every=steps_an_epoch(run.recipe, protocol_size),
             device=device,
             instruction_set=settings.machine.instruction_set,
         )

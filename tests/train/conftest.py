@@ -24,6 +24,7 @@ def run_spec():
         spec = RunSpec.of(SETTINGS, "cnn", seed, "cpu", TRAIN)
         changes = {
             "val_size": TRAIN - 90,
+            "score_every": 1,
             "architecture": spec.architecture.model_copy(update={"channels": (4, 8)}),
             "sample": spec.sample.model_copy(update={"train_size": 90, **(sample or {})}),
             "recipe": spec.recipe.model_copy(update={"epochs": 3, **recipe}),

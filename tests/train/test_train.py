@@ -108,6 +108,15 @@ def test_an_offset_gives_other_weights_and_another_order_of_the_same_images(run_
     assert all(torch.equal(same[name].images, other[name].images) for name in ("train", "val", "test"))
 
 
+def test_a_run_on_few_images_is_scored_as_often_as_one_on_all(run_spec, train, tmp_path):
+    """12 images in batches of 4: 3 steps an epoch, scored every 7 steps (after steps 9, 15 and 21) and at the end."""
+    spec = run_spec(sample={"train_size": 12}, batch_size=4, epochs=8).model_copy(update={"score_every": 7})
+    reports = train(spec, tmp_path / "a")
+    assert curves_of(tmp_path / "a")["epoch"].tolist() == [3, 5, 7, 8]
+    assert len(reports) == 8
+    assert reports[0] == "epoch 1 of 8"
+
+
 # --- how long, and at which rates
 
 
