@@ -77,10 +77,19 @@ def sentence(results: Results) -> str:
     ]
     parts = [
         f"With the learning rate that is best for it on the validation images, {wording.joined(reached)}.",
+        _edges(best, dict(zip(names, nets, strict=True))),
         _usual_rates(results, best, usual),
         _common_rates(results, names, nets, best),
     ]
     return " ".join(filter(None, parts))
+
+
+def _edges(best: dict[str, str], nets: dict[str, list[str]]) -> str:
+    """Which nets are best at the lowest or the highest of their rates, so that a better one may lie beyond."""
+    at_edge = [f"the {name}" for name, net in nets.items() if best[name] in (net[0], net[-1])]
+    if not at_edge:
+        return "Each of these rates lies inside those that were tried for its net."
+    return f"For {wording.joined(at_edge)} it is the lowest or the highest that was tried; a better one may lie beyond."
 
 
 def _usual_rates(results: Results, best: dict[str, str], usual: dict[str, str]) -> str:

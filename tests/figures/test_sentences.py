@@ -232,7 +232,17 @@ USUAL = "These are the rates that the nets have in the rest of this report."
 def test_the_order_at_each_nets_best_learning_rate(accuracies, reached_at, rest):
     text = spaced(learning_rates.sentence(reached(1, **dict(zip(RATED, accuracies, strict=True)))))
     start = "With the learning rate that is best for it on the validation images,"
-    assert text.startswith(f"{start} {reached_at} {rest}")
+    edges = "For the CNN and the MLP it is the lowest or the highest that was tried; a better one may lie beyond."
+    assert text.startswith(f"{start} {reached_at} {edges} {rest}")
+
+
+def test_a_best_rate_inside_its_grid_is_told_from_one_at_its_edge():
+    rates = ("cnn", "cnn_lr_0_001", "cnn_lr_0_01", "fully_connected", "fully_connected_lr_0_001")
+    inside = spaced(learning_rates.sentence(reached(1, **dict(zip(rates, (0.9, 0.8, 0.8, 0.7, 0.6), strict=True)))))
+    assert "For the MLP it is the lowest or the highest that was tried; a better one may lie beyond." in inside
+    rates += ("fully_connected_lr_0_01",)
+    both = spaced(learning_rates.sentence(reached(1, **dict(zip(rates, (0.9, 0.8, 0.8, 0.7, 0.6, 0.6), strict=True)))))
+    assert "Each of these rates lies inside those that were tried for its net." in both
 
 
 def test_what_could_be_wrong_names_what_moves_and_what_misses_its_match():
