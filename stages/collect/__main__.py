@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from stages.collect import tables, verdicts
+from stages.collect import published, tables, verdicts
 from stages.shared import declared, params, paths, stage_command
 from stages.shared.declared import Record
 from stages.shared.params import Hypothesis, Params
@@ -76,6 +76,7 @@ def all_tables(
         "longer.csv": tables.longer(settings, runs, tables.runs(longer)),
         "longer_hypotheses.csv": verdicts.hypotheses(settings, hypotheses, longer),
         "aa.csv": verdicts.aa(settings, finished),
+        "published.csv": published.published(settings, hypotheses, finished),
         "hard_images.csv": tables.hard_images(settings, finished, labels),
         "curves.csv": tables.curves(finished),
         "shifts.csv": tables.shifts(finished),

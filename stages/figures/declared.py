@@ -57,7 +57,8 @@ def history_table(results: Results) -> str:
         "Date": [change.date.isoformat() for change, _ in changes],
     }
     caption = "What was done to the hypotheses after results of their variants had been seen; the dates are git's."
-    return pipe_tables(pd.DataFrame(columns), "tbl-history", caption)
+    table = pipe_tables(pd.DataFrame(columns), "tbl-history", caption)
+    return f"@tbl-history discloses what was done before a record was kept.\n\n{table}"
 
 
 def _were(count: int) -> str:

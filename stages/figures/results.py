@@ -19,8 +19,8 @@ from stages.shared.metrics import METRICS
 from stages.shared.params import Hypothesis, Params
 from stages.shared.stage_command import StageError, need
 
-TABLES = ["runs", "diverged", "variants", "effects", "hypotheses", "aa", "curves", "confusion", "hard_images", "shifts"]
-TABLES += ["longer", "longer_hypotheses"]
+TABLES = ["runs", "diverged", "variants", "effects", "hypotheses", "aa", "published"]
+TABLES += ["curves", "confusion", "hard_images", "shifts", "longer", "longer_hypotheses"]
 INDEXED = {
     "variants": "variant",
     "longer": "variant",
@@ -28,7 +28,7 @@ INDEXED = {
     "longer_hypotheses": "hypothesis",
 }
 TEXT_COLUMNS = ["variant", "reference", "family", "level", "hypothesis", "metric"]
-TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared"]
+TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared", "kind", "key", "source"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Results:
     aa: pd.DataFrame
     longer: pd.DataFrame
     longer_hypotheses: pd.DataFrame
+    published: pd.DataFrame
     curves: pd.DataFrame
     confusion: pd.DataFrame
     shifts: pd.DataFrame

@@ -13,7 +13,7 @@ from pathlib import Path
 from stages.shared import paths
 from stages.shared.params import Block, Hypothesis, Params
 
-# What a hypothesis claims. The rest (its source, its history) is prose about it.
+# What a hypothesis claims, beside what it repeats of something published. Its source and its history are prose.
 CLAIM = {"statement", "family", "contrast", "metric", "direction", "smallest_effect"}
 BEFORE, ADDED, ALTERED = "before its runs", "added later", "altered later"
 
@@ -31,6 +31,8 @@ Record = dict[str, list[Claim]]
 def claim_digest(hypothesis: Hypothesis) -> str:
     """SHA-256 of what the hypothesis claims."""
     claim = hypothesis.model_dump(mode="json", include=CLAIM)
+    if hypothesis.published is not None:
+        claim["published"] = hypothesis.published.model_dump(mode="json")
     return hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()
 
 

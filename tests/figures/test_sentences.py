@@ -264,13 +264,17 @@ def test_what_could_be_wrong_names_what_moves_and_what_misses_its_match():
 def test_a_replication_sets_each_claim_beside_its_verdict():
     results = results_of("replication")
     text = spaced(replication.section(results))
-    assert re.search(r"\| +91\.50 \| +about 91 %, the best \|", text)
+    assert re.search(r"^\| CNN \(baseline\) +\| +91\.50 \| [^|]+\| +1\.00 \| +– \|$", text, re.MULTILINE)
+    assert re.search(r"^\| CNN \(baseline\) +\| +about 91 %, the best \|$", text, re.MULTILINE)
     assert text.count("421,642") == 2  # published and counted in closed form
     order = r"By mean accuracy, the highest first, they are .*: (the same|not the) order (as|that was) published\."
     assert re.search(order, text)
     claims = [hypothesis for hypothesis in results.declared.values() if hypothesis.family == "replication"]
     assert len(re.findall(r"^- \*\*H\d+, no verdict\.\*\*", text, re.MULTILINE)) == len(claims)
-    assert "set `protocol: replication` in `params.yaml`" in replication.section(results_of("default"))
+    assert "Published: +2.62 points (of 1 seed); here: " in text
+    assert "No verdict: 3 of the 10 seeds that a verdict needs. One seed alone would have the published sign in" in text
+    protocols = "`protocol: replication`, `protocol: lenet` and `protocol: one_layer` in `params.yaml`"
+    assert protocols in replication.section(results_of("default"))
     nothing = "No variant of `params.yaml` has published numbers to compare with.\n"
     assert replication.section(results_of("three")) == nothing
 

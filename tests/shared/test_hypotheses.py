@@ -95,6 +95,27 @@ MISTAKES = {
         ("metric: accuracy", "metrics: accuracy"),
         "locality.metrics = 'accuracy': unknown key (did you mean 'metric'?)",
     ),
+    "published difference beside published accuracies": (
+        ("published: {margin: 0.01}", "published: {margin: 0.01, difference: 0.02}"),
+        "lab_3_above_5.published: its variants state the published accuracies; leave `difference` out",
+    ),
+    "published without a number": (
+        ("  source: bartunov2018\n", "  source: bartunov2018\n  published: {margin: 0.01}\n"),
+        "locality.published: locally_connected and fully_connected: no published accuracy of source 'bartunov2018'; "
+        "state it, or a `difference` here",
+    ),
+    "seeds of accuracies that the variants state": (
+        ("published: {margin: 0.01}", "published: {margin: 0.01, seeds: 3}"),
+        "lab_3_above_5.published: seeds and other_images belong to a `difference`; without one, its variants state",
+    ),
+    "published without a margin": (
+        ("published: {margin: 0.01}", "published: {difference: 0.01}"),
+        "lab_3_above_5.published.margin: missing",
+    ),
+    "history with another word": (
+        ("kind: added", "kind: invented"),
+        "ladder_with_few_parameters.history.0.kind = 'invented': should be 'added' or 'altered'",
+    ),
     "typo in a contrast": (
         ("reference: fully_connected\n", "referense: fully_connected\n"),
         "locality.contrast.referense = 'fully_connected': unknown key (did you mean 'reference'?); "

@@ -26,7 +26,7 @@ from stages.shared.params.blocks import (
     Size,
     Variant,
 )
-from stages.shared.params.hypotheses import Contrast, Hypothesis, load_hypotheses
+from stages.shared.params.hypotheses import Contrast, Hypothesis, PublishedEffect, load_hypotheses
 from stages.shared.params.image_sizes import DATASETS, image_shape, raw_shape
 from stages.shared.params.load import load
 from stages.shared.params.messages import ParamsError
@@ -51,6 +51,7 @@ __all__ = [
     "Probe",
     "Protocol",
     "Published",
+    "PublishedEffect",
     "Quantity",
     "Recipe",
     "Run",

@@ -222,11 +222,20 @@ class Run(Block):
 
 
 class Published(Block):
-    """A published result of the same net: accuracy as a fraction, and the summary in words."""
+    """A published test accuracy of the same net, and what else its source says of it.
+
+    margin: how far ours may lie from it and still reproduce it. seeds: of which it is the mean; null where unknown.
+    other_images: how many images it was measured on, if they are not the test images used here. source: a key of
+    report/references.bib, or empty where there is none. parameters, summary: where stated; summary is in words.
+    """
 
     accuracy: Fraction
-    parameters: Positive
-    summary: Text
+    margin: Fraction
+    seeds: Positive | None
+    other_images: Positive | None = None
+    source: str
+    parameters: Positive | None = None
+    summary: Text | None = None
 
 
 class Variant(Block):

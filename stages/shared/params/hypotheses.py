@@ -1,6 +1,7 @@
 """hypotheses.yaml as frozen, strictly checked objects: what is expected."""
 
 import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -8,7 +9,7 @@ from pydantic import Field, RootModel, Strict, ValidationError, field_validator,
 
 from stages.shared import paths
 from stages.shared.metrics import METRICS
-from stages.shared.params.blocks import Block, Name, Params, Text
+from stages.shared.params.blocks import Block, Fraction, Name, Params, Positive, Text
 from stages.shared.params.messages import ParamsError, guess, message, mistake, must_be_one_of, sentence
 from stages.shared.params.yaml_files import read_yaml
 
@@ -32,6 +33,19 @@ class Contrast(Block):
         return self
 
 
+class PublishedEffect(Block):
+    """That a hypothesis repeats what its source has published, as a claim that is tested against ours.
+
+    margin: how far ours may lie from it and still reproduce it. The effect is computed from the published accuracies of
+    the contrast's variants; difference, seeds and other_images, as in Published, stand only where the source has none.
+    """
+
+    margin: Fraction
+    difference: Annotated[float, Field(gt=-1, lt=1)] | None = None
+    seeds: Positive | None = None
+    other_images: Positive | None = None
+
+
 class Change(Block):
     """What was done to a hypothesis after results of its variants had been seen, before the record of them began."""
 
@@ -50,6 +64,7 @@ class Hypothesis(Block):
     direction: Literal["above", "below", "alike"]
     smallest_effect: Annotated[float, Field(gt=0, lt=1)]
     source: str
+    published: PublishedEffect | None = None
     history: Annotated[tuple[Change, ...], Strict(False)] = ()
 
     @field_validator("metric")
@@ -82,9 +97,32 @@ def load_hypotheses(settings: Params, path: Path = paths.HYPOTHESES) -> dict[str
         for key, hypothesis in hypotheses.items()
         if hypothesis.family not in settings.families
     ]
+    unknown = unknown or [
+        f"{key}.published: {mistake}"
+        for key, hypothesis in hypotheses.items()
+        for mistake in _mistakes_of_published(settings, hypothesis)
+    ]
     if unknown:
         raise ParamsError(message(path, unknown))
     return hypotheses
+
+
+def _mistakes_of_published(settings: Params, hypothesis: Hypothesis) -> Iterator[str]:
+    """A number is stated once: with the variants, or as the difference."""
+    effect = hypothesis.published
+    if effect is None:
+        return
+    stated = {name: settings.variants[name].published for name in hypothesis.contrast.variants}
+    missing = [name for name, published in stated.items() if published is None or published.source != hypothesis.source]
+    if effect.difference is not None:
+        if not missing and hypothesis.metric == "accuracy":
+            yield "its variants state the published accuracies; leave `difference` out"
+        return
+    if effect.seeds is not None or effect.other_images is not None:
+        yield "seeds and other_images belong to a `difference`; without one, its variants state them"
+    if missing or hypothesis.metric != "accuracy":
+        lacking = " and ".join(missing) if missing else "a metric other than accuracy"
+        yield f"{lacking}: no published accuracy of source {hypothesis.source!r}; state it, or a `difference` here"
 
 
 def _fields_at(location: list[str]) -> list[str]:
@@ -93,4 +131,6 @@ def _fields_at(location: list[str]) -> list[str]:
         block = Contrast
     elif "history" in location:
         block = Change
+    elif "published" in location:
+        block = PublishedEffect
     return list(block.model_fields)

@@ -20,6 +20,7 @@ from stages.shared.params.blocks import (
     Params,
     Probe,
     Protocol,
+    Published,
     Recipe,
     Run,
     Sample,
@@ -152,6 +153,7 @@ BLOCKS: dict[str, type[Block]] = {
     "recipe": Recipe,
     "run": Run,
     "variants": Variant,
+    "published": Published,
     "families": Family,
     "inference": Inference,
 }
