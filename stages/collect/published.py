@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.collect.verdicts import arms_of
-from stages.shared.inference.intervals import on_shared_seeds
+from stages.shared.inference.intervals import alternating_sum, on_shared_seeds
 from stages.shared.inference.replication import PublishedNumber, Replication, replicate
 from stages.shared.params import Contrast, Hypothesis, Params, Published
 from stages.shared.run_files import VariantResults
@@ -75,9 +75,8 @@ def _of_variant(stated: Published) -> PublishedNumber:
 
 
 def _difference(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """(seeds, images): variant − reference; of four arms, the first difference minus the second."""
-    first = tables[0] - tables[1]
-    return first if len(tables) == 2 else first - (tables[2] - tables[3])
+    """(seeds, images): variant − reference; of several pairs, the first difference minus the others."""
+    return alternating_sum([variant - reference for variant, reference in zip(tables[::2], tables[1::2], strict=True)])
 
 
 def _row(

@@ -100,8 +100,8 @@ MISTAKES = {
         "lab_3_above_5.published: its variants state the published accuracies; leave `difference` out",
     ),
     "published without a number": (
-        ("  source: bartunov2018\n", "  source: bartunov2018\n  published: {margin: 0.01}\n"),
-        "locality.published: locally_connected and fully_connected: no published accuracy of source 'bartunov2018'; "
+        ("  source: lecun1998\n", "  source: lecun1998\n  published: {margin: 0.01}\n"),
+        "gap_original.published: cnn and fully_connected: no published accuracy of source 'lecun1998'; "
         "state it, or a `difference` here",
     ),
     "seeds of accuracies that the variants state": (
