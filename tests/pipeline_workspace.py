@@ -117,6 +117,10 @@ class Workspace:
         """Reproduce, which must succeed. Returns the names of the stages that ran."""
         return stages_in(self.succeed("dvc", "repro", *arguments, **environment))
 
+    def stages_to_run(self):
+        """The stages of which DVC says that what they read has changed."""
+        return set(json.loads(self.succeed("dvc", "status", "--json")))
+
     def git(self, *arguments):
         """Run git as somebody, at a fixed time."""
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
@@ -151,7 +155,8 @@ class Workspace:
             settings["variants"]["cnn"]["run"]["recipe"] = {"epochs": 100_000}
         process = self.start("dvc", "repro", "train")
         deadline = time.monotonic() + 120
-        while not list((self.folder / "data" / "partial" / "train").glob("*")):
+        # Without a worker, the folder is that of an earlier training that was killed.
+        while not (workers(process) and list((self.folder / "data" / "partial" / "train").glob("*"))):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "training never began"
             time.sleep(0.05)
@@ -227,6 +232,16 @@ def alive(session):
             if int(its_session) == session and state not in "ZX":
                 running.append(int(stat.parent.name))
     return running
+
+
+def workers(process):
+    """Ids of the processes that train: the children of the stage, which is a child of DVC."""
+    parents = {}
+    for pid in alive(process.pid):
+        with contextlib.suppress(OSError):
+            parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    stage = [pid for pid, parent in parents.items() if parent == process.pid]
+    return [pid for pid, parent in parents.items() if parent in stage]
 
 
 def wait_for_end(session, seconds=20):

@@ -10,10 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from pipeline_workspace import STAGES, alive, stages_in, trained_in, wait_for_end, yaml
+from pipeline_workspace import STAGES, alive, stages_in, trained_in, wait_for_end, workers, yaml
 from safetensors import SafetensorError
 
 from stages.shared import paths, stage_command
@@ -42,24 +41,19 @@ def mounted(folder, *options):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def folder_made_by(workspace, stage):
+    """The entry of dvc.lock."""
+    return next(out for out in locked_stages(workspace)[stage]["outs"] if "nfiles" in out)
+
+
 def cache_file(workspace, stage, name=None):
-    """DVC's copy of a stage's first output, or of a file in that folder."""
+    """DVC's copy of the folder that a stage makes, or of a file in it."""
     cache = workspace.folder / ".dvc" / "cache" / "files" / "md5"
-    digest = yaml.load(workspace.read("dvc.lock"))["stages"][stage]["outs"][0]["md5"]
+    digest = folder_made_by(workspace, stage)["md5"]
     if name:
         files = yaml.load((cache / digest[:2] / digest[2:]).read_text())
         digest = next(file["md5"] for file in files if file["relpath"] == name)
     return cache / digest[:2] / digest[2:]
-
-
-def workers(process):
-    """Ids of the processes that train: the children of the stage, which is a child of DVC."""
-    parents = {}
-    for pid in alive(process.pid):
-        with contextlib.suppress(OSError):
-            parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    stage = [pid for pid, parent in parents.items() if parent == process.pid]
-    return [pid for pid, parent in parents.items() if parent in stage]
 
 
 def kill(process, victim, seconds):
@@ -67,10 +61,11 @@ def kill(process, victim, seconds):
 
     Returns whether the command failed, and its output.
     """
-    until = time.monotonic() + seconds
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
     training = []
-    while process.poll() is None and (time.monotonic() < until or (victim == "worker" and not training)):
-        time.sleep(0.02)
+    while victim == "worker" and process.poll() is None and not training:
+        time.sleep(0.05)
         training = workers(process)
     with contextlib.suppress(ProcessLookupError):
         if victim == "worker" and training:
@@ -79,7 +74,7 @@ def kill(process, victim, seconds):
             process.kill()
         elif victim == "all":
             os.killpg(process.pid, signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)  # a worker that has just ended cannot be killed, and all goes on
     assert wait_for_end(process.pid) == []
     return process.returncode != 0, output
 
@@ -193,19 +188,6 @@ def test_a_file_that_a_kill_left_empty_is_deleted_and_costs_no_training(name, wo
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_one_message(workspace):
-    process = workspace.begin_long_training()
-    deadline = time.monotonic() + 60
-    while not workers(process) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(workers(process)[0], signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "train 3 runs of 1 variant: a worker process was killed (out of memory?)" in output
-    assert "Traceback" not in output
-
-
-@pytest.mark.slow
 def test_a_full_disk_is_one_message_and_with_room_the_run_goes_on_from_there(workspace):
     lock = workspace.read("dvc.lock")
     workspace.forget("cnn")
@@ -248,7 +230,7 @@ def test_a_file_of_dvcs_cache_that_rots_is_made_again(stage, name, workspace):
     file = cache_file(workspace, stage, name)
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
-    shutil.rmtree(workspace.folder / yaml.load(lock)["stages"][stage]["outs"][0]["path"])
+    shutil.rmtree(workspace.folder / folder_made_by(workspace, stage)["path"])
     assert stage in workspace.repro()
     assert workspace.read("dvc.lock") == lock
     assert workspace.repro() == set()
