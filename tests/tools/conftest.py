@@ -1,4 +1,4 @@
-"""A small repository with invented results, which DVC tracks as it tracks the pipeline's."""
+"""A small repository with invented results, which DVC tracks as it tracks the pipeline's; trained models."""
 
 import contextlib
 import shutil
@@ -8,6 +8,7 @@ import fake_results
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from small_model import packaged, write_trained
 
 from stages.shared import paths
 
@@ -101,3 +102,15 @@ def project(first_project, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "REPORT_SOURCES", fake_results.REPOSITORY / "report")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """A folder with prepared data and trained runs."""
+    return write_trained(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def archive(data, tmp_path_factory):
+    """The package of one of these runs."""
+    return packaged(data, tmp_path_factory.mktemp("model"))

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import load_file
 from small_data import TRAIN
-from small_model import SAMPLES, packaged, small_settings, write_trained
+from small_model import SAMPLES, packaged, small_settings
 
 from stages.shared import paths
 from stages.shared.architectures.build import build, logits_of, trained
@@ -38,16 +38,6 @@ from stages.train.data import load_splits
 from stages.train.run_spec import RunSpec
 
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_trained(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def archive(data, tmp_path_factory):
-    return packaged(data, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Endpoints made, tried, listed and removed, over moto and a layer that answers, fails and refuses as AWS does."""
 
+import contextlib
 import io
 import json
 import os
@@ -12,13 +13,14 @@ import urllib.request
 
 import pytest
 from safetensors.numpy import load_file
-from small_model import packaged, write_trained
+from small_model import packaged
 
 from stages.cloud import account
 from stages.cloud import settings as aws_settings
-from stages.shared import paths
+from stages.shared import paths, stage_command
 from stages.shared.prepared_data import load_constants
 from stages.shared.stage_command import StageError
+from stages.tools.deploy import __main__ as deploy
 from stages.tools.deploy import endpoint, handler, inventory
 from stages.tools.deploy.hosting import Hosting
 from stages.tools.deploy.package import digest, unpacked
@@ -29,16 +31,6 @@ REGION, BUCKET, NUMBER = "eu-central-1", "bucket-of-mine", "123456789012"
 ROLE = f"arn:aws:iam::{NUMBER}:role/SageMakerRole"
 SECRET = "SECRET-THAT-NOBODY-MAY-SEE"
 SERVERLESS, INSTANCE = Hosting(None, 3072), Hosting("ml.m5.large", 3072)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_trained(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def archive(data, tmp_path_factory):
-    return packaged(data, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -441,25 +433,25 @@ def test_the_name_depends_on_the_package_the_image_and_the_hosting(aws, archive,
 
 
 @pytest.mark.slow
-def test_the_commands_from_create_to_an_empty_list(aws, archive):
-    def run(*arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "stages.tools.deploy", *arguments],
-            cwd=paths.ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        assert SECRET not in done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    created = run("create", "--package", str(archive))
+def test_the_commands_from_create_to_an_empty_list(aws, archive, monkeypatch, capsys):
+    command = [sys.executable, "-m", "stages.tools.deploy", "create", "--package", str(archive)]
+    made = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    assert SECRET not in made.stdout + made.stderr
     name = there()[0][0]
-    assert f"endpoint {name}: InService" in created
+    assert f"endpoint {name}: InService" in made.stdout
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["deploy", *arguments])
+        with contextlib.suppress(SystemExit):
+            stage_command.run(deploy.main)
+        printed = capsys.readouterr()
+        assert SECRET not in printed.out + printed.err
+        return printed.out + printed.err
+
     assert name in run("list")
     assert f"deleted {name}" in run("delete", name)
     assert "nothing of this project is there" in run("list")
-    assert "one of the arguments NAME --all is required" in run("delete", code=2)
-    assert "is missing" in run("create", "--package", "/nowhere/model.tar.gz", code=1)
+    assert "one of the arguments NAME --all is required" in run("delete")
+    monkeypatch.setattr(sys, "argv", ["deploy", "create", "--package", "/nowhere/model.tar.gz"])
+    with pytest.raises(SystemExit, match="is missing"):
+        stage_command.run(deploy.main)
