@@ -133,7 +133,7 @@ def test_the_stage_ends_with_one_message_and_no_traceback_and_writes_nothing(tmp
 
 
 def test_a_mistake_in_the_hypotheses_ends_it_too(tmp_path):
-    hypotheses = HYPOTHESES.replace("variant: locally_connected,", "variant: nobody,", 1)
+    hypotheses = HYPOTHESES.replace("variant: locally_connected\n", "variant: nobody\n", 1)
     code, message, _ = run_stage(tmp_path, TEXT, hypotheses)
     assert code == 1
     assert "hypotheses.yaml: 1 mistake" in message

@@ -83,7 +83,7 @@ MISTAKES = {
         ["protocols.quick.baseline: 'cmn' is not one of cnn,", "did you mean 'cnn'?"],
     ),
     "baseline that is left out": (
-        ("the length\n    baseline: cnn", "the length\n    baseline: resnet18"),
+        ("of an hour\n    baseline: cnn", "of an hour\n    baseline: resnet18"),
         ["protocols.default.baseline: protocol 'default' leaves 'resnet18' out"],
     ),
     "unknown family": (
