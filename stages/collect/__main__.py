@@ -67,12 +67,13 @@ def all_tables(
         )
     runs = tables.runs(finished)
     statuses = [_declared(key, hypothesis, record, of_protocol) for key, hypothesis in hypotheses.items()]
+    judged = verdicts.hypotheses(settings, hypotheses, variants)
     return {
         "runs.csv": runs,
         "diverged.csv": tables.diverged(variants),
         "variants.csv": tables.variants(settings, runs),
-        "effects.csv": tables.effects(settings, runs, verdicts.effects(settings, finished)),
-        "hypotheses.csv": verdicts.hypotheses(settings, hypotheses, variants).assign(declared=statuses),
+        "effects.csv": tables.effects(settings, runs, verdicts.effects(settings, finished, hypotheses, judged)),
+        "hypotheses.csv": judged.assign(declared=statuses),
         "longer.csv": tables.longer(settings, runs, tables.runs(longer)),
         "longer_hypotheses.csv": verdicts.hypotheses(settings, hypotheses, longer),
         "aa.csv": verdicts.aa(settings, finished),

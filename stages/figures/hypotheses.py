@@ -22,7 +22,6 @@ OUTCOME_COLOURS = {
     verdicts.NOT_STATED: style.PALE,
     verdicts.NOT_RUN: style.PALE,
 }
-BAND_COLOUR = "#E4E4E4"
 
 
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
@@ -63,8 +62,9 @@ def sentence(results: Results, key: str) -> str:
     measured = f"{head} Measured, in {METRICS[row['metric']].name}: {wording.evidence(row)}"
     if row["verdict"] == verdicts.NOT_STATED:
         return f"{measured}. No verdict: {row['reason']}."
-    p, equivalence_p = (numbers.p_value(row[name]) for name in ("p_adjusted", "equivalence_p_adjusted"))
-    return f"{measured}; adjusted p {p}, of equivalence {equivalence_p}. So {row['verdict']}: {row['reason']}."
+    p, small_p = (numbers.p_value(row[name]) for name in ("p_adjusted", "small_p_adjusted"))
+    p_values = f"adjusted p of a difference {p}, of one {_too_small(row)} {small_p}"
+    return f"{measured}; {p_values}. So {row['verdict']}: {row['reason']}."
 
 
 def tally(results: Results) -> str:
@@ -109,10 +109,18 @@ def forest(results: Results) -> Figure | str:
         rows.draw(axes, drawn, margins + rows.ROW * (len(measured) - len(keys)))
         axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
         arrows = axis.cut(axes, drawn)
+        rows.draw_bands(axes, drawn)
         name = "percentage points" if unit == POINTS else unit
         axes.set_xlabel(f"difference, {name}{' (an arrow: beyond the axis)' if arrows else ''}")
     _draw_legend(figure, set(results.hypotheses.loc[measured, "outcome"]))
     return figure
+
+
+def _too_small(row: pd.Series) -> str:
+    """Return "within ±0.50 points", or for a one-sided claim "below +0.50 points" or "above −0.50 points"."""
+    above, below = (wording.effect(row["metric"], sign * row["smallest_effect"]) for sign in (1, -1))
+    bounds = {"not_above": f"below {above}", "not_below": f"above {below}"}
+    return bounds.get(row["direction"], f"within ±{wording.unsigned(above)}")
 
 
 def _outcome_table(results: Results) -> str:
@@ -148,14 +156,14 @@ def _evidence_table(results: Results) -> str:
         "These images": [wording.interval(row["metric"], row["low"], row["high"]) for row in rows_of_table],
         "New images too": [_total_interval(row) for row in rows_of_table],
         "p": [numbers.p_value(p) for p in table["p_adjusted"]],
-        "p (alike)": [numbers.p_value(p) for p in table["equivalence_p_adjusted"]],
+        "p (small)": [numbers.p_value(p) for p in table["small_p_adjusted"]],
         "Detectable": [_detectable(row) for row in rows_of_table],
     }
     caption = (
         f"The evidence: difference in percentage points (but for R² and relative errors), its "
         f"{wording.confidence(results)} interval over seeds for these test images, and for new seeds and new images; "
-        f"p values of a difference, and of one smaller than matters, adjusted within the family; the smallest effect "
-        f"that so many seeds and images detect."
+        f"p values of a difference, and of one that is too small to matter on the sides that the hypothesis names, "
+        f"adjusted within the family; the smallest effect that so many seeds and images detect."
     )
     return pipe_tables(pd.DataFrame(columns), "tbl-evidence", caption)
 
@@ -177,7 +185,8 @@ def _row(results: Results, key: str) -> rows.Row:
     total = (unit * row["total_low"], unit * row["total_high"]) if row["n_images"] > 1 else (math.nan, math.nan)
     effect, *_ = wording.effect(row["metric"], row["difference"]).split(numbers.NBSP)
     label, text = f"{results.number(key)}  {key.replace('_', ' ')}", f"{effect} {outcome(results, key)}"
-    mean, low, high, band = (unit * row[name] for name in ("difference", "low", "high", "smallest_effect"))
+    mean, low, high, small = (unit * row[name] for name in ("difference", "low", "high", "smallest_effect"))
+    band = {"not_above": (-math.inf, small), "not_below": (-small, math.inf)}.get(row["direction"], (-small, small))
     values, colour = [unit * value for value in results.contrast(key)], OUTCOME_COLOURS[str(row["outcome"])]
     return rows.Row(label, values, mean, low, high, colour, text, outer=total, band=band)
 
@@ -188,6 +197,8 @@ def _draw_legend(figure: Figure, outcomes: set[str]) -> None:
         for name, colour in OUTCOME_COLOURS.items()
         if name in outcomes
     ]
-    handles.append(Line2D([], [], color=BAND_COLOUR, linewidth=6, label="too small to matter"))
+    handles.append(
+        Line2D([], [], color=rows.BAND_COLOUR, linewidth=6, solid_capstyle="butt", label="too small to matter")
+    )
     spaces = {"handletextpad": 0.5, "columnspacing": 1.4}
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=7, **spaces)

@@ -115,7 +115,7 @@ def judged(results: Results, key: str, subject: str, reference: str) -> str:
     """
     row = results.hypotheses.loc[key]
     metric, words = METRICS[row["metric"]], verdicts.WORDS[row["verdict"]]
-    clause = words.property_clause if metric.higher_is_better is None else words.clause
+    clause = words.clause if metric.higher_is_better else words.property_clause
     link = " by" if row["verdict"] == verdicts.NOT_STATED else ":"
     return f"{subject} {clause} {reference} in {metric.name}{link} {evidence(row)}"
 

@@ -8,7 +8,7 @@ import pytest
 
 from stages.collect import tables, verdicts
 from stages.shared import params
-from stages.shared.inference.multiplicity import holm
+from stages.shared.inference.multiplicity import benjamini_hochberg, holm
 from stages.shared.inference.sign_flip import p_value
 from stages.shared.params import Contrast, Hypothesis
 from stages.shared.run_files import VariantResults
@@ -169,9 +169,64 @@ def test_what_can_be_detected_grows_with_the_spread_of_the_difference():
     assert effects[0] == pytest.approx(3.16 * np.std(quiet, ddof=1) / math.sqrt(10), rel=0.01)
 
 
+def test_a_one_sided_claim_is_supported_where_the_two_sided_one_is_open_or_contradicted():
+    """Kernel 1 is far below: "buys nothing that matters" holds, "makes no difference that matters" does not."""
+    arms = [variant("cnn", 0.9), variant("kernel_1", 0.8)]
+    for direction, outcome in {"not_above": "supported", "alike": "contradicted", "not_below": "contradicted"}.items():
+        row = judged(arms, claim=hypothesis("kernel_1", "cnn", direction)).loc["claim"]
+        assert (row["verdict"], row["outcome"]) == ("worse", outcome)
+    # A mean of −0.005 with a standard error of 0.005: below +0.01 by three of them, above −0.01 by one.
+    noisy = variant("kernel_1", 0.9, metric={"position_r2_shuffled": np.linspace(-0.03, 0.02, 10)})
+    still = variant("cnn", 0.9, metric={"position_r2_shuffled": [0.0] * 10})
+    for direction, expected in {
+        "not_above": ("no better", "supported"),
+        "alike": ("inconclusive", "undecided"),
+    }.items():
+        declared = hypothesis("kernel_1", "cnn", direction, metric="position_r2_shuffled", smallest_effect=0.01)
+        row = judged([still, noisy], claim=declared).loc["claim"]
+        assert (row["verdict"], row["outcome"]) == expected
+        assert row["small_p"] == row["not_above_p" if direction == "not_above" else "equivalence_p"]
+
+
+def effects(variants, **declared):
+    return verdicts.effects(SETTINGS, variants, declared, verdicts.hypotheses(SETTINGS, declared, variants))
+
+
+def test_a_contrast_has_one_verdict_wherever_it_stands():
+    """Declared as cnn − MLP, it is the MLP − cnn of other families: the same verdict, seen from the other arm."""
+    keys = ("cnn", "fully_connected", "locally_connected", "kernel_1", "kernel_5")
+    arms = [variant(key, accuracy) for key, accuracy in zip(keys, (0.9, 0.8, 0.85, 0.9, 0.85), strict=True)]
+    for direction in ("above", "not_below"):
+        declared = {
+            "lead": hypothesis("cnn", "fully_connected", direction),
+            "same": hypothesis("kernel_1", "cnn", "alike"),
+        }
+        (lead, same), table = judged(arms, **declared).to_dict("records"), effects(arms, **declared)
+        rows = table.query("variant == 'fully_connected' and reference == 'cnn'")
+        assert set(rows["family"]) == {"connectivity", "structure", "sample_size", "learning_rate"}
+        assert lead["verdict"] == "better"
+        assert set(rows["verdict"]) == {"worse"}
+        assert set(rows["p_adjusted"]) == {lead["p_adjusted"]}
+        (row,) = table.query("variant == 'kernel_1'").to_dict("records")
+        assert [row[name] for name in verdicts.JUDGED] == ["same", *(same[name] for name in verdicts.JUDGED[1:])]
+    assert set(table["hypothesis"].dropna()) == {"lead", "same"}
+
+
+def test_explored_levels_are_adjusted_together_once_for_a_difference_and_for_equivalence():
+    keys = ("cnn", "fully_connected", "locally_connected", "kernel_1", "kernel_5")
+    arms = [variant(key, accuracy) for key, accuracy in zip(keys, (0.9, 0.8, 0.85, 0.9, 0.85), strict=True)]
+    table = effects(arms, lead=hypothesis("cnn", "fully_connected"))
+    explored = table[table["hypothesis"].isna()].dropna(subset="p")
+    once = explored.drop_duplicates("variant")
+    assert len(explored) > len(once) == 3
+    for name in ("p", "equivalence_p"):
+        expected = dict(zip(once["variant"], benjamini_hochberg(once[name]), strict=True))
+        assert explored[f"{name}_adjusted"].tolist() == [expected[variant] for variant in explored["variant"]]
+
+
 def test_effects_have_a_row_for_each_level_but_the_reference_adjusted_together():
     active = [variant(key, 0.9 - 0.002 * place) for place, key in enumerate(SETTINGS.active_variants)]
-    table = verdicts.effects(SETTINGS, active)
+    table = effects(active)
     levels = sum(len(SETTINGS.levels(family)) - 1 for family in SETTINGS.families if SETTINGS.levels(family))
     assert len(table) == levels
     assert (table["p_adjusted"] >= table["p"]).all()

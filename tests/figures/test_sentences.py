@@ -157,6 +157,9 @@ def test_every_declared_hypothesis_is_stated_with_its_outcome():
     locality, row = spaced(hypotheses.sentence(results, "locality")), results.hypotheses.loc["locality"]
     assert locality.startswith(f"**H1, {row['outcome']}; altered later.** *Seeing neighbouring pixels together")
     assert f"So {row['verdict']}: {row['reason']}." in locality
+    assert re.search(r"adjusted p of a difference [<.\d]+, of one within ±0\.50 points [<.\d]+\. So", locality)
+    assert ", of one below +0.50 points " in spaced(hypotheses.sentence(results, "kernel_5_no_better"))
+    assert ", of one above −0.50 points " in spaced(hypotheses.sentence(results, "stride_as_good_when_pooled"))
     position = spaced(hypotheses.sentence(results, "zeros_leak_position"))
     assert "Measured, in how well position can be read from the last feature map: +0.2" in position
 

@@ -15,6 +15,7 @@ from matplotlib.colors import to_rgb
 
 from stages.shared.drawing import numbers, pictures, placing, rows, style, tables
 
+INF = math.inf
 NAN = math.nan
 
 
@@ -244,10 +245,16 @@ def test_a_row_has_the_intervals_and_the_band_that_it_is_to_have():
     assert len(axes.containers) == 1
     assert not axes.patches
     _, (axes,) = rows.figure(1)
-    rows.draw(axes, [rows.Row("two seeds", *two, style.BLUE, outer=(-0.5, 1.7), band=0.3)], rest=0.62)
-    assert [line.get_xdata().tolist() for line in axes.lines if line.get_linewidth() == 0.8] == [[-0.5, 1.7]]
-    (band,) = axes.patches
-    assert (band.get_x(), band.get_width()) == (-0.3, 0.6)
+    drawn = [
+        rows.Row("two seeds", *two, style.BLUE, outer=(-0.5, 1.7), band=band) for band in ((-0.3, 0.3), (-0.3, INF))
+    ]
+    rows.draw(axes, drawn, rest=0.62)
+    assert [line.get_xdata().tolist() for line in axes.lines if line.get_linewidth() == 0.8] == [[-0.5, 1.7]] * 2
+    axes.set_xlim(-0.6, 1.8)
+    rows.draw_bands(axes, drawn)
+    bands = [(band.get_x(), band.get_x() + band.get_width()) for band in axes.patches]
+    assert bands == [(-0.3, pytest.approx(0.3)), (-0.3, pytest.approx(1.8))]
+    assert axes.get_xlim() == (-0.6, 1.8)
 
 
 def test_a_figure_saved_again_has_the_same_bytes_and_no_date(tmp_path):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from stages.shared import params, paths
+from stages.shared.params import Contrast
 
 TEXT = paths.HYPOTHESES.read_text()
 SETTINGS = params.load()
@@ -31,6 +32,34 @@ def test_every_source_is_in_the_list_of_references_and_only_the_labs_own_claims_
     known = set(re.findall(r"^@\w+\{(\w+),", (paths.REPORT_SOURCES / "references.bib").read_text(), re.MULTILINE))
     without = {key: hypothesis for key, hypothesis in HYPOTHESES.items() if hypothesis.source not in known}
     assert {(hypothesis.source, hypothesis.family) for hypothesis in without.values()} == {("", "replication")}
+
+
+# Direction → words of which a statement has one, and which no statement of another direction has.
+CLAIMS = {
+    "above": ("is above", "are above", "buys more", "takes a part", "raises", "can be read", "keeps its", "is larger"),
+    "below": ("is below", "lowers", "hurts"),
+    "alike": ("no difference that matters",),
+    "not_above": ("buys nothing that matters", "no lead over the MLP that matters"),
+    "not_below": ("is as good as",),
+}
+CLAIMS["above"] += ("is the best of", "beat the")  # the published lab's own words
+
+
+@pytest.mark.parametrize("key", HYPOTHESES)
+def test_a_statement_claims_what_its_direction_claims(key):
+    statement = HYPOTHESES[key].statement
+    claimed = {direction for direction, words in CLAIMS.items() if any(word in statement for word in words)}
+    assert claimed == {HYPOTHESES[key].direction}, statement
+
+
+def test_a_contrast_is_the_same_with_its_arms_in_each_others_place_or_its_differences_sorted_anew():
+    def contrast(variant, reference, *minus):
+        other = Contrast(variant=minus[0], reference=minus[1]) if minus else None
+        return Contrast(variant=variant, reference=reference, minus=other)
+
+    assert contrast("a", "b").weights == contrast("b", "a").mirrored == {"a": 1, "b": -1}
+    assert contrast("a", "b", "c", "d").weights == contrast("a", "c", "b", "d").weights
+    assert contrast("a", "b", "c", "a").weights == {"a": 2, "b": -1, "c": -1}
 
 
 def test_a_difference_of_differences_needs_all_four_variants():
@@ -77,7 +106,7 @@ MISTAKES = {
     ),
     "unknown direction": (
         ("  direction: above", "  direction: up"),
-        "locality.direction = 'up': should be 'above', 'below' or 'alike'",
+        "locality.direction = 'up': should be 'above', 'below', 'alike', 'not_above' or 'not_below'",
     ),
     "effect of zero": (
         ("smallest_effect: 0.005", "smallest_effect: 0"),
@@ -134,6 +163,13 @@ MISTAKES = {
     "a variant against itself": (
         ("reference: fully_connected\n", "reference: locally_connected\n"),
         "locality.contrast: variant and reference are both 'locally_connected'; a contrast needs two",
+    ),
+    "a contrast that another hypothesis has": (
+        (
+            "contrast: {variant: cnn_narrow, reference: fully_connected_narrow}",
+            "contrast: {variant: fully_connected, reference: cnn}",
+        ),
+        "gap_original.contrast: ladder_with_few_parameters has it too, in the same metric; a contrast has one verdict",
     ),
 }
 

@@ -327,8 +327,9 @@ def test_equivalence_needs_a_margin(margin):
 # --- verdicts
 
 
-def judged(low, high, p, equivalence_p, n=10):
-    outcome = verdict.verdict(low, high, p, equivalence_p, n, smallest_effect=0.5, alpha=0.05, min_seeds=8)
+def judged(low, high, p, equivalence_p, n=10, **one_sided):
+    options = {"smallest_effect": 0.5, "alpha": 0.05, "min_seeds": 8} | one_sided
+    outcome = verdict.verdict(low, high, p, equivalence_p, n, **options)
     return outcome.name, outcome.reason
 
 
@@ -358,6 +359,42 @@ def judged(low, high, p, equivalence_p, n=10):
 )
 def test_every_cell_of_the_decision_table(low, high, p, equivalence_p, name, reason):
     assert judged(low, high, p, equivalence_p) == (name, reason)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "equivalence_p", "bounded_p", "name"),
+    [
+        (-1.4, 0.3, 0.40, 0.40, 0.01, verdict.NO_BETTER),  # it may be worse
+        (-1.4, 0.3, 0.40, 0.40, 0.06, verdict.INCONCLUSIVE),
+        (-1.4, -0.6, 0.01, 0.40, 0.01, verdict.WORSE),  # says more
+        (0.1, 0.48, 0.01, 0.06, 0.04, verdict.NO_BETTER),  # above zero, but by less than matters
+        (0.1, 0.9, 0.01, 0.40, 0.40, verdict.BETTER),
+        (-0.3, 0.3, 0.40, 0.01, 0.01, verdict.EQUIVALENT),
+        (-1.4, 0.3, 0.40, 0.40, math.nan, verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_one_sided_claim_is_judged_on_its_side_alone(low, high, p, equivalence_p, bounded_p, name):
+    one_side = judged(low, high, p, equivalence_p, bounded_p=bounded_p, direction="not_above")
+    assert one_side[0] == name
+    mirrored = judged(-high, -low, p, equivalence_p, bounded_p=bounded_p, direction="not_below")
+    assert mirrored == (verdict.MIRRORED.get(name, name), one_side[1])
+    assert (
+        judged(low, high, p, equivalence_p, bounded_p=bounded_p, direction="alike")[0] not in verdict.BOUNDED.values()
+    )
+
+
+def test_what_each_verdict_makes_of_a_one_sided_claim():
+    of_not_above = {name: words.outcomes["not_above"] for name, words in verdict.WORDS.items()}
+    assert [name for name, outcome in of_not_above.items() if outcome == "supported"] == [
+        verdict.WORSE,
+        verdict.EQUIVALENT,
+        verdict.NO_BETTER,
+    ]
+    assert [name for name, outcome in of_not_above.items() if outcome == "contradicted"] == [verdict.BETTER]
+    for name, words in verdict.WORDS.items():
+        mirrored = verdict.WORDS[verdict.MIRRORED.get(name, name)].outcomes
+        for one, other in (("above", "below"), ("not_above", "not_below"), ("alike", "alike")):
+            assert words.outcomes[one] == mirrored[other]
 
 
 def test_too_few_seeds_state_nothing_whatever_the_numbers():
@@ -402,7 +439,8 @@ def test_a_comparison_by_hand():
     assert (outcome.equivalence_low, outcome.equivalence_high) == pytest.approx(
         (0.25 - 2.353363 * half, 0.25 + 2.353363 * half)
     )
-    assert outcome.equivalence_p == pytest.approx(stats.t.sf(0.35 / half, 3))
+    assert outcome.equivalence_p == outcome.not_above_p == pytest.approx(stats.t.sf(0.35 / half, 3))
+    assert outcome.not_below_p == pytest.approx(stats.t.sf(0.85 / half, 3))
     assert (outcome.p, outcome.improved) == (0.5, 1.0)
 
 

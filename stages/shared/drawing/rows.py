@@ -14,6 +14,7 @@ from stages.shared.inference.intervals import Estimate
 
 ROW = 0.205  # inches a row takes, where the page has room
 LABEL = 44  # characters of a row's label
+BAND_COLOUR = "#E9E9E9"
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Row:
     """One row, all numbers in the unit of the axis.
 
     values: one for each seed. low, high: the ends of the interval of the mean; NaN without one. text: at the right of
-    the row. outer: a second, wider interval, drawn thin. band: half the width of a light band around zero, inside which
-    a value is too small to matter.
+    the row. outer: a second, wider interval, drawn thin. band: the ends of a light band, inside which a
+    value is too small to matter; an infinite end is the edge of the axis.
     """
 
     label: str
@@ -33,7 +34,7 @@ class Row:
     colour: str
     text: str = ""
     outer: tuple[float, float] = (math.nan, math.nan)
-    band: float = 0.0
+    band: tuple[float, float] | None = None
 
 
 def row_of(
@@ -56,7 +57,7 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
         spread = np.linspace(-0.24, 0.24, len(row.values)) if len(row.values) > 1 else np.zeros(len(row.values))
         axes.scatter(row.values, place + spread, s=7, color=row.colour, alpha=0.45, linewidths=0, zorder=2)
         if row.band:
-            axes.barh(place, 2 * row.band, left=-row.band, height=0.84, color="#EFEFEF", linewidth=0, zorder=0)
+            axes.update_datalim([(end, place) for end in row.band if math.isfinite(end)])
         if not math.isnan(row.outer[0]):
             axes.plot(row.outer, [place, place], color=row.colour, linewidth=0.8, solid_capstyle="butt", zorder=3)
         if not math.isnan(row.low):
@@ -74,6 +75,16 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     axes.margins(x=0.04)
+
+
+def draw_bands(axes: Axes, rows: Sequence[Row]) -> None:
+    """Draw each row's light band. An infinite end reaches the edge of the axis, whose ends must therefore be final."""
+    edges = axes.get_xlim()
+    for place, row in enumerate(rows):
+        if row.band:
+            left, right = max(row.band[0], edges[0]), min(row.band[1], edges[1])
+            axes.barh(place, right - left, left=left, height=0.84, color=BAND_COLOUR, linewidth=0, zorder=0)
+    axes.set_xlim(edges)
 
 
 def figure(n_rows: int, columns: int = 1, rest: float = 0.62) -> tuple[Figure, list[Axes]]:

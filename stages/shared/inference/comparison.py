@@ -41,6 +41,8 @@ class Comparison:
     equivalence_p: float  # of the two one-sided tests with the total standard error
     equivalence_low: float  # their (1 − 2·alpha) interval
     equivalence_high: float
+    not_above_p: float  # of the one that the effect is at least + the smallest effect
+    not_below_p: float  # of the one that it is at most − the smallest effect
 
 
 def compare(arms: Sequence[Arm], *, confidence: float, smallest_effect: float, alpha: float) -> Comparison:
@@ -80,6 +82,8 @@ def compare(arms: Sequence[Arm], *, confidence: float, smallest_effect: float, a
         equivalence_p=equivalence.p,
         equivalence_low=equivalence.low,
         equivalence_high=equivalence.high,
+        not_above_p=equivalence.p_below_upper,
+        not_below_p=equivalence.p_above_lower,
     )
 
 

@@ -1,7 +1,9 @@
 """hypotheses.yaml as frozen, strictly checked objects: what is expected."""
 
 import datetime
+from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +27,20 @@ class Contrast(Block):
     def variants(self) -> tuple[str, ...]:
         """Every variant that the contrast needs."""
         return (self.variant, self.reference, *(self.minus.variants if self.minus else ()))
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Variant → how often its number is added or, below zero, taken off: equal in contrasts that are the same."""
+        weights = Counter({self.variant: 1})
+        weights.subtract([self.reference])
+        if self.minus is not None:
+            weights.subtract(self.minus.weights)
+        return {variant: weight for variant, weight in sorted(weights.items()) if weight}
+
+    @property
+    def mirrored(self) -> dict[str, int]:
+        """The weights of the same contrast with its arms in each other's place."""
+        return {variant: -weight for variant, weight in self.weights.items()}
 
     @model_validator(mode="after")
     def _compares_two(self) -> Self:
@@ -55,13 +71,16 @@ class Change(Block):
 
 
 class Hypothesis(Block):
-    """direction: the expectation; alike means less than smallest_effect, which is in the metric's unit."""
+    """direction: the expectation; the last three mean less than smallest_effect, which is in the metric's unit.
+
+    alike: on either side. not_above: the effect is below +smallest_effect, however far below. not_below: above −it.
+    """
 
     statement: Text
     family: Name
     contrast: Contrast
     metric: str
-    direction: Literal["above", "below", "alike"]
+    direction: Literal["above", "below", "alike", "not_above", "not_below"]
     smallest_effect: Annotated[float, Field(gt=0, lt=1)]
     source: str
     published: PublishedEffect | None = None
@@ -104,6 +123,9 @@ def load_hypotheses(settings: Params, path: Path = paths.HYPOTHESES) -> dict[str
     ]
     if unknown:
         raise ParamsError(message(path, unknown))
+    repeated = _repeated(hypotheses)
+    if repeated:
+        raise ParamsError(message(path, repeated))
     return hypotheses
 
 
@@ -123,6 +145,16 @@ def _mistakes_of_published(settings: Params, hypothesis: Hypothesis) -> Iterator
     if missing or hypothesis.metric != "accuracy":
         lacking = " and ".join(missing) if missing else "a metric other than accuracy"
         yield f"{lacking}: no published accuracy of source {hypothesis.source!r}; state it, or a `difference` here"
+
+
+def _repeated(hypotheses: dict[str, Hypothesis]) -> list[str]:
+    """A mistake for each hypothesis about a contrast that an earlier one is about: a contrast has one verdict."""
+    repeated = []
+    for (first, one), (second, other) in combinations(hypotheses.items(), 2):
+        same = other.contrast.weights in (one.contrast.weights, one.contrast.mirrored)
+        if one.metric == other.metric and same:
+            repeated.append(f"{second}.contrast: {first} has it too, in the same metric; a contrast has one verdict")
+    return repeated
 
 
 def _fields_at(location: list[str]) -> list[str]:

@@ -47,6 +47,7 @@ def _difference_figure(paired: Sequence[Row], pair: Pair, sides: SideBySide) -> 
     rows.draw(axes, drawn, AXIS_INCHES)
     axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
     arrows = f"\n{axis.ARROW.lstrip('; ')}" if axis.cut(axes, drawn) else ""
+    rows.draw_bands(axes, drawn)
     level = f"{100 * sides.inference.confidence:g} %"
     names = f"{heading(pair.other)} minus {heading(pair.first)}"
     title = style.plain(f"{names}, percentage points of test accuracy", 90)
@@ -68,7 +69,7 @@ def _drawn_row(row: Row, smallest_effect: float) -> rows.Row:
         colour=VERDICTS.get(row.verdict.name, style.GREY),
         text=f"{numbers.points(comparison.difference)}  {row.verdict.name}",
         outer=(100 * comparison.total_low, 100 * comparison.total_high),
-        band=100 * smallest_effect,
+        band=(-100 * smallest_effect, 100 * smallest_effect),
     )
 
 

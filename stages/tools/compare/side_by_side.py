@@ -176,21 +176,31 @@ def _row(key: str, first: Arm, other: Arm, reason: str, inference: Inference) ->
 
 
 def _with_verdicts(groups: Sequence[Sequence[Row]], inference: Inference) -> list[list[Row]]:
-    """The same rows with the p value of every comparison, adjusted over all groups, and its verdict."""
-    p_values = [row.comparison.p for rows in groups for row in rows if row.comparison]
-    adjusted = iter(benjamini_hochberg(p_values).tolist())
+    """The same rows with the p values of every comparison, adjusted over all groups, and its verdict."""
+    compared = [row.comparison for rows in groups for row in rows if row.comparison]
+    p_values = iter(benjamini_hochberg([one.p for one in compared]).tolist())
+    small_p_values = iter(_adjusted_if_known([one.equivalence_p for one in compared]))
     return [
-        [_with_verdict(row, next(adjusted), inference) if row.comparison else row for row in rows] for rows in groups
+        [_with_verdict(row, next(p_values), next(small_p_values), inference) if row.comparison else row for row in rows]
+        for rows in groups
     ]
 
 
-def _with_verdict(row: Row, p_adjusted: float, inference: Inference) -> Row:
+def _adjusted_if_known(p_values: Sequence[float]) -> list[float]:
+    """One seed has no p of equivalence: it stays unknown and counts for nothing."""
+    adjusted = np.array(p_values, dtype=float)
+    known = ~np.isnan(adjusted)
+    adjusted[known] = benjamini_hochberg(adjusted[known])
+    return [float(p) for p in adjusted]
+
+
+def _with_verdict(row: Row, p_adjusted: float, equivalence_p: float, inference: Inference) -> Row:
     assert row.comparison is not None
     verdict = verdicts.verdict(
         row.comparison.total_low,
         row.comparison.total_high,
         p_adjusted,
-        row.comparison.equivalence_p,
+        equivalence_p,
         row.comparison.n_seeds,
         smallest_effect=inference.smallest_effect,
         alpha=inference.alpha,

@@ -150,8 +150,8 @@ def explanation(sides: SideBySide) -> str:
         f"In percent, with the {level} interval over seeds; differences in percentage points, paired by seed and test "
         "image, with the interval for these test images and, beside it, the wider one for new images. p is of the "
         "sign-flip test over seeds, adjusted over all rows of the same measure whose runs differ (Benjamini–Hochberg). "
-        f"A verdict needs {inference.verdict_seeds} seeds that both have, and counts less than {small} points as "
-        "equivalent."
+        f"A verdict needs {inference.verdict_seeds} seeds that both have. It is equivalent where two one-sided tests, "
+        f"adjusted over the same rows, show a difference of less than {small} points."
     )
 
 
