@@ -25,6 +25,7 @@ JUDGED = ["hypothesis", "p_adjusted", "equivalence_p_adjusted", "verdict", "reas
 EFFECT_COLUMNS = ["family", "variant", "level", "reference", *FIELDS, *JUDGED]
 SMALL = {"not_above": "not_above_p", "not_below": "not_below_p"}  # else equivalence_p
 RATES = ["sign_flip_rate", "interval_rate", "total_rate", "verdict_rate"]
+AA_COLUMNS = ["variant", "resamples", *RATES]
 
 
 def hypotheses(
@@ -88,13 +89,15 @@ def effects(
 def aa(settings: Params, variants: Sequence[VariantResults]) -> pd.DataFrame:
     """How often the procedure finds a difference between groups of nets that differ in nothing but their seeds.
 
+    The groups are exchangeable by construction, so this tests the code alone. The comparison of the baseline with its
+    repetition, which `variant` names, is among the effects.
     The nets of the baseline and of its repetition under other seeds are dealt into two groups and paired, at random,
     `inference.resamples` times. The rates are of sign-flip p ≤ alpha, of intervals that leave zero out, and of the
     verdicts better and worse. No row where no variant repeats the baseline.
     """
     inference, repetition = settings.inference, _repetition(settings)
     if repetition is None:
-        return pd.DataFrame(columns=["resamples", *RATES])
+        return pd.DataFrame(columns=AA_COLUMNS)
     arms = arms_of(variants, "accuracy")
     nets = np.concatenate([np.stack(list(arms[key].values())) for key in (settings.baseline, repetition)])
     generator = stream("aa", settings.data.seed)
@@ -113,7 +116,7 @@ def aa(settings: Params, variants: Sequence[VariantResults]) -> pd.DataFrame:
     rates = counts / inference.resamples
     if len(nets) // 2 < inference.verdict_seeds:
         rates[RATES.index("verdict_rate")] = math.nan
-    return pd.DataFrame([[inference.resamples, *rates]], columns=["resamples", *RATES])
+    return pd.DataFrame([[repetition, inference.resamples, *rates]], columns=AA_COLUMNS)
 
 
 def arms_of(variants: Sequence[VariantResults], metric: str) -> dict[str, Arm]:

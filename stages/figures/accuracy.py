@@ -69,8 +69,8 @@ def accuracies(results: Results) -> Figure:
 
 def forest(results: Results) -> Figure | str:
     """Differences from the baseline, paired by seed; the colour is the direction, the numbers stand at the right."""
-    if len(results.variants) == 1:
-        return "Only the baseline ran: there is no difference to show."
+    if not in_forest(results):
+        return "No variant but the baseline ran: there is no difference to show."
     drawn = []
     for variant in in_forest(results):
         differences = results.differences(variant, results.baseline)
@@ -91,9 +91,9 @@ def forest(results: Results) -> Figure | str:
 
 
 def in_forest(results: Results) -> list[str]:
-    """The variants that ran under every seed; all where no variant did. The families' figures have the others."""
+    """The variants that ran under every seed; all where no variant did. Controls are in the figures of the families."""
     with_all_seeds = [variant for variant in results.with_all_seeds if variant != results.baseline]
-    return with_all_seeds or list(results.variants.index.drop(results.baseline))
+    return with_all_seeds or [variant for variant in results.without_controls if variant != results.baseline]
 
 
 def row(results: Results, variant: str, label: str, column: str = "test_accuracy", text: str = "") -> rows.Row:
@@ -144,7 +144,7 @@ def directions_count(results: Results) -> str:
     """A summary of the forest: how many variants lie above the baseline, below it, and neither."""
     others = results.variants.loc[in_forest(results)]
     if others.empty:
-        return "Only the baseline ran."
+        return "No variant but the baseline ran."
     counts = others["direction"].value_counts()
     parts = [
         f"{counts[direction]} {'is' if counts[direction] == 1 else 'are'} {direction}"
@@ -167,7 +167,7 @@ def _against_baseline(results: Results, best: str) -> str:
 
 
 def _left_out_of_forest(results: Results) -> str:
-    drawn, others = len(in_forest(results)), len(results.variants) - 1
+    drawn, others = len(in_forest(results)), len(results.without_controls) - 1
     if drawn == others:
         return "Every variant is shown."
     return (

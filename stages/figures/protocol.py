@@ -8,6 +8,7 @@ from stages.figures import wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
+from stages.shared.inference import verdict as verdicts
 
 
 def texts(results: Results) -> dict[str, str]:
@@ -20,7 +21,7 @@ def texts(results: Results) -> dict[str, str]:
 
 
 def facts(results: Results) -> dict[str, str]:
-    trust = {"detectable": _detectable(results), "aa": _same_net_compared(results)}
+    trust = {"detectable": _detectable(results), "aa": _baseline_again(results), "aa_rates": _aa_rates(results)}
     return _data(results) | _settings(results) | trust
 
 
@@ -82,13 +83,16 @@ def _data(results: Results) -> dict[str, str]:
 
 def _settings(results: Results) -> dict[str, str]:
     protocol, inference = results.settings.chosen_protocol, results.settings.inference
-    n_variants = len(results.variants) + len(without_finished_run(results))
+    controls = set(results.settings.controls) - {results.baseline}
+    n_controls = len(controls)
+    n_variants = len(results.variants) + len(without_finished_run(results)) - n_controls
+    and_controls = f" and {numbers.plural(n_controls, 'control')}" if n_controls else ""
     return {
         "protocol": escape(results.settings.protocol),
         "epochs": numbers.plural(protocol.epochs, "epoch"),
         "n_seeds": str(len(protocol.seeds)),
         "seeds": wording.seeds(results),
-        "variants": numbers.plural(n_variants, "variant"),
+        "variants": numbers.plural(n_variants, "variant") + and_controls,
         "runs": numbers.plural(len(results.runs) + len(results.diverged), "run"),
         "diverged": diverged_sentence(results),
         "alpha": f"{inference.alpha:g}",
@@ -125,10 +129,28 @@ def _detectable(results: Results) -> str:
     )
 
 
-def _same_net_compared(results: Results) -> str:
-    """The A/A comparison: how often two groups of runs of one net seem to differ."""
+def _baseline_again(results: Results) -> str:
+    """The baseline against the baseline under seeds of its own."""
     if results.aa.empty:
         return "No variant repeats the baseline under other seeds, so there is no A/A comparison."
+    again = results.aa["variant"].iloc[0]
+    effects = results.effects
+    rows = effects[(effects["variant"] == again) & (effects["reference"] == results.baseline)]
+    start = "The baseline was trained again with seeds of its own"
+    if rows.empty:
+        return f"{start}, and no family compares the two."
+    row = rows.iloc[0]
+    sentence = f"{start}. Minus the baseline, it is at {wording.evidence(row, 'accuracy')}"
+    if row["verdict"] == verdicts.NOT_STATED:
+        return f"{sentence}, without a verdict: {row['reason']}."
+    p_values = f"adjusted p {numbers.p_value(row['p_adjusted'])}, of equivalence"
+    return f"{sentence}; {p_values} {numbers.p_value(row['equivalence_p_adjusted'])}. The verdict is {row['verdict']}."
+
+
+def _aa_rates(results: Results) -> str:
+    """How often two groups, into which the runs of one net are dealt at random, seem to differ."""
+    if results.aa.empty:
+        return "Without such a variant, the tests were not tried on groups of equal runs."
     row = results.aa.iloc[0]
     sign_flip, interval, total = (
         numbers.percent_sign(row[f"{test}_rate"], 1) for test in ("sign_flip", "interval", "total")
@@ -138,8 +160,8 @@ def _same_net_compared(results: Results) -> str:
         stated = numbers.percent_sign(row["verdict_rate"], 1)
         verdict = f", and a verdict of better or worse was stated in {stated}"
     return (
-        f"Groups of runs of one and the same net were compared {int(row['resamples'])} times as if they were two: the "
-        f"sign-flip test found a difference in {sign_flip}, the interval over seeds in {interval}, the interval for "
-        f"new images too in {total} of the comparisons{verdict}. By chance "
-        f"{100 * results.settings.inference.alpha:g}{numbers.NBSP}% are expected of the first two."
+        f"These runs and those of the baseline were also dealt at random into two groups, "
+        f"{numbers.plural(int(row['resamples']), 'time')}. The sign-flip test found a difference in {sign_flip}, the "
+        f"interval over seeds in {interval}, the interval for new images too in {total} of the comparisons{verdict}. "
+        f"By chance {100 * results.settings.inference.alpha:g}{numbers.NBSP}% are expected of the first two."
     )

@@ -152,20 +152,26 @@ class Results:
     def with_all_seeds(self) -> list[str]:
         """The variants that ran under every seed of the protocol: those that declared hypotheses are about."""
         n_seeds = len(self.settings.chosen_protocol.seeds)
-        return [variant for variant in self.variants.index if len(self.settings.seeds(variant)) == n_seeds]
+        return [variant for variant in self.without_controls if len(self.settings.seeds(variant)) == n_seeds]
+
+    @property
+    def without_controls(self) -> list[str]:
+        """The variants that are no controls; the baseline is among them."""
+        controls = set(self.settings.controls) - {self.baseline}
+        return [str(variant) for variant in self.variants.index if variant not in controls]
 
     @property
     def nets(self) -> list[str]:
         """The variants that differ from the baseline in nothing but the architecture and its learning rate.
 
-        Where one architecture ran at several rates, only the first in params.yaml counts.
+        Where one architecture ran at several rates, only the first in params.yaml counts. Controls do not count.
         """
         free = ("architecture", "recipe.lr")
         baseline = _run_without(self.settings, self.baseline, *free)
         other_rates = {variant for group in self.alike_except("recipe.lr") for variant in group[1:]} - {self.baseline}
         return [
             variant
-            for variant in self.variants.index
+            for variant in self.without_controls
             if variant not in other_rates and _run_without(self.settings, variant, *free) == baseline
         ]
 

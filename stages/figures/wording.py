@@ -120,9 +120,12 @@ def judged(results: Results, key: str, subject: str, reference: str) -> str:
     return f"{subject} {clause} {reference} in {metric.name}{link} {evidence(row)}"
 
 
-def evidence(row: pd.Series) -> str:
-    """Return "+2.61 points [2.40, 2.81], with new images [2.20, 3.02]". An unknown interval is left out."""
-    metric = str(row["metric"])
+def evidence(row: pd.Series, metric: str = "") -> str:
+    """Return "+2.61 points [2.40, 2.81], with new images [2.20, 3.02]". An unknown interval is left out.
+
+    metric: that of the row, where the row does not name it.
+    """
+    metric = metric or str(row["metric"])
     text = effect(metric, row["difference"])
     if not math.isnan(row["low"]):
         text += f" {interval(metric, row['low'], row['high'])}"

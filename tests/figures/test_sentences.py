@@ -302,7 +302,12 @@ OF_TWO, OF_THREE = "Of the 2 variants that are compared with it,", "the highest 
 @pytest.mark.parametrize(
     ("n", "accuracies", "best", "directions"),
     [
-        (5, (0.9,), "*CNN (baseline)* reaches 90.00 % [90.00, 90.00] test accuracy.", "Only the baseline ran."),
+        (
+            5,
+            (0.9,),
+            "*CNN (baseline)* reaches 90.00 % [90.00, 90.00] test accuracy.",
+            "No variant but the baseline ran.",
+        ),
         (
             5,
             (0.9, 0.8),
@@ -335,7 +340,42 @@ def test_the_best_variant_and_the_count_of_directions_for_every_outcome(n, accur
     assert accuracy.directions_count(results) == directions
 
 
-SENTENCES = "aa best_against_baseline best_sentence calibration_sentence confused confusion_difference_sentence"
+def test_controls_are_no_variants_in_any_count():
+    results = reached(5, cnn=0.9, kernel_5=0.8, cnn_again=0.95, linear=0.95)
+    assert accuracy.directions_count(results).startswith("The one variant that is compared with it is below the base")
+    assert accuracy.in_forest(results) == ["kernel_5"]
+    assert results.nets == ["cnn", "kernel_5"]
+    assert "of 2 nets is that of *CNN (baseline)*" in accuracy.best_sentence(results)
+    facts = topics.facts(results)
+    assert (facts["variants"], facts["forest_shown"]) == ("2 variants and 2 controls", "Every variant is shown.")
+    assert topics.facts(results_of("three"))["variants"] == "3 variants"
+    rising = results.curves.assign(val_accuracy=results.curves["epoch"] / 10)
+    names = "In *CNN (baseline)* and *Kernel size: 5×5*, the last epoch still raised"
+    assert learning.sentence(dataclasses.replace(results, curves=rising)).startswith(names)
+
+
+@pytest.mark.parametrize(
+    ("n", "again", "expected"),
+    [
+        (
+            10,
+            0.9,
+            "Minus the baseline, it is at 0.00 points [0.00, 0.00], with new images [0.00, 0.00]; adjusted p 1.000,",
+        ),
+        (5, 0.89, "with new images [−1.20, −0.80], without a verdict: 5 of the 10 seeds that a verdict needs."),
+    ],
+)
+def test_the_baseline_is_compared_with_itself_under_seeds_of_its_own(n, again, expected):
+    """One point, on one image in a hundred of 10,000, has the standard error √(.01 · .99 / 10,000): 0.0995 points."""
+    text = spaced(topics.facts(reached(n, n_test=10_000, cnn=0.9, cnn_again=again))["aa"])
+    assert text.startswith("The baseline was trained again with seeds of its own. Minus the baseline, it is at ")
+    assert expected in text
+    assert n < 10 or text.endswith(", of equivalence <0.001. The verdict is equivalent.")
+
+
+SENTENCES = (
+    "aa aa_rates best_against_baseline best_sentence calibration_sentence confused confusion_difference_sentence"
+)
 SENTENCES += " converged detectable directions directions_count equivariance_sentence field_growth_sentence gap"
 SENTENCES += " field_sentence hard_sentence hypotheses_tally ladder maps_sentence noise permutation"
 SENTENCES += " position_agreement_sentence position_sentence recipe shift_probe shift_sentence sizes verdicts"
