@@ -20,7 +20,7 @@ from stages.shared.run_files import VariantResults
 FIELDS = [field.name for field in dataclasses.fields(Comparison)]
 HYPOTHESIS_COLUMNS = ["hypothesis", "family", "metric", "direction", "smallest_effect", *FIELDS]
 HYPOTHESIS_COLUMNS += ["small_p", "p_adjusted", "equivalence_p_adjusted", "small_p_adjusted"]
-HYPOTHESIS_COLUMNS += ["verdict", "reason", "outcome", "detectable"]
+HYPOTHESIS_COLUMNS += ["verdict", "reason", "outcome", "outcome_together", "detectable"]
 JUDGED = ["hypothesis", "p_adjusted", "equivalence_p_adjusted", "verdict", "reason"]  # one verdict of a contrast
 EFFECT_COLUMNS = ["family", "variant", "level", "reference", *FIELDS, *JUDGED]
 SMALL = {"not_above": "not_above_p", "not_below": "not_below_p"}  # else equivalence_p
@@ -34,7 +34,8 @@ def hypotheses(
     """One row for each declared hypothesis, whether it ran or not; p values are adjusted by Holm within the family.
 
     variants: also those of which every seed diverged. small_p: of the test that the effect is too small to matter on
-    the side, or the sides, that the direction names.
+    the side, or the sides, that the direction names. outcome_together: the outcome, were the p values adjusted over
+    all hypotheses that ran.
     """
     rows: list[dict[str, Any]] = []
     for key, hypothesis in declared.items():
@@ -45,10 +46,13 @@ def hypotheses(
             measured["small_p"] = measured[SMALL.get(hypothesis.direction, "equivalence_p")]
         rows.append(row | (measured or _why_unmeasured(hypothesis.contrast, arms)))
     table = pd.DataFrame(rows, columns=HYPOTHESIS_COLUMNS)
-    _adjust(table, table["family"], ("p", "equivalence_p", "small_p"), holm)
-    _add_verdicts(table, settings.inference)
-    outcomes = [WORDS[verdict].outcomes[row["direction"]] for row, verdict in zip(rows, table["verdict"], strict=True)]
-    table["outcome"] = [row.get("outcome", outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+    for column, groups in {"outcome_together": pd.Series("all", table.index), "outcome": table["family"]}.items():
+        _adjust(table, groups, ("p", "equivalence_p", "small_p"), holm)
+        _add_verdicts(table, settings.inference)
+        outcomes = [
+            WORDS[verdict].outcomes[row["direction"]] for row, verdict in zip(rows, table["verdict"], strict=True)
+        ]
+        table[column] = [row.get("outcome", outcome) for row, outcome in zip(rows, outcomes, strict=True)]
     table["reason"] = [row.get("reason", reason) for row, reason in zip(rows, table["reason"], strict=True)]
     return table
 

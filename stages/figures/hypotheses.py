@@ -1,6 +1,7 @@
 """The hypotheses: what was measured, the verdict and the outcome, also where one failed or did not run."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import pandas as pd
@@ -11,6 +12,7 @@ from stages.figures import declared, wording
 from stages.figures.results import Results
 from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
+from stages.shared.inference import sign_flip
 from stages.shared.inference import verdict as verdicts
 from stages.shared.metrics import METRICS, POINTS
 
@@ -38,6 +40,8 @@ def texts(results: Results) -> dict[str, str]:
 def facts(results: Results) -> dict[str, str]:
     needed = results.settings.inference.verdict_seeds
     return {
+        "adjusted_together": adjusted_together(results),
+        "fewest_seeds": fewest_seeds(results),
         "hypotheses_tally": tally(results),
         "verdicts": wording.why_no_verdict(results)
         or f"A verdict needs {needed} seeds: a comparison with fewer has an interval and a direction alone.",
@@ -80,6 +84,37 @@ def tally(results: Results) -> str:
     parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts.items() if count]
     whole = "the one hypothesis" if len(outcomes) == 1 else f"the {len(outcomes)} hypotheses"
     return f"Of {whole}, {wording.joined(parts)}."
+
+
+def adjusted_together(results: Results) -> str:
+    """Which outcomes would be others, were all measured hypotheses adjusted together and not by family."""
+    measured = results.hypotheses.loc[list(filter(results.has_run, results.declared))]
+    stated = measured[measured["outcome"] != verdicts.NOT_STATED]
+    if stated.empty:
+        return "Without a verdict, none depends on the adjustment."
+    together = f"If the {len(measured)} measured hypotheses were adjusted together"
+    changed = [
+        f"{results.number(str(key))} would be {row['outcome_together']} instead of {row['outcome']}"
+        for key, row in stated.iterrows()
+        if row["outcome_together"] != row["outcome"]
+    ]
+    if not changed:
+        return f"{together}, no outcome would change."
+    return f"{together}, {wording.joined(changed)}; no other outcome would change."
+
+
+def fewest_seeds(results: Results) -> str:
+    """From how many seeds on a difference can be shown in the largest family."""
+    families = Counter(results.declared[key].family for key in results.declared if results.has_run(key))
+    if not families:
+        return "No family of hypotheses was measured."
+    size, alpha = max(families.values()), results.settings.inference.alpha
+    needed = next(n for n in range(1, sign_flip.MAX_SEEDS) if size * sign_flip.smallest_p(n) <= alpha)
+    hypotheses = "hypothesis" if size == 1 else "hypotheses"
+    return (
+        f"The largest family that was measured has {size} {hypotheses}: there, fewer than {needed} seeds cannot show "
+        f"that two variants differ."
+    )
 
 
 def tables(results: Results) -> str:

@@ -128,6 +128,22 @@ def test_p_values_are_adjusted_within_each_family_by_holm():
     assert table.loc["other", "p_adjusted"] == table.loc["other", "p"]
 
 
+def test_the_outcome_is_also_that_of_an_adjustment_over_all_families():
+    """Nine of ten seeds agree, by as much: p is 22/1024, below .05 alone, but not the smallest of four."""
+    lead = {"position_r2_shuffled": [0.1] * 9 + [-0.1]}
+    families = {"kernel_1": "kernel", "kernel_5": "padding", "depth_1": "depth", "stride_2": "head"}
+    arms = [variant("cnn", 0.9, metric={"position_r2_shuffled": [0.0] * 10})]
+    arms += [variant(key, 0.9, metric=lead) for key in families]
+    claims = {
+        key: hypothesis(key, "cnn", metric="position_r2_shuffled", family=family) for key, family in families.items()
+    }
+    table = judged(arms, **claims)
+    assert table["p_adjusted"].tolist() == pytest.approx([22 / 1024] * 4)
+    assert table["outcome"].tolist() == ["supported"] * 4
+    assert table["outcome_together"].tolist() == ["undecided"] * 4
+    assert judged(arms, kernel_1=claims["kernel_1"]).loc["kernel_1", "outcome_together"] == "supported"
+
+
 def test_a_metric_with_one_number_a_seed_is_judged_over_seeds():
     values = {"cnn": np.linspace(0.30, 0.34, 10), "kernel_1": np.linspace(0.10, 0.15, 10)}
     arms = [variant(key, 0.9, metric={"position_r2_shuffled": numbers}) for key, numbers in values.items()]

@@ -164,6 +164,29 @@ def test_every_declared_hypothesis_is_stated_with_its_outcome():
     assert "Measured, in how well position can be read from the last feature map: +0.2" in position
 
 
+def test_what_another_unit_of_adjustment_would_change_is_listed():
+    results = results_of("three")
+    for family, together, expected in (
+        (["supported", "undecided"], ["supported", "undecided"], "no outcome would change."),
+        (
+            ["supported", "undecided"],
+            ["undecided"] * 2,
+            "H1 would be undecided instead of supported; no other outcome ",
+        ),
+        (["not stated"] * 2, ["not stated"] * 2, "Without a verdict, none depends on the adjustment."),
+    ):
+        table = results.hypotheses.assign(outcome=family, outcome_together=together)
+        assert expected in hypotheses.adjusted_together(dataclasses.replace(results, hypotheses=table))
+
+
+def test_the_fewest_seeds_follow_from_the_largest_family():
+    """Four hypotheses: 4 · 2/2⁸ = .031 and 4 · 2/2⁷ = .0625. One: 2/2⁶ = .031 and 2/2⁵ = .0625."""
+    largest = hypotheses.fewest_seeds(results_of("default"))
+    assert largest.startswith("The largest family that was measured has 4 hypotheses: there, fewer than 8 seeds ")
+    assert " has 1 hypothesis: there, fewer than 6 seeds " in hypotheses.fewest_seeds(results_of("three"))
+    assert hypotheses.fewest_seeds(results_of("one variant")) == "No family of hypotheses was measured."
+
+
 def test_the_tally_counts_every_outcome():
     results = results_of("three")
     for outcomes, expected in {

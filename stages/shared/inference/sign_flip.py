@@ -34,6 +34,11 @@ def p_value(differences: ArrayLike) -> float:
     return 2 * above / 2**n  # the patterns are symmetric: as many lie as far below zero
 
 
+def smallest_p(n_seeds: int) -> float:
+    """The p of seeds whose differences all have one sign: none is smaller."""
+    return 2 / 2**n_seeds
+
+
 def _signed_sums(values: np.ndarray) -> np.ndarray:
     sums = np.zeros(1)
     for value in values:
