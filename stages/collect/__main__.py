@@ -71,8 +71,10 @@ def all_tables(
     return {
         "runs.csv": runs,
         "diverged.csv": tables.diverged(variants),
-        "variants.csv": tables.variants(settings, runs),
-        "effects.csv": tables.effects(settings, runs, verdicts.effects(settings, finished, hypotheses, judged)),
+        "variants.csv": tables.variants(settings, runs, len(labels)),
+        "effects.csv": tables.effects(
+            settings, runs, verdicts.effects(settings, finished, hypotheses, judged), len(labels)
+        ),
         "hypotheses.csv": judged.assign(declared=statuses),
         "longer.csv": tables.longer(settings, runs, tables.runs(longer)),
         "longer_hypotheses.csv": verdicts.hypotheses(settings, hypotheses, longer),

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Int, Shaped
 
 from stages.shared.inference import intervals
-from stages.shared.metrics import METRICS
+from stages.shared.metrics import METRICS, n_images
 from stages.shared.params import Params
 from stages.shared.run_files import CURVES, VariantResults
 
@@ -42,27 +42,35 @@ def diverged(variants: Sequence[VariantResults]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["variant", "seed", "epoch"])
 
 
-def variants(settings: Params, runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each variant: every metric with its interval, costs, and the paired difference from the baseline."""
+def variants(settings: Params, runs: pd.DataFrame, n_test: int) -> pd.DataFrame:
+    """One row for each variant: every metric with its interval, costs, and the paired difference from the baseline.
+
+    n_test: how many test images there are.
+    """
     rows = []
     for key, variant_runs in runs.groupby("variant", sort=False):
         row: dict[str, Any] = {"variant": key, "n_seeds": len(variant_runs)}
         for name, metric in METRICS.items():
             if metric.summarised:
-                estimate = intervals.estimate(variant_runs[metric.column], settings.inference.confidence)
+                of = n_images(metric.column, n_test, settings.chosen_protocol.probe_images)
+                estimate = intervals.estimate(variant_runs[metric.column], settings.inference.confidence, of).within(
+                    0, 1
+                )
                 row |= {f"{name}_mean": estimate.mean, f"{name}_sd": estimate.sd}
                 row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         difference: dict[str, Any] = {}
         if key != settings.baseline:
-            difference = _difference(settings, runs, str(key), settings.baseline)
+            difference = _difference(settings, runs, str(key), settings.baseline, n_test)
         row |= {name: variant_runs[name].iloc[0] for name in COSTS}
         rows.append(row | {name: difference.get(name) for name in DIFFERENCE})
     return pd.DataFrame(rows).astype(dict.fromkeys(COSTS, "Int64") | dict.fromkeys(DIFFERENCE[:3], float))
 
 
-def effects(settings: Params, runs: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+def effects(settings: Params, runs: pd.DataFrame, judged: pd.DataFrame, n_test: int) -> pd.DataFrame:
     """The effects with their verdicts, and beside them what the interval over seeds says, for shift consistency too."""
-    differences = [_difference(settings, runs, row["variant"], row["reference"]) for row in judged.to_dict("records")]
+    differences = [
+        _difference(settings, runs, row["variant"], row["reference"], n_test) for row in judged.to_dict("records")
+    ]
     return judged.join(pd.DataFrame(differences, index=judged.index, columns=["direction", *SHIFT_DIFFERENCE]))
 
 
@@ -140,14 +148,15 @@ def confusion(variants: Sequence[VariantResults], labels: np.ndarray) -> pd.Data
     return pd.concat(tables, ignore_index=True)
 
 
-def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: str) -> dict[str, Any]:
+def _difference(settings: Params, runs: pd.DataFrame, variant: str, reference: str, n_test: int) -> dict[str, Any]:
     """Test accuracy and shift consistency of a variant minus a reference's, paired on the seeds that both finished."""
     row: dict[str, Any] = {}
     inference = settings.inference
     arms = [runs[runs["variant"] == key].set_index("seed") for key in (variant, reference)]
     for column, prefix in (("test_accuracy", ""), ("shift_consistency", "shift_")):
         by_seed, reference_by_seed = (arm[column].to_dict() for arm in arms)
-        estimate = intervals.paired_difference(by_seed, reference_by_seed, inference.confidence)
+        of = n_images(column, n_test, settings.chosen_protocol.probe_images)
+        estimate = intervals.paired_difference(by_seed, reference_by_seed, inference.confidence, of)
         direction = intervals.direction(estimate.low, estimate.high, estimate.n, inference.min_seeds)
         row |= {"n_seeds": estimate.n, f"{prefix}difference": estimate.mean, f"{prefix}direction": direction}
         row |= {f"{prefix}low": estimate.low, f"{prefix}high": estimate.high}

@@ -74,7 +74,7 @@ def forest(results: Results) -> Figure | str:
     drawn = []
     for variant in in_forest(results):
         differences = results.differences(variant, results.baseline)
-        estimate = results.estimate(differences)
+        estimate = results.mean_difference(variant, results.baseline)
         colour = DIRECTION_COLOURS.get(results.direction(estimate), style.GREY)
         text = numbers.points_interval(estimate.mean, estimate.low, estimate.high)
         drawn.append(rows.row_of(results.names.label(variant), differences, estimate, colour, text=text))

@@ -111,6 +111,8 @@ def _mean_curves(results: Results) -> pd.DataFrame:
     rows = []
     for key, values in long.groupby(["measure", "variant", "epoch"], sort=False)["value"]:
         estimate = results.estimate(values)
+        if key[0] == "val_accuracy":
+            estimate = estimate.within(0, 1)
         rows.append((*key, estimate.mean, estimate.low, estimate.high))
     return pd.DataFrame(rows, columns=["measure", "variant", "epoch", "mean", "low", "high"]).set_index("measure")
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from stages.figures.names import Names
 from stages.shared import params, paths
 from stages.shared.inference import intervals
-from stages.shared.metrics import METRICS
+from stages.shared.metrics import METRICS, is_fraction, n_images
 from stages.shared.params import Hypothesis, Params
 from stages.shared.stage_command import StageError, need
 
@@ -94,7 +94,9 @@ class Results:
 
     def mean(self, variant: str, column: str = "test_accuracy") -> intervals.Estimate:
         """Mean over a variant's seeds with its interval; NaN where a seed has no value."""
-        return self.estimate(self.per_seed(variant, column).values())
+        values = self.per_seed(variant, column).values()
+        estimate = intervals.estimate(values, self.settings.inference.confidence, self.n_images(column))
+        return estimate.within(0, 1) if is_fraction(column) else estimate
 
     def means(self, variants: list[str], column: str) -> dict[str, intervals.Estimate]:
         """The mean of each variant that has a value in every seed."""
@@ -107,7 +109,8 @@ class Results:
         return (tables[0] - tables[1]).ravel()
 
     def mean_difference(self, variant: str, reference: str, column: str = "test_accuracy") -> intervals.Estimate:
-        return self.estimate(self.differences(variant, reference, column))
+        differences = self.differences(variant, reference, column)
+        return intervals.estimate(differences, self.settings.inference.confidence, self.n_images(column))
 
     def contrast(self, key: str) -> np.ndarray:
         """What a hypothesis compares, by seed: variant − reference, or one such difference minus others."""
@@ -119,6 +122,11 @@ class Results:
     def estimate(self, values: Iterable[float]) -> intervals.Estimate:
         """Mean of one value a seed, with its interval."""
         return intervals.estimate(values, self.settings.inference.confidence)
+
+    def n_images(self, column: str) -> int | None:
+        """How many test images a value in a column of runs.csv is a mean over, if it is one."""
+        n_test = sum(self.constants["class_counts"]["test"])
+        return n_images(column, n_test, self.settings.chosen_protocol.probe_images)
 
     def direction(self, estimate: intervals.Estimate) -> str:
         return intervals.direction(estimate.low, estimate.high, estimate.n, self.settings.inference.min_seeds)

@@ -57,7 +57,7 @@ def largest_margin(results: Results) -> str:
 
 def n_shifted_images(results: Results) -> int:
     """How many test images were shifted: the number in the settings, or all where there are fewer."""
-    return min(results.settings.chosen_protocol.probe_images, sum(results.constants["class_counts"]["test"]))
+    return results.n_images("shift_consistency") or 0
 
 
 def mean(results: Results, variant: str, column: str = "test_accuracy") -> str:

@@ -23,7 +23,7 @@ class Metric:
     summarised: bool = False
 
 
-POINTS = "points"
+POINTS = "points"  # the unit of fractions, all of which lie in [0, 1]
 
 METRICS = {
     "accuracy": Metric("test accuracy", POINTS, True, "test_accuracy", images="correct", summarised=True),
@@ -62,3 +62,19 @@ METRICS = {
         "share of the last feature map's variance that position explains", "share", None, "position_share"
     ),
 }
+
+
+def n_images(column: str, n_test: int, probe_images: int) -> int | None:
+    """How many test images a value in a column of runs.csv is a mean over; None if it is no mean over test images.
+
+    probe_images: how many are probed, where there are as many.
+    """
+    metric = next(metric for metric in METRICS.values() if metric.column == column)
+    if metric.images is None:
+        return None
+    return n_test if metric.images == "correct" else min(n_test, probe_images)
+
+
+def is_fraction(column: str) -> bool:
+    """Whether the values in a column of runs.csv lie in [0, 1]."""
+    return any(metric.column == column and metric.unit == POINTS for metric in METRICS.values())

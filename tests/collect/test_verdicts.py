@@ -72,11 +72,15 @@ def test_a_clear_lead_supports_only_the_hypothesis_that_expects_it(direction, ou
 
 
 @pytest.mark.parametrize(("direction", "outcome"), [("above", "contradicted"), ("alike", "supported")])
-def test_the_same_answers_are_equivalent(direction, outcome):
-    row = judged([variant("cnn", 0.9), variant("kernel_1", 0.9)], same=hypothesis("cnn", "kernel_1", direction)).loc[
-        "same"
-    ]
+def test_the_same_answers_are_equivalent_where_so_many_images_can_show_it(direction, outcome):
+    """On 400 images √2/400 = 0.35 points are the least standard error: 2 points are excluded, half a point is not."""
+    arms = [variant("cnn", 0.9), variant("kernel_1", 0.9)]
+    row = judged(arms, same=hypothesis("cnn", "kernel_1", direction, smallest_effect=0.02)).loc["same"]
     assert (row["verdict"], row["outcome"], row["difference"]) == ("equivalent", outcome, 0)
+    row = judged(arms, same=hypothesis("cnn", "kernel_1", direction, smallest_effect=0.005)).loc["same"]
+    assert (row["verdict"], row["outcome"], row["p"]) == ("inconclusive", "undecided", 1)
+    assert row["total_high"] == -row["total_low"] == pytest.approx(1.96 * math.sqrt(2) / 400, rel=0.02)
+    assert row["detectable"] > 0.009  # 2.8 standard errors
 
 
 def test_arms_with_other_numbers_of_seeds_are_paired_on_those_they_share_and_too_few_state_no_verdict():

@@ -234,7 +234,7 @@ def test_the_road_goes_from_the_net_that_assumes_least_to_the_baseline_and_on_by
 def test_the_road_without_a_weaker_net_is_the_baseline_and_what_it_leads_to():
     assert answer.steps(reached(cnn=0.9, kernel_5=0.91, kernel_7=0.8)) == [("cnn", None), ("kernel_5", "cnn")]
     (axes,) = answer.roadmap(reached(cnn=0.9, kernel_5=0.91)).axes
-    assert [text.get_text() for text in axes.texts] == ["start", "+1.00 [1.00, 1.00]"]
+    assert [text.get_text() for text in axes.texts] == ["start", "+1.00 [0.61, 1.39]"]
 
 
 def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):

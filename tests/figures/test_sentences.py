@@ -34,7 +34,7 @@ def spaced(text):
 
 UP = "+5.00 points [5.00, 5.00], with new images [4.57, 5.43]"
 DOWN = "−5.00 points [−5.00, −5.00], with new images [−5.43, −4.57]"
-NONE = "0.00 points [0.00, 0.00], with new images [0.00, 0.00]"
+NONE = "0.00 points [0.00, 0.00], with new images [−0.03, 0.03]"  # ± t · √2/10,000
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ NONE = "0.00 points [0.00, 0.00], with new images [0.00, 0.00]"
         (10, 0.9, 0.85, f"is better than the MLP in test accuracy: {UP}"),
         (10, 0.85, 0.9, f"is worse than the MLP in test accuracy: {DOWN}"),
         (10, 0.9, 0.9, f"is equivalent to the MLP in test accuracy: {NONE}"),
-        (5, 0.9, 0.85, f"differs from the MLP in test accuracy by {UP}"),
+        (5, 0.9, 0.85, f"differs from the MLP in test accuracy by {UP.replace('[5.00, 5.00]', '[4.99, 5.01]')}"),
         (1, 0.85, 0.9, "differs from the MLP in test accuracy by −5.00 points"),
     ],
 )
@@ -51,9 +51,11 @@ def test_the_gap_for_every_verdict(n, cnn, mlp, expected):
     """Of 10,000 images the differences, which all seeds share, are 5 % or none.
 
     The images' standard error of 500 is 0.218 points, and Satterthwaite's degrees of freedom are those of the images:
-    5 points have the interval ± 1.96 · 0.218.
+    5 points have the interval ± 1.96 · 0.218. Over n seeds that are all alike it is ± t · √2/(10,000 n).
     """
-    means = [f"{100 * mean:.2f} %" + (f" [{100 * mean:.2f}, {100 * mean:.2f}]" if n > 1 else "") for mean in (cnn, mlp)]
+    half = {10: 0.003, 5: 0.008}.get(n)
+    ends = [f" [{100 * mean - half:.2f}, {100 * mean + half:.2f}]" if half else "" for mean in (cnn, mlp)]
+    means = [f"{100 * mean:.2f} %{end}" for mean, end in zip((cnn, mlp), ends, strict=True)]
     text = spaced(answer.gap(reached(n, n_test=10_000, cnn=cnn, fully_connected=mlp)))
     assert text == f"**Convolution.** On Fashion-MNIST, the CNN {expected} ({means[0]} against {means[1]})."
 
@@ -106,22 +108,23 @@ def test_the_ladder_of_a_contrast_without_control():
     ("n", "permuted", "expected"),
     [
         (10, 0.84, "is +6.00 points [6.00, 6.00], with new images"),  # the lead falls from 5 to −1
-        (10, 0.9, "is 0.00 points [0.00, 0.00], with new images [0.00, 0.00]: the permutation leaves it as it is."),
+        (10, 0.9, f"is {NONE}: the permutation leaves it as it is."),
         (1, 0.9, "is 0.00 points."),
     ],
 )
 def test_the_permutation_for_every_outcome(n, permuted, expected):
-    text = spaced(answer.permutation(reached(n, **dict(zip(FOUR, (0.9, 0.85, permuted, 0.85), strict=True)))))
+    accuracies = dict(zip(FOUR, (0.9, 0.85, permuted, 0.85), strict=True))
+    text = spaced(answer.permutation(reached(n, n_test=10_000, **accuracies)))
     assert text.startswith("**Order of the pixels.** With the pixels permuted, the CNN ")
     assert f"The lead on original pixels minus the lead on permuted ones {expected}" in text
 
 
 def test_the_change_of_the_lead_is_paired_by_seed():
-    """Leads of 5, 6 and 7, and of 1, 2 and 3 points by seed: the change is 4 in each, so its interval has no width."""
+    """Leads of 5, 6 and 7, and of 1, 2 and 3 points by seed: the change is 4 in each. ± 4.303 · √2/30,000 is left."""
     cnn, permuted = [0.90, 0.91, 0.92], [0.81, 0.82, 0.83]
-    results = reached(3, cnn=cnn, fully_connected=0.85, cnn_permuted=permuted, fully_connected_permuted=0.8)
+    results = reached(3, 10_000, cnn=cnn, fully_connected=0.85, cnn_permuted=permuted, fully_connected_permuted=0.8)
     assert results.contrast("permutation_takes_the_lead") == pytest.approx([0.04, 0.04, 0.04])
-    assert "is +4.00 points [4.00, 4.00], with new images" in spaced(answer.permutation(results))
+    assert "is +4.00 points [3.98, 4.02], with new images" in spaced(answer.permutation(results))
 
 
 def test_the_answer_is_a_list_of_what_ran():
@@ -226,7 +229,8 @@ SIZED = ("cnn", "cnn_1000", "fully_connected", "fully_connected_1000")
 )
 def test_the_ratio_of_sizes_for_every_outcome(accuracies, before, after):
     results, mlp = reached(3, **dict(zip(SIZED, accuracies, strict=True))), f"{100 * accuracies[2]:.2f}"
-    goal = f"what the MLP reaches with 1,500 images ({mlp} % [{mlp}, {mlp}])"
+    ends = ", ".join(f"{100 * accuracies[2] + half:.2f}" for half in (-1.01, 1.01))  # ± 4.303 · √2/600
+    goal = f"what the MLP reaches with 1,500 images ({mlp} % [{ends}])"
     assert spaced(training_data.sizes_sentence(results)) == f"The CNN {before} {goal}{after}"
 
 
@@ -328,13 +332,13 @@ OF_TWO, OF_THREE = "Of the 2 variants that are compared with it,", "the highest 
         (
             5,
             (0.9,),
-            "*CNN (baseline)* reaches 90.00 % [90.00, 90.00] test accuracy.",
+            "*CNN (baseline)* reaches 90.00 % [89.61, 90.39] test accuracy.",
             "No variant but the baseline ran.",
         ),
         (
             5,
             (0.9, 0.8),
-            "the highest mean test accuracy of 2 nets is that of *CNN (baseline)*: 90.00 % [90.00, 90.00].",
+            "the highest mean test accuracy of 2 nets is that of *CNN (baseline)*: 90.00 % [89.61, 90.39].",
             "The one variant that is compared with it is below the baseline in test accuracy.",
         ),
         (
@@ -383,7 +387,7 @@ def test_controls_are_no_variants_in_any_count():
         (
             10,
             0.9,
-            "Minus the baseline, it is at 0.00 points [0.00, 0.00], with new images [0.00, 0.00]; adjusted p 1.000,",
+            f"Minus the baseline, it is at {NONE}; adjusted p 1.000,",
         ),
         (5, 0.89, "with new images [−1.20, −0.80], without a verdict: 5 of the 10 seeds that a verdict needs."),
     ],

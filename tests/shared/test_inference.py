@@ -119,18 +119,19 @@ def test_more_seeds_never_remove_the_images_share():
 
 
 def test_the_seed_interval_is_the_t_interval_of_the_seeds_means():
-    outcome = crossed.seed_interval(SMALL, 0.95)
-    # means 2/3 and 1/3: SD √2/6, standard error 1/6, t(.975; 1) = 12.7062
-    assert (outcome.n, outcome.mean, outcome.sd) == (2, pytest.approx(0.5), pytest.approx(math.sqrt(2) / 6))
-    assert (outcome.low, outcome.high) == pytest.approx((0.5 - 12.7062 / 6, 0.5 + 12.7062 / 6), rel=1e-5)
+    outcome = crossed.seed_interval([[1, 1, 1], [1, 0, 0]], 0.95)
+    # means 1 and 1/3: SD √2/3, standard error 1/3, t(.975; 1) = 12.7062
+    assert (outcome.n, outcome.mean, outcome.sd) == (2, pytest.approx(2 / 3), pytest.approx(math.sqrt(2) / 3))
+    assert (outcome.low, outcome.high) == pytest.approx((2 / 3 - 12.7062 / 3, 2 / 3 + 12.7062 / 3), rel=1e-5)
 
 
 def test_the_total_interval_by_hand_where_images_vary_most():
-    # Each image has its own value, seeds agree: MS_seed = MS_int = 0, MS_image = 2·var(0, 0, 0, 1) = 1/2,
-    # V = 1/2 / 8, 3 df
-    outcome = crossed.total_interval([[0, 0, 0, 1], [0, 0, 0, 1]], 0.95)
-    assert (outcome.low, outcome.high) == pytest.approx((0.25 - 3.182446 / 4, 0.25 + 3.182446 / 4), rel=1e-6)
-    assert (outcome.mean, outcome.sd) == (0.25, 0.0)
+    # Each image has its own value, seeds agree. One of ten images differs, by 1; two more are counted:
+    # MS_image = 5·var(1, 0, …, 0) + 5·2/9 = 1/2 + 10/9, V = 29/18 / 50, 9 df
+    outcome = crossed.total_interval([[1] + [0] * 9] * 5, 0.95)
+    half = 2.262157 * math.sqrt(29 / 18 / 50)
+    assert (outcome.low, outcome.high) == pytest.approx((0.1 - half, 0.1 + half), rel=1e-6)
+    assert (outcome.mean, outcome.sd) == (0.1, 0.0)
 
 
 @settings(deadline=None)
@@ -141,10 +142,29 @@ def test_the_total_interval_is_never_narrower_than_the_seeds(table):
     assert total.high >= seeds.high - 1e-12
 
 
-def test_equal_answers_have_intervals_of_no_width_and_no_warning():
-    for table in (np.zeros((3, 7)), np.ones((3, 7)), np.full((5, 3), -1)):
-        outcome = crossed.total_interval(table, 0.95)
-        assert (outcome.low, outcome.mean, outcome.high, outcome.sd) == (table[0, 0], table[0, 0], table[0, 0], 0.0)
+def test_equal_answers_leave_what_so_few_seeds_and_images_cannot_exclude():
+    # V = 2/(N (N − 1)) with N − 1 df for new images; √2/(nN) with n − 1 df for new seeds
+    for table, t_images, t_seeds in (
+        (np.zeros((3, 7)), 2.446912, 4.302653),
+        (np.ones((3, 7)), 2.446912, 4.302653),
+        (np.full((5, 3), -1), 4.302653, 2.776445),
+    ):
+        (n, n_images), mean = table.shape, table[0, 0]
+        total, seeds = crossed.total_interval(table, 0.95), crossed.seed_interval(table, 0.95)
+        assert (total.mean, total.sd) == (seeds.mean, seeds.sd) == (mean, 0.0)
+        assert total.high - mean == pytest.approx(t_images * math.sqrt(2 / n_images / (n_images - 1)), rel=1e-6)
+        assert seeds.high - mean == pytest.approx(t_seeds * math.sqrt(2) / (n * n_images), rel=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 12), st.integers(2, 60), st.integers(0, 60))
+def test_one_seed_has_the_variance_of_bonett_and_price_but_for_their_shrinking(n, n_images, n_unlike):
+    """Of f₁₂ and f₂₁ discordant pairs among N: ((f₁₂ + 1) + (f₂₁ + 1)) / N² less the square of the mean, over N − 1."""
+    values = np.zeros(n_images)
+    values[: min(n_unlike, (n_images - 1) // 2)] = 1
+    squares = crossed.guarded(np.tile(values, (n, 1)))
+    k, mean = values.sum(), values.mean()
+    assert squares.image / n == pytest.approx((k + 2 - n_images * mean**2) / (n_images - 1))
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (5, 1), (1, 1)])
@@ -431,16 +451,15 @@ def test_a_comparison_by_hand():
     assert (outcome.sd, outcome.reference_sd, outcome.difference_sd) == pytest.approx(
         (math.sqrt(1 / 32), math.sqrt(1 / 32), 0.0)
     )
-    assert (outcome.low, outcome.high) == (0.25, 0.25)  # the seeds agree
-    # MS_seed = 0; MS_image = 2·var(½, 0, ½, 0) = 1/6; MS_int = ((2 − ½) − ½)/3 = 1/3 is larger,
-    # so V = 1/6 / 8 with 3 df
-    half = math.sqrt(1 / 48)
-    assert (outcome.total_low, outcome.total_high) == pytest.approx((0.25 - 3.182446 * half, 0.25 + 3.182446 * half))
-    assert (outcome.equivalence_low, outcome.equivalence_high) == pytest.approx(
-        (0.25 - 2.353363 * half, 0.25 + 2.353363 * half)
-    )
-    assert outcome.equivalence_p == outcome.not_above_p == pytest.approx(stats.t.sf(0.35 / half, 3))
-    assert outcome.not_below_p == pytest.approx(stats.t.sf(0.85 / half, 3))
+    # The seeds agree: their standard error is √2/(nN), with 1 df. MS_image = 2·var(½, 0, ½, 0) + 2·2·(½ + 2)/4/3
+    # = 1/6 + 5/6; MS_int = ((2 − ½) − ½)/3 = 1/3 is above MS_seed = 2/8, so V = 1/8 with 3 df, and a narrower interval.
+    seeds, crossed_half = math.sqrt(2) / 8, math.sqrt(1 / 8)
+    for low, high in ((outcome.low, outcome.high), (outcome.total_low, outcome.total_high)):
+        assert (low, high) == pytest.approx((0.25 - 12.706205 * seeds, 0.25 + 12.706205 * seeds))
+    ends = outcome.equivalence_low, outcome.equivalence_high
+    assert ends == pytest.approx((0.25 - 6.313752 * seeds, 0.25 + 6.313752 * seeds))
+    assert outcome.equivalence_p == outcome.not_above_p == pytest.approx(stats.t.sf(0.35 / crossed_half, 3))
+    assert outcome.not_below_p == pytest.approx(stats.t.sf(0.85 / seeds, 1))
     assert (outcome.p, outcome.improved) == (0.5, 1.0)
 
 
@@ -496,7 +515,8 @@ def test_an_interaction_is_the_difference_of_the_gaps():
     outcome = compare((ARM, REFERENCE, *permuted), confidence=0.95, smallest_effect=0.1, alpha=0.05)
     assert (outcome.mean, outcome.reference_mean, outcome.difference) == (0.25, -0.125, 0.375)  # per seed ¼ and ½
     assert outcome.difference_sd == pytest.approx(math.sqrt(1 / 32))
-    assert (outcome.low, outcome.high) == pytest.approx((0.375 - 12.7062 / 8, 0.375 + 12.7062 / 8), rel=1e-5)
+    half = 12.7062 * math.sqrt(2) / 8  # of two of all 2 · 4 answers, which is more than the SD's √(1/32)/√2
+    assert (outcome.low, outcome.high) == pytest.approx((0.375 - half, 0.375 + half), rel=1e-5)
     values = np.array([[1, 0, 0, 0], [1, 0, 1, 0]])
     total = crossed.total_interval(values, 0.95)
     assert (outcome.total_low, outcome.total_high) == (total.low, total.high)
@@ -504,8 +524,8 @@ def test_an_interaction_is_the_difference_of_the_gaps():
 
 def test_gaps_that_are_alike_do_not_interact():
     outcome = compare((ARM, REFERENCE, ARM, REFERENCE), confidence=0.95, smallest_effect=0.1, alpha=0.05)
-    assert (outcome.difference, outcome.total_low, outcome.total_high) == (0.0, 0.0, 0.0)
-    assert (outcome.p, outcome.equivalence_p) == (1.0, 0.0)
+    assert (outcome.difference, outcome.total_high) == (0.0, pytest.approx(12.7062 * math.sqrt(2) / 8, rel=1e-5))
+    assert (outcome.p, outcome.equivalence_p) == (1.0, pytest.approx(stats.t.sf(0.1 / math.sqrt(2 / 12), 3)))
 
 
 # --- power

@@ -160,6 +160,43 @@ def test_of_four_rules_for_the_total_interval_the_chosen_one_never_covers_too_li
         assert rates["normal"] < 0.95 - slack(0.95, repeats)
 
 
+@pytest.mark.parametrize("n_seeds", [5, 10])
+def test_typical_intervals_are_wider_by_less_than_a_hundredth_for_the_two_images_more(n_seeds):
+    generator = np.random.default_rng(14)
+    for shifts in ((0.1, 0.0), (0.0, 0.0)):
+        one, other = experiment(generator, n_seeds, 2000, shifts, **TYPICAL)
+        for table in (one - other, one):
+            plain, guarded = (
+                reach(crossed.total_errors(of(table)), 0.95) for of in (crossed.mean_squares, crossed.guarded)
+            )
+            assert 1 <= guarded / plain < 1.01
+            seeds = crossed.seed_interval(table, 0.95)
+            assert seeds == estimate(table.mean(axis=1), 0.95)
+
+
+# How many images, or answers, differ on average; in one direction alone, or in either as often.
+@pytest.mark.parametrize("in_one_direction", [True, False])
+@pytest.mark.parametrize("expected", [0.3, 1.0, 3.0, 8.0])
+def test_few_discordant_images_or_none_leave_an_interval_that_covers_and_the_plain_one_does_not(
+    expected, in_one_direction
+):
+    generator, repeats, n_seeds, n_images = np.random.default_rng(15), 600, 5, 200
+    covered = dict.fromkeys(("guarded", "plain", "new seeds"), 0)
+    for _ in range(repeats):
+        signs = 1 if in_one_direction else generator.choice([-1, 1], n_images)
+        images = (generator.random(n_images) < expected / n_images) * signs
+        truth = expected / n_images if in_one_direction else 0
+        table = np.tile(images, (n_seeds, 1))  # the arms differ on the image under every seed
+        for name, squares in {"guarded": crossed.guarded, "plain": crossed.mean_squares}.items():
+            covered[name] += abs(table.mean() - truth) <= reach(crossed.total_errors(squares(table)), 0.95)
+        answers = generator.random((n_seeds, n_images)) < expected / (n_seeds * n_images)
+        covered["new seeds"] += covers(crossed.seed_interval(answers, 0.95), expected / (n_seeds * n_images))
+    assert covered["guarded"] / repeats >= 0.95 - slack(0.95, repeats)
+    assert covered["new seeds"] / repeats >= 0.95 - slack(0.95, repeats)
+    if in_one_direction and expected <= 3:
+        assert covered["plain"] / repeats < 0.9
+
+
 def test_the_total_interval_of_an_interaction_covers_it():
     generator, repeats, shifts = np.random.default_rng(5), 1000, (0.2, 0.0, 0.05, 0.0)
     truth = np.dot([1, -1, -1, 1], [accuracy(shift, **TYPICAL) for shift in shifts])

@@ -34,9 +34,25 @@ def test_one_value_has_a_mean_and_no_interval():
     assert all(math.isnan(value) for value in (outcome.sd, outcome.low, outcome.high))
 
 
-def test_equal_values_have_an_interval_of_exactly_no_width():
+def test_equal_values_have_an_interval_of_exactly_no_width_unless_they_are_means_over_images():
     outcome = intervals.estimate([0.1] * 3, 0.95)  # whose mean by summing is 0.10000000000000002
     assert (outcome.mean, outcome.sd, outcome.low, outcome.high) == (0.1, 0, 0.1, 0.1)
+    outcome = intervals.estimate([1.0] * 10, 0.95, n_images=120)
+    half = 2.262157 * math.sqrt(2) / 1200  # 0.0027, where the rule of three says 3/1200
+    assert (outcome.low, outcome.high) == pytest.approx((1 - half, 1 + half))
+
+
+def test_an_interval_whose_values_vary_is_the_same_for_means_over_images():
+    values = np.random.default_rng(0).normal(0.9, 0.002, 10)
+    assert intervals.estimate(values, 0.95, n_images=10_000) == intervals.estimate(values, 0.95)
+
+
+def test_an_accuracy_has_no_interval_beyond_0_and_1():
+    high, low = intervals.estimate([0.99, 1.0, 0.98], 0.95), intervals.estimate([0.0, 0.01, 0.0], 0.95)
+    assert (high.high > 1, low.low < 0) == (True, True)
+    assert (high.within(0, 1).high, low.within(0, 1).low) == (1, 0)
+    assert high.within(0, 1).low == high.low
+    assert math.isnan(intervals.estimate([0.9], 0.95).within(0, 1).low)
 
 
 @pytest.mark.parametrize("values", [[], [0.9, math.nan, 0.8]])

@@ -8,7 +8,7 @@ import numpy as np
 from stages.shared.inference import sign_flip
 from stages.shared.inference.crossed import (
     expected_mean_squares,
-    mean_squares,
+    guarded,
     seed_errors,
     seed_interval,
     total_errors,
@@ -62,7 +62,7 @@ def compare(arms: Sequence[Arm], *, confidence: float, smallest_effect: float, a
     interval, errors = (seed_interval, seed_errors) if one_number else (total_interval, total_errors)
     variant, other = seed_interval(values, confidence), seed_interval(reference, confidence)
     over_seeds, total = seed_interval(differences, confidence), interval(differences, confidence)
-    equivalence = two_one_sided_tests(total.mean, errors(mean_squares(differences)), smallest_effect, alpha)
+    equivalence = two_one_sided_tests(total.mean, errors(guarded(differences)), smallest_effect, alpha)
     by_seed = differences.mean(axis=1)
     return Comparison(
         n_seeds=over_seeds.n,
@@ -96,7 +96,7 @@ def detectable_effect(arms: Sequence[Arm], alpha: float, power: float) -> float:
     n_seeds, n_images = values.shape
     if n_seeds < 2:
         return float("nan")
-    squares = mean_squares(values - reference)
+    squares = guarded(values - reference)
     if n_images == 1:
         errors = seed_errors(squares)
     else:

@@ -24,10 +24,15 @@ both means carry the interaction, so one share of it is taken off. More seeds sh
   is smaller, and covers too little where three seeds vary more than the images do; a t with n − 1 degrees covers nearly
   always where the images vary more, and a normal quantile too little wherever the seeds do
   (tests/shared/test_inference_simulation.py measures all of them).
-- One seed or one image has no total interval (NaN). Values that are all equal have one of zero width.
+- One seed or one image has no total interval (NaN).
+- Few images on which the arms differ, or none, leave the variance of the images unknown, and so do few answers that
+  change with the seed. `guarded` therefore counts two images more, on which the arms differ, one in each direction, as
+  Bonett and Price do for one seed. How far they differ there is the root mean square over the images with a difference,
+  among which two with the largest possible difference, 1, are counted. MS_seed and MS_int are at least what two of all
+  n·N answers make of them. Where more than a hundred images differ, the interval widens by less than 1 %.
 
 Source: Searle, Casella & McCulloch, Variance Components, 1992, ch. 4 (two-way crossed random model);
-Satterthwaite, Biometrics Bulletin 2 (1946).
+Satterthwaite, Biometrics Bulletin 2 (1946); Bonett & Price, Journal of Educational and Behavioral Statistics 37 (2012).
 """
 
 import math
@@ -67,13 +72,14 @@ def seed_interval(values: ArrayLike, confidence: float) -> Estimate:
     values: (seeds, images); one arm's correctness (0, 1), or the difference of two arms' (−1, 0, 1).
     Raises ValueError if there is no seed or no image.
     """
-    return estimate(_table(values).mean(axis=1), confidence)
+    table = _table(values)
+    return estimate(table.mean(axis=1), confidence, table.shape[1] if table.shape[1] > 1 else None)
 
 
 def total_interval(values: ArrayLike, confidence: float) -> Estimate:
     """The same mean and SD, with the interval for new seeds and new images of the same kind."""
     over_seeds = seed_interval(values, confidence)
-    half = reach(total_errors(mean_squares(values)), confidence)
+    half = reach(total_errors(guarded(values)), confidence)
     return replace(over_seeds, low=over_seeds.mean - half, high=over_seeds.mean + half)
 
 
@@ -90,6 +96,28 @@ def mean_squares(values: ArrayLike) -> MeanSquares:
     sizes = [(seeds, n - 1), (images, n_images - 1), (rest, (n - 1) * (n_images - 1))]
     return MeanSquares(
         n, n_images, *(float(np.maximum(total, 0)) / table.size / dof if dof else math.nan for total, dof in sizes)
+    )
+
+
+def guarded(values: ArrayLike) -> MeanSquares:
+    """The mean squares, none of them so small that few images or answers alone may have made it so.
+
+    Those of one image or one seed are as they are: there, a value may be any number, and not the share of answers.
+    """
+    table, squares = _table(values), mean_squares(values)
+    n, n_images = table.shape
+    if n == 1 or n_images == 1:
+        return squares
+    usual = np.median(table)  # of differences 0, of one arm's correctness 1 or 0
+    n_unlike = int((table != usual).any(axis=0).sum())
+    squared_size = (np.square(table.mean(axis=0) - usual).sum() + 2) / (n_unlike + 2)
+    least = 2 / (n * n_images)
+    return MeanSquares(
+        n,
+        n_images,
+        seed=max(squares.seed, least),
+        image=squares.image + n * 2 * float(squared_size) / (n_images - 1),
+        interaction=max(squares.interaction, least),
     )
 
 

@@ -23,21 +23,38 @@ class Estimate:
     low: float
     high: float
 
+    def within(self, lowest: float, highest: float) -> "Estimate":
+        """The same with an interval that ends where the values can: an accuracy lies in [0, 1]."""
+        ends = (min(max(end, lowest), highest) if not math.isnan(end) else end for end in (self.low, self.high))
+        return Estimate(self.n, self.mean, self.sd, *ends)
 
-def estimate(values: Iterable[float], confidence: float) -> Estimate:
+
+def estimate(values: Iterable[float], confidence: float, n_images: int | None = None) -> Estimate:
     """Mean, SD (n − 1 in the denominator) and two-sided Student interval of independent values.
 
-    Equal values have an interval of zero width. A NaN among the values makes every number NaN.
+    n_images: where each value is a mean over so many images, equal values still leave the mean uncertain by
+    `least_error`; without it, they have an interval of zero width. A NaN among the values makes every number NaN.
     """
     array = np.asarray(list(values), dtype=float)
     n = array.size
     if n < 2:
         return Estimate(n, float(array[0]) if n else math.nan, math.nan, math.nan, math.nan)
-    if np.ptp(array) == 0:  # exactly, where a sum would leave a rounding error
-        return Estimate(n, float(array[0]), 0.0, float(array[0]), float(array[0]))
     mean, sd = float(array.mean()), float(array.std(ddof=1))
-    reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / math.sqrt(n)
+    if np.ptp(array) == 0:  # exactly, where a sum would leave a rounding error
+        mean, sd = float(array[0]), 0.0
+    error = np.maximum(sd / math.sqrt(n), 0 if n_images is None else least_error(n, n_images))  # NaN stays NaN
+    reach = float(stdtrit(n - 1, (1 + confidence) / 2) * error)
     return Estimate(n, mean, sd, mean - reach, mean + reach)
+
+
+def least_error(n_seeds: int, n_images: int) -> float:
+    """The least standard error of a mean over seeds of means over images: that of two of all n·N answers.
+
+    Where no answer differs from seed to seed, one that does may still have a probability of up to about 3/(nN), which
+    is as much as the interval of ten seeds then allows for: t · √2/(nN) = 3.2/(nN).
+    Source: Hanley & Lippman-Hand, JAMA 249 (1983), the rule of three; the two answers are those of Bonett & Price.
+    """
+    return math.sqrt(2) / (n_seeds * n_images)
 
 
 def on_shared_seeds(*arms: Arm) -> list[np.ndarray]:
@@ -61,10 +78,13 @@ def alternating_sum(gaps: Sequence[np.ndarray]) -> np.ndarray:
     return total
 
 
-def paired_difference(variant: Arm, reference: Arm, confidence: float) -> Estimate:
-    """The variant's mean minus the reference's, over the seeds that both have, with the t interval over seeds."""
+def paired_difference(variant: Arm, reference: Arm, confidence: float, n_images: int | None = None) -> Estimate:
+    """The variant's mean minus the reference's, over the seeds that both have, with the t interval over seeds.
+
+    n_images: over which each seed's number is a mean, where the arms have one number a seed.
+    """
     table, reference_table = on_shared_seeds(variant, reference)
-    return estimate((table - reference_table).mean(axis=1), confidence)
+    return estimate((table - reference_table).mean(axis=1), confidence, n_images)
 
 
 def direction(low: float, high: float, n: int, min_seeds: int) -> str:

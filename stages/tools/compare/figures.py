@@ -1,5 +1,6 @@
 """The differences with their seeds, and the learning curves of all revisions over each other."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,8 +102,11 @@ def _curve_figure(variants: Sequence[str], metric: str, title: str, sides: SideB
 
 def _draw_curve(axes: Axes, table: pd.DataFrame, metric: str, number: int, confidence: float) -> None:
     """The mean over seeds with its interval as a band. number: of the revision."""
-    unit = 100 if metric == "val_accuracy" else 1
-    estimates = {epoch: estimate(unit * values, confidence) for epoch, values in table.groupby("epoch")[metric]}
+    unit, highest = (100, 100) if metric == "val_accuracy" else (1, math.inf)
+    estimates = {
+        epoch: estimate(unit * values, confidence).within(0, highest)
+        for epoch, values in table.groupby("epoch")[metric]
+    }
     line = _line_style(number)
     if len(estimates) == 1:
         line |= {"marker": "o", "markersize": 3}

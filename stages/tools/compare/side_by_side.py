@@ -160,10 +160,7 @@ def _why_shifts_unpaired(first: Results, other: Results, shifts: Arm, other_shif
 
 def _row(key: str, first: Arm, other: Arm, reason: str, inference: Inference) -> Row:
     """reason: why the two cannot be paired, empty where they can be. The verdict of a paired row comes later."""
-    means = [
-        estimate([float(np.mean(np.asarray(images))) for images in arm.values()], inference.confidence)
-        for arm in (first, other)
-    ]
+    means = [_mean(arm, inference.confidence) for arm in (first, other)]
     if not reason and not set(first) & set(other):
         reason = f"no seed in common: {_seeds(first)} and {_seeds(other)}"
     row = Row(key, means[0], means[1], Verdict(UNPAIRED, reason))
@@ -173,6 +170,12 @@ def _row(key: str, first: Arm, other: Arm, reason: str, inference: Inference) ->
     table, reference_table = on_shared_seeds(other, first)
     differences = tuple((table - reference_table).mean(axis=1).tolist())
     return replace(row, comparison=comparison.compare([other, first], **options), differences=differences)
+
+
+def _mean(arm: Arm, confidence: float) -> Estimate:
+    by_seed = [np.ravel(images) for images in arm.values()]
+    n_images = max(map(len, by_seed), default=1)
+    return estimate([float(np.mean(images)) for images in by_seed], confidence, n_images).within(0, 1)
 
 
 def _with_verdicts(groups: Sequence[Sequence[Row]], inference: Inference) -> list[list[Row]]:
