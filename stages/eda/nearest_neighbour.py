@@ -129,8 +129,8 @@ def finding(result: NearestNeighbour) -> Finding:
         f"The nearest of {numbers.plural(n, 'train image')} has the right label for {with_interval} "
         f"of {numbers.plural(result.test_images, 'test image')}; "
         f"always naming the largest class is right on {numbers.percent_sign(result.chance)}. "
-        "It compares pixel by pixel, so that the permutation changes nothing: "
-        "what a net reaches beyond it, the net has learned."
+        "It compares pixel by pixel, so that the permutation changes nothing. "
+        "A net that is not more accurate than this is not worth its training."
     )
     facts = {
         "nearest_neighbour_accuracy": with_interval,

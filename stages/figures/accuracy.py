@@ -129,7 +129,8 @@ def mean_sd(results: Results, variant: str) -> str:
 
 def best_sentence(results: Results) -> str:
     """The highest mean accuracy of a net, and which net reaches it."""
-    means = results.variants.loc[results.nets, "accuracy_mean"]
+    counted = [variant for variant in results.nets if variant in results.without_controls]
+    means = results.variants.loc[counted, "accuracy_mean"]
     names, reached = wording.extreme(results, "accuracy", max)
     if len(means) == 1:
         sentence = f"{names} reaches {reached} test accuracy"

@@ -130,7 +130,7 @@ def _held_matches(results: Results, family: str) -> list[str]:
         held = [size for size in sizes if size <= results.settings.inference.match_tolerance]
         if held:
             how = "exactly" if max(held) == 0 else f"to within {_one_decimal(max(held))}"
-            sentences.append(f"Matched {noun} agree {how}.")
+            sentences.append(f"Levels that should have the same {noun} agree {how}.")
     return sentences
 
 
@@ -154,7 +154,7 @@ def _moving_costs(results: Results, family: str) -> str:
             moving.append(f"{noun} from {numbers.short_count(min(known))} to {numbers.short_count(max(known))}")
     if not moving:
         return "Neither cost nor the amount of training differs between the levels."
-    return f"These move with the levels: {escape(wording.joined(moving))}."
+    return f"Besides the choice itself, the levels differ in {escape(wording.joined(moving))}."
 
 
 def _one_decimal(share: float) -> str:

@@ -96,11 +96,10 @@ def _usual_rates(results: Results, best: dict[str, str], usual: dict[str, str]) 
     others = [f"the {name}" for name in best if best[name] != usual[name]]
     if not others:
         return "These are the rates that the nets have in the rest of this report."
-    subject = "That is not the rate" if len(others) == 1 else "Those are not the rates"
-    order = "with those that they have, the order is another"
-    if _order(results, best) == _order(results, usual):
-        order = "the order is the same with those that they have"
-    return f"{subject} of {wording.joined(others)} elsewhere in this report; {order}."
+    have = "has another rate" if len(others) == 1 else "have other rates"
+    same = "the same order" if _order(results, best) == _order(results, usual) else "another order"
+    subject = wording.capitalised(wording.joined(others))
+    return f"{subject} {have} elsewhere in this report. With the rates that are used there, the nets are in {same}."
 
 
 def _common_rates(results: Results, names: list[str], nets: list[list[str]], best: dict[str, str]) -> str:
@@ -115,10 +114,10 @@ def _common_rates(results: Results, names: list[str], nets: list[list[str]], bes
         if _order(results, at_rate) != _order(results, best):
             other_order.append(f"{lr:g}")
     if other_order:
-        return f"At one rate for all, the order by mean accuracy would be another at {wording.joined(other_order)}."
+        return f"If all nets have one rate, their order by mean accuracy is different at {wording.joined(other_order)}."
     if len(shared) == 1:
-        return f"At {shared[0]:g} for all, the order is the same."
-    return f"The order is the same at one rate for all, whichever of the {len(shared)}."
+        return f"If all nets have the rate {shared[0]:g}, the order is the same."
+    return f"If all nets have one rate, the order is the same at each of the {len(shared)} rates that they share."
 
 
 def _order(results: Results, variants: dict[str, str]) -> list[str]:

@@ -21,7 +21,12 @@ def texts(results: Results) -> dict[str, str]:
 
 
 def facts(results: Results) -> dict[str, str]:
-    trust = {"detectable": _detectable(results), "aa": _baseline_again(results), "aa_rates": _aa_rates(results)}
+    trust = {
+        "detectable": _detectable(results),
+        "pairing": _pairing(results),
+        "aa": _baseline_again(results),
+        "aa_rates": _aa_rates(results),
+    }
     return _data(results) | _settings(results) | trust
 
 
@@ -83,9 +88,8 @@ def _data(results: Results) -> dict[str, str]:
 
 def _settings(results: Results) -> dict[str, str]:
     protocol, inference = results.settings.chosen_protocol, results.settings.inference
-    controls = set(results.settings.controls) - {results.baseline}
-    n_controls = len(controls)
-    n_variants = len(results.variants) + len(without_finished_run(results)) - n_controls
+    n_controls = len(results.variants) - len(results.without_controls)
+    n_variants = len(results.without_controls) + len(without_finished_run(results))
     and_controls = f" and {numbers.plural(n_controls, 'control')}" if n_controls else ""
     return {
         "protocol": escape(results.settings.protocol),
@@ -106,14 +110,18 @@ def _settings(results: Results) -> dict[str, str]:
     }
 
 
-def _detectable(results: Results) -> str:
-    """Which differences in accuracy the seeds and test images can show, over the declared simple comparisons."""
-    simple = [
+def _simple(results: Results) -> list[str]:
+    """The hypotheses that compare the accuracy of two variants."""
+    return [
         key
         for key, hypothesis in results.declared.items()
         if hypothesis.metric == "accuracy" and hypothesis.contrast.minus is None
     ]
-    rows = results.hypotheses.loc[simple].dropna(subset="detectable")
+
+
+def _detectable(results: Results) -> str:
+    """Which differences in accuracy the seeds and test images can show, over the declared simple comparisons."""
+    rows = results.hypotheses.loc[_simple(results)].dropna(subset="detectable")
     if rows.empty:
         return "How small a difference this run could detect is not known."
     least, most = (numbers.percent(value) for value in (rows["detectable"].min(), rows["detectable"].max()))
@@ -126,6 +134,18 @@ def _detectable(results: Results) -> str:
     return (
         f"With {seeds} and {images}, differences {size} are detected with {wording.power(results)} power, "
         f"before the adjustment for the number of comparisons."
+    )
+
+
+def _pairing(results: Results) -> str:
+    """In how many comparisons the paired differences vary less over the seeds than the accuracies themselves."""
+    rows = results.hypotheses.loc[_simple(results)].dropna(subset="difference_sd")
+    if rows.empty:
+        return "How much that is cannot be said of one seed, or without a comparison."
+    less = int((rows["difference_sd"] < rows[["sd", "reference_sd"]].min(axis=1)).sum())
+    return (
+        f"In {less} of {numbers.plural(len(rows), 'comparison')} of two variants, the difference varies less over the "
+        f"seeds than either accuracy."
     )
 
 

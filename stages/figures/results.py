@@ -27,6 +27,7 @@ INDEXED = {
     "hypotheses": "hypothesis",
     "longer_hypotheses": "hypothesis",
 }
+CONTROLS = "controls"  # the family whose variants test the benchmark
 TEXT_COLUMNS = ["variant", "reference", "family", "level", "hypothesis", "metric"]
 TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared", "kind", "key", "source"]
 
@@ -164,22 +165,22 @@ class Results:
 
     @property
     def without_controls(self) -> list[str]:
-        """The variants that are no controls; the baseline is among them."""
-        controls = set(self.settings.controls) - {self.baseline}
-        return [str(variant) for variant in self.variants.index if variant not in controls]
+        """The variants that no count leaves out: the baseline, and those whose first family is not `controls`."""
+        first = self.names.first_family
+        return [str(key) for key in self.variants.index if first(key) != CONTROLS or key == self.baseline]
 
     @property
     def nets(self) -> list[str]:
         """The variants that differ from the baseline in nothing but the architecture and its learning rate.
 
-        Where one architecture ran at several rates, only the first in params.yaml counts. Controls do not count.
+        Where one architecture ran at several rates, only the first in params.yaml counts.
         """
         free = ("architecture", "recipe.lr")
         baseline = _run_without(self.settings, self.baseline, *free)
         other_rates = {variant for group in self.alike_except("recipe.lr") for variant in group[1:]} - {self.baseline}
         return [
             variant
-            for variant in self.without_controls
+            for variant in self.variants.index
             if variant not in other_rates and _run_without(self.settings, variant, *free) == baseline
         ]
 

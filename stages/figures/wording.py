@@ -169,8 +169,12 @@ def why_no_verdict(results: Results) -> str:
 
 
 def extreme(results: Results, metric: str, choose: Callable[[pd.Series], float]) -> tuple[str, str]:
-    """The net whose mean of a metric is chosen, and that mean; all nets that share it, without an interval."""
-    means = results.variants.loc[results.nets, f"{metric}_mean"]
+    """The net whose mean of a metric is chosen, and that mean; all nets that share it, without an interval.
+
+    Controls are not among the nets.
+    """
+    counted = [variant for variant in results.nets if variant in results.without_controls]
+    means = results.variants.loc[counted, f"{metric}_mean"]
     variants = [str(variant) for variant in means.index[means == choose(means)]]
     names = joined([italic_label(results, variant) for variant in variants])
     if len(variants) == 1:

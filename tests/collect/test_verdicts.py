@@ -238,7 +238,7 @@ def test_explored_levels_are_adjusted_together_once_for_a_difference_and_for_equ
     table = effects(arms, lead=hypothesis("cnn", "fully_connected"))
     explored = table[table["hypothesis"].isna()].dropna(subset="p")
     once = explored.drop_duplicates("variant")
-    assert len(explored) > len(once) == 3
+    assert len(explored) > len(once) > 1
     for name in ("p", "equivalence_p"):
         expected = dict(zip(once["variant"], benjamini_hochberg(once[name]), strict=True))
         assert explored[f"{name}_adjusted"].tolist() == [expected[variant] for variant in explored["variant"]]

@@ -37,7 +37,7 @@ def test_every_source_is_in_the_list_of_references_and_only_the_labs_own_claims_
 # Direction → words of which a statement has one, and which no statement of another direction has.
 CLAIMS = {
     "above": ("is above", "are above", "buys more", "takes a part", "raises", "can be read", "keeps its", "is larger"),
-    "below": ("is below", "lowers", "hurts"),
+    "below": ("is below", "are below", "lowers", "lower the accuracy", "hurts"),
     "alike": ("no difference that matters",),
     "not_above": ("buys nothing that matters", "no lead over the MLP that matters"),
     "not_below": ("is as good as",),

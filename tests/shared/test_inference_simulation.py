@@ -197,6 +197,27 @@ def test_few_discordant_images_or_none_leave_an_interval_that_covers_and_the_pla
         assert covered["plain"] / repeats < 0.9
 
 
+def test_the_total_interval_covers_other_training_subsets_only_where_each_seed_draws_its_own():
+    """SDs of 0.2 points over seeds, of 0.27 over subsets, of 10 over images (0.1 of the mean of 10,000).
+
+    Of ten seeds the mean over seeds, subsets and images has an SD of √((0.2² + 0.27²)/10 + 0.1²) = 0.15 points if each
+    seed draws its own subset. If all share one, it has √(0.2²/10 + 0.27² + 0.1²) = 0.29, but the seeds show only
+    √(0.2²/10 + 0.1²) = 0.12 of it: where ± 0.12 t, t being about 2.3, should cover 95 %, it covers about 64 %.
+    """
+    generator, repeats, n_seeds, n_images = np.random.default_rng(16), 4000, 10, 10_000
+    seed, subset, image, interaction = 0.002**2, 0.0027**2, 0.1**2, 0.05
+    rates = {}
+    for name, over_seeds, shared in (("own", seed + subset, 0.0), ("one for all", seed, math.sqrt(subset))):
+        components = crossed.VarianceComponents(over_seeds, image, interaction)
+        expected = crossed.expected_mean_squares(components, n_seeds, n_images)
+        offsets = shared * generator.standard_normal(repeats)
+        drawn = zip(drawn_squares(generator, expected, repeats), offsets, strict=True)
+        misses = [abs(mean + offset) > reach(crossed.total_errors(squares), 0.95) for (squares, mean), offset in drawn]
+        rates[name] = 1 - np.mean(misses)
+    assert 0.95 - slack(0.95, repeats) <= rates["own"] < 0.975
+    assert rates["one for all"] == pytest.approx(0.64, abs=0.03)
+
+
 def test_the_total_interval_of_an_interaction_covers_it():
     generator, repeats, shifts = np.random.default_rng(5), 1000, (0.2, 0.0, 0.05, 0.0)
     truth = np.dot([1, -1, -1, 1], [accuracy(shift, **TYPICAL) for shift in shifts])

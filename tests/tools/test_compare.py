@@ -80,7 +80,9 @@ def test_the_difference_is_the_other_minus_the_first_over_the_seeds_that_both_ha
     row = rows(pair(first, other))["cnn"]
     assert row.comparison.n_seeds == 2
     assert row.differences == (0.25, 0.25)
-    assert (row.comparison.difference, row.comparison.low, row.comparison.high) == (0.25, 0.25, 0.25)
+    half = 12.7062 * math.sqrt(2) / 8  # t of one degree of freedom, and two of 2 · 4 answers
+    comparison = (row.comparison.difference, row.comparison.low, row.comparison.high)
+    assert comparison == pytest.approx((0.25, 0.25 - half, 0.25 + half), rel=1e-5)
     assert (row.first.mean, row.other.mean) == (pytest.approx(1 / 3), pytest.approx((0.75 + 0.75 + 0) / 3))
     assert row.comparison.p == 0.5  # two of the four sign patterns of two equal differences
 
@@ -90,7 +92,10 @@ def test_answers_are_paired_by_image_too():
     first = result("a", {"cnn": {seed: [1, 1, 0, 0] * 3 for seed in TEN}})
     other = result("b", {"cnn": {seed: [0, 1, 1, 0] * 3 for seed in TEN}})
     comparison = rows(pair(first, other))["cnn"].comparison
-    assert comparison.difference == comparison.low == comparison.high == 0
+    assert comparison.difference == 0
+    assert (
+        comparison.high == -comparison.low == pytest.approx(2.262157 * math.sqrt(2) / 120)
+    )  # of the seeds, which agree
     assert comparison.total_low < 0 < comparison.total_high
 
 
@@ -156,13 +161,14 @@ def shifted(name, shares, **choices):
 
 
 def test_shift_consistency_is_paired_as_accuracy_is():
-    """0.25 against 0.5 in every seed. The images differ by 0, 0.5, 0 and 0.5, with the variance 1/12, so that the
-    interval for new ones is ± t(3 d.f.) √(1/48)."""
+    """0.25 against 0.5 in every seed. The images differ by 0, 0.5, 0 and 0.5, with the variance 1/12. From
+    their median the four are 0.25 away, so two more, of (4 · 0.25² + 2)/6 each, add 2/3 · 0.375 = 1/4 to it."""
     both = pair(shifted("a", [0.0, 0.5, 0.5, 0.0]), shifted("bb", [0.0, 1.0, 0.5, 0.5]))
     (row,) = both.shift_consistency
     assert (row.first.mean, row.other.mean, row.differences) == (0.25, 0.5, (0.25, 0.25, 0.25))
-    assert (row.comparison.low, row.comparison.high) == (0.25, 0.25)
-    assert row.comparison.total_high - 0.25 == pytest.approx(3.182446 * math.sqrt(1 / 48), rel=1e-6)
+    half = 4.302653 * math.sqrt(2) / 12
+    assert (row.comparison.low, row.comparison.high) == pytest.approx((0.25 - half, 0.25 + half))
+    assert row.comparison.total_high - 0.25 == pytest.approx(3.182446 * math.sqrt((1 / 12 + 1 / 4) / 4), rel=1e-6)
     assert rows(both)["cnn"].comparison.difference == -0.25
 
 
@@ -200,7 +206,7 @@ def test_variants_that_one_of_the_two_did_not_probe_have_no_row_of_shift_consist
     assert "Shift consistency" not in output.text(sides)
     both = compare(shifted("a", [0.5] * 4), shifted("bb", [0.25] * 4))
     table = output.text(both).partition("Shift consistency")[2]
-    assert "cnn        50.00 ± 0.00  25.00 ± 0.00  −25.00 ± 0.00" in table
+    assert "cnn        50.00 ± 50.00  25.00 ± 37.85  −25.00 ± 50.71" in table  # t · √2/12, within 0 and 100 %
     assert 'id="tbl-shift-1"' in output.html(both)
 
 

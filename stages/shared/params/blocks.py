@@ -284,9 +284,6 @@ class Inference(Block):
     match_tolerance: Fraction
 
 
-CONTROLS = "controls"  # the family whose variants test the benchmark
-
-
 class Params(Block):
     protocols: Annotated[dict[Name, Protocol], Field(min_length=1)]
     protocol: Name  # the name of the one that is used
@@ -328,11 +325,6 @@ class Params(Block):
     def trained_variants(self) -> dict[str, Variant]:
         """All that the chosen protocol trains and probes."""
         return self.active_variants | self.longer_variants
-
-    @property
-    def controls(self) -> list[str]:
-        """The variants of the chosen protocol whose first family is `controls`. No count of variants includes them."""
-        return [key for key, variant in self.active_variants.items() if next(iter(variant.families), "") == CONTROLS]
 
     def without(self, variants: Collection[str]) -> Self:
         """The same settings, but for these variants in the protocol."""
