@@ -274,7 +274,11 @@ def _write_variant(
         if any(margins):
             by_image["consistency"] = consistency
         scalars = {"seed": seed, "shifted_accuracy": float(by_image["shifted"].mean())}
+        beyond_chance = (consistency - 0.1) / 0.9
+        if any(margins):
+            by_image["consistency_beyond_chance"] = beyond_chance
         scalars |= {"shift_consistency": float(consistency.mean()) if any(margins) else None}
+        scalars |= {"shift_consistency_beyond_chance": float(beyond_chance.mean()) if any(margins) else None}
         scalars |= {**_scalars(architecture, rng), "class_accuracy": [accuracy] * n_classes, "reasons": {}}
         _json(probe_folder / "probe.json", scalars)
         (probe_folder / "shifts.csv").write_text("\n".join(rows) + "\n")
@@ -288,9 +292,15 @@ def _write_variant(
 
 def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dict[str, float | None]:
     """What the probes measure of one net; None where they have no meaning."""
-    scalars: dict[str, float | None] = {"ece": float(rng.uniform(0.01, 0.05)), "nll": 0.3}
+    scalars: dict[str, float | None] = {"ece": float(rng.uniform(0.01, 0.05)), "ece_by_sampling": 0.008, "nll": 0.3}
     leak = 0.3 if architecture.padding == "zero" else 0.05
     of_maps = {"effective_field": 6.0, "equivariance_error_first": 0.0, "equivariance_error_last": 0.2}
+    of_maps |= {"effective_field_even": 8.0, "effective_field_luo": 9.0, "equivariance_error_pixel": 0.5}
+    of_maps |= {
+        "equivariance_error_still": 0.6,
+        "equivariance_error_unrelated": 1.1,
+        "equivariance_error_untrained": 0.3,
+    }
     of_maps |= {"position_r2": 0.6, "position_r2_shuffled": leak, "position_share": 0.1}
     if architecture.connectivity not in ("conv", "locally_connected"):
         of_maps |= dict.fromkeys(("map_channels", "position_channels", "position_channels_shuffled"), 32)

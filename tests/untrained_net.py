@@ -12,7 +12,16 @@ DISTINCT = {variant.run.architecture.model_dump_json(): key for key, variant in 
 DISTINCT = sorted(DISTINCT.values())
 # Probes of few images with few bins and pictures.
 SMALL_PROBE = SETTINGS.probe.model_copy(
-    update={"calibration_images": "all", "bins": 5, "images": 12, "field_share": 0.5, "folds": 3, "ridge_penalty": 1.0}
+    update={
+        "calibration_draws": 20,
+        "shifts_of_image": 4,
+        "luo_share": 0.9545,
+        "bins": 5,
+        "images": 12,
+        "field_share": 0.5,
+        "folds": 3,
+        "ridge_penalty": 1.0,
+    }
     | {"active_share": 0.01, "drawn_images": 2, "drawn_channels": 3, "drawn_places": 2}
 )
 

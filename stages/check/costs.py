@@ -14,11 +14,11 @@ NOUNS = {"parameters": "parameters", "macs": "multiply-accumulates"}
 
 def refuse_too_large(settings: Params) -> None:
     """Raises ParamsError, naming each variant of the protocol with more than MOST_PARAMETERS."""
-    shape, classes = _image(settings)
-    if shape is None:
-        return
     lines = []
     for key, variant in settings.active_variants.items():
+        shape, classes = _image(settings, key)
+        if shape is None:
+            return
         count = closed_form(variant.run.architecture, shape, classes or UNKNOWN_CLASSES).parameters
         if count > MOST_PARAMETERS:
             lines.append(
@@ -35,11 +35,11 @@ def missed_costs(settings: Params) -> list[str]:
     These are warnings: the widths of params.yaml were chosen for one dataset and serve for others too. A user's own
     images get none: their size and classes are not known before they are read.
     """
-    shape, classes = _image(settings)
-    if shape is None or classes is None:
-        return []
     lines = []
     for key, variant in settings.active_variants.items():
+        shape, classes = _image(settings, key)
+        if shape is None or classes is None:
+            return []
         for quantity, other in variant.matched.items():
             line = _miss(settings, quantity, key, other, shape, classes)
             if line:
@@ -47,10 +47,10 @@ def missed_costs(settings: Params) -> list[str]:
     return lines
 
 
-def _image(settings: Params) -> tuple[tuple[int, int, int] | None, int | None]:
-    """(channels, height, width) of an image on its canvas, and the number of classes, so far as they are known."""
+def _image(settings: Params, variant: str) -> tuple[tuple[int, int, int] | None, int | None]:
+    """(channels, height, width) of an image on the variant's canvas, and the number of classes, so far as known."""
     known = params.DATASETS[settings.data.dataset]
-    return params.image_shape(settings), known.classes if known else None
+    return params.image_shape(settings, settings.variants[variant].run.sample.layout), known.classes if known else None
 
 
 def _miss(settings: Params, quantity: Quantity, key: str, other: str, shape: tuple[int, int, int], classes: int) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from stages.figures import selection, wording
 from stages.figures.results import Results
-from stages.shared.drawing import style
+from stages.shared.drawing import numbers, style
 from stages.shared.drawing.tables import cell, pipe_tables
 from stages.shared.inference import intervals
 
@@ -20,9 +20,9 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
 
 
 def facts(results: Results) -> dict[str, str]:
-    test_images, scored = sum(results.constants["class_counts"]["test"]), results.settings.probe.calibration_images
     return {
-        "calibration_images": f"{test_images if scored == 'all' else min(scored, test_images):,}",
+        "calibration_images": f"{sum(results.constants['class_counts']['test']):,}",
+        "calibration_draws": f"{results.settings.probe.calibration_draws:,}",
         "calibration_sentence": sentence(results),
     }
 
@@ -36,7 +36,7 @@ def reliability_diagrams(results: Results) -> Figure | str:
         return "No variant's calibration was measured."
     names = selection.names_for_small_panels(results)
     n_panels = max(PANELS, len(bins))
-    figure, grid = style.plt.subplots(1, n_panels, figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False)
+    figure, grid = style.plt.subplots(1, n_panels, figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
     panels = grid[0]
     for axes in panels[len(bins) :]:
         axes.set_axis_off()
@@ -46,8 +46,9 @@ def reliability_diagrams(results: Results) -> Figure | str:
         axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle=style.DASHED, zorder=1)
         axes.plot(confidence, accuracy, color=colour, linewidth=0.9, zorder=2)
         axes.scatter(confidence, accuracy, s=area, color=colour, alpha=0.75, linewidths=0, zorder=3)
-        ece = wording.mean(results, variant, "ece")
-        axes.set_title(f"{style.plain(names[variant], 24)}\nECE {ece}", fontsize=7, fontweight="normal")
+        lines = [style.plain(names[variant], 24), f"ECE {wording.mean(results, variant, 'ece')}"]
+        lines.append(f"by sampling alone {numbers.percent_sign(results.mean(variant, 'ece_by_sampling').mean)}")
+        axes.set_title("\n".join(lines), fontsize=7, fontweight="normal")
         axes.set_xlim(-0.03, 1.05)
         axes.set_ylim(-0.03, 1.05)
         axes.set_aspect("equal")
@@ -65,10 +66,12 @@ def table(results: Results) -> str:
         "Variant": [cell(results.names.label(variant)) for variant in variants],
         "Accuracy, %": [wording.percent_sd(results, variant, "test_accuracy", 2) for variant in variants],
         "ECE, %": [wording.percent_sd(results, variant, "ece", 2) for variant in variants],
+        "Sampling, %": [wording.percent_sd(results, variant, "ece_by_sampling", 2) for variant in variants],
         "NLL, nats": [wording.decimal_sd(results, variant, "nll", 3) for variant in variants],
     }
     caption = (
-        f"Calibration on the test images: expected calibration error and negative log-likelihood. "
+        f"Calibration on the test images: expected calibration error, what of it sampling alone would give, and "
+        f"negative log-likelihood. "
         f"{wording.means_and_dashes(results)}"
     )
     return pipe_tables(pd.DataFrame(columns), "tbl-calibration", caption)
@@ -80,7 +83,11 @@ def sentence(results: Results) -> str:
     if results.baseline not in errors:
         return "The baseline's calibration was not measured."
     error = wording.percent(errors[results.baseline], 2)
-    text = f"Confidence and accuracy of {wording.label(results, results.baseline)} are {error} apart on average"
+    by_sampling = wording.percent(results.mean(results.baseline, "ece_by_sampling"), 2)
+    text = (
+        f"Confidence and accuracy of {wording.label(results, results.baseline)} are {error} apart on average; "
+        f"with the same confidences and perfect calibration it would be {by_sampling}"
+    )
     others = [_against_baseline(results, variant) for variant in errors if variant != results.baseline]
     return f"{text}. Against this error, {wording.joined(others)}." if others else f"{text}."
 

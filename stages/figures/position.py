@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.figures import calibration, receptive_fields, selection, wording
+from stages.figures import calibration, selection, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, rows, style
 from stages.shared.drawing.tables import cell, csv, pipe_tables
@@ -18,10 +18,13 @@ NETS_TO_RANK = 4  # fewest nets between which a rank correlation says anything
 PANELS = {
     "position_r2_shuffled": ("position by a linear\nread-out, R²", 1),
     "position_share": ("variance that belongs\nto the position, %", 100),
-    "equivariance_error_last": ("equivariance error,\n% of the map", 100),
+    "equivariance_error_pixel": ("equivariance error for\none pixel, % of the map", 100),
 }
+# References of that error: column → marker.
+REFERENCES = {"equivariance_error_untrained": "|", "equivariance_error_unrelated": "x"}
 # Columns of runs.csv that probes.csv summarises.
-PROBES = ["ece", "nll", "effective_field", "equivariance_error_first", "equivariance_error_last"]
+PROBES = ["ece", "ece_by_sampling", "nll", "effective_field", "effective_field_even", "effective_field_luo"]
+PROBES += [f"equivariance_error_{of}" for of in ("first", "last", "pixel", "still", "unrelated", "untrained")]
 PROBES += ["map_channels", "position_channels", "position_channels_shuffled"]
 PROBES += ["position_r2", "position_r2_shuffled", "position_share"]
 
@@ -41,6 +44,7 @@ def facts(results: Results) -> dict[str, str]:
         "probed_images": f"{min(results.settings.probe.images, test_images):,}",
         "equivariance_sentence": _equivariance(results),
         "active_share": numbers.percent_sign(results.settings.probe.active_share, 0),
+        "equivariance_pixel_sentence": _one_pixel(results),
         "position_sentence": _position(results),
         "position_channels_sentence": _left_out(results),
         "position_agreement_sentence": _agreement(results),
@@ -58,6 +62,9 @@ def leaks(results: Results) -> Figure | str:
         drawn = [_row(results, variant, column, unit) for variant in order]
         rows.draw(axes, drawn, MARGINS, labelled=axes is panels[0])
         axes.axvline(0, color=style.GREY, linewidth=0.7, zorder=1)
+        for reference, marker in REFERENCES.items() if column == "equivariance_error_pixel" else ():
+            places = [unit * results.mean(variant, reference).mean for variant in order]
+            axes.scatter(places, range(len(order)), marker=marker, s=18, color=style.GREY, linewidths=0.9, zorder=2)
         axes.set_xlabel(title)
     return figure
 
@@ -67,15 +74,14 @@ def table(results: Results) -> str:
     variants = selection.nets_on_any_layout(results)
     columns = {
         "Variant": [cell(results.names.label(variant)) for variant in variants],
-        "Sees": [numbers.size(*receptive_fields.theoretical(results, variant)[:2]) for variant in variants],
-        "Effective": [wording.decimal_sd(results, variant, "effective_field", 1) for variant in variants],
-        "Error, %": [wording.percent_sd(results, variant, "equivariance_error_last", 1) for variant in variants],
-        "Position, R²": [wording.decimal_sd(results, variant, "position_r2_shuffled", 2) for variant in variants],
+        "Pixel, %": [wording.percent_sd(results, variant, "equivariance_error_pixel", 1) for variant in variants],
+        "Before, %": [wording.percent_sd(results, variant, "equivariance_error_untrained", 1) for variant in variants],
+        "R²": [wording.decimal_sd(results, variant, "position_r2_shuffled", 2) for variant in variants],
         "Channels": [_channels(results, variant) for variant in variants],
     }
     caption = (
-        f"The last feature map: pixels that a unit sees, edge of its effective field in pixels, equivariance error, "
-        f"read-out of position, and how many of the map's channels are active often enough to be read. "
+        f"The last feature map: equivariance error for a shift by one pixel, after training and before, read-out of "
+        f"position, and how many of the map's channels are active often enough for it. "
         f"{wording.means_and_dashes(results)}"
     )
     return pipe_tables(pd.DataFrame(columns), "tbl-probes", caption)
@@ -108,6 +114,26 @@ def _equivariance(results: Results) -> str:
     return f"{sentence}, that of {wording.italic_label(results, local)} by {wording.percent(errors[local])}."
 
 
+def _one_pixel(results: Results) -> str:
+    """The baseline's error for one pixel beside its references, and the nets with the largest and the least."""
+    names = ("pixel", "still", "untrained", "unrelated")
+    of_baseline = {name: results.mean(results.baseline, f"equivariance_error_{name}") for name in names}
+    if math.isnan(of_baseline["pixel"].mean):
+        return "The baseline has no feature map that could follow a shift by one pixel."
+    pixel, still, untrained, unrelated = (wording.percent(estimate) for estimate in of_baseline.values())
+    sentence = (
+        f"A shift by one pixel moves the last map of {wording.label(results, results.baseline)} by {still} of its "
+        f"size, and the map misses the interpolated one by {pixel}; before its training it missed it by {untrained}, "
+        f"and the maps of two images are {unrelated} apart."
+    )
+    errors = results.means(results.nets, "equivariance_error_pixel")
+    if len(errors) < 2:
+        return sentence
+    ends = [choose(errors, key=lambda variant: errors[variant].mean) for choose in (max, min)]
+    most, least = (f"{wording.italic_label(results, end)} ({wording.percent(errors[end])})" for end in ends)
+    return f"{sentence} Of all nets the error is largest for {most} and smallest for {least}."
+
+
 def _position(results: Results) -> str:
     """The nets from whose last map position can be read best and worst."""
     read_out = results.means(results.nets, "position_r2_shuffled")
@@ -122,7 +148,7 @@ def _position(results: Results) -> str:
 
 
 def _left_out(results: Results) -> str:
-    """The net of whose channels the read-out leaves out the most."""
+    """The net of whose channels the read-out leaves out the most, and how many it keeps."""
     used, of_map = (results.means(results.nets, column) for column in ("position_channels_shuffled", "map_channels"))
     left_out = {variant: of_map[variant].mean - used[variant].mean for variant in used}
     if not left_out:
@@ -130,7 +156,8 @@ def _left_out(results: Results) -> str:
     most = max(left_out, key=left_out.__getitem__)
     if left_out[most] == 0:
         return "No net has such a channel."
-    return f"That leaves out most of {wording.italic_label(results, most)}, which has {_channels(results, most)} left."
+    net = wording.italic_label(results, most)
+    return f"The net that loses most of its channels so is {net}, which keeps {_channels(results, most)}."
 
 
 def _agreement(results: Results) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
@@ -12,6 +13,7 @@ from matplotlib.patches import Rectangle
 from stages.figures import selection, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, pictures, placing, style
+from stages.shared.drawing.tables import cell, pipe_tables
 
 COLUMNS = 4
 MAPS = 2 * COLUMNS
@@ -25,9 +27,44 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
 def facts(results: Results) -> dict[str, str]:
     return {
         "field_share": _share(results),
+        "luo_rest": f"{1 - results.settings.probe.luo_share:.4g}",
         "field_sentence": _baseline_sentence(results),
         "field_growth_sentence": _growth_sentence(results),
     }
+
+
+def texts(results: Results) -> dict[str, str]:
+    return {"tables/fields.md": table(results)}
+
+
+def table(results: Results) -> str:
+    """The sizes of every net's field, on original and on other layouts of the pixels."""
+    variants = selection.nets_on_any_layout(results)
+    columns = {
+        "Variant": [cell(results.names.label(variant)) for variant in variants],
+        "Sees": [numbers.size(*theoretical(results, variant)[:2]) for variant in variants],
+        "Effective": [wording.decimal_sd(results, variant, "effective_field", 1) for variant in variants],
+        "If even": [_even(results, variant) for variant in variants],
+        "Ratio, %": [_share_of_even(results, variant) for variant in variants],
+        "Luo": [wording.decimal_sd(results, variant, "effective_field_luo", 1) for variant in variants],
+    }
+    caption = (
+        f"Receptive fields: pixels that a unit can see, and edges in pixels: of the effective field, of an even field "
+        f"over all that the central unit sees under the same definition, and by the measure of Luo et al. "
+        f"{wording.means_and_dashes(results)}"
+    )
+    return pipe_tables(pd.DataFrame(columns), "tbl-fields", caption)
+
+
+def _even(results: Results, variant: str) -> str:
+    even = results.mean(variant, "effective_field_even").mean
+    return numbers.DASH if math.isnan(even) else f"{even:.1f}"
+
+
+def _share_of_even(results: Results, variant: str) -> str:
+    """The effective size in percent of an even field's."""
+    effective, even = (results.mean(variant, f"effective_field{suffix}").mean for suffix in ("", "_even"))
+    return numbers.percent(effective / even, 0) if even > 0 else numbers.DASH
 
 
 def theoretical(results: Results, variant: str) -> tuple[float, float, float]:
@@ -154,13 +191,16 @@ def _draw_sizes(figure: Figure, axes: Axes, results: Results, nets: list[str], l
 def _baseline_sentence(results: Results) -> str:
     """How much of what the baseline could look at it uses."""
     height, width, edge = theoretical(results, results.baseline)
-    effective = results.mean(results.baseline, "effective_field")
+    effective, even, luo = (
+        results.mean(results.baseline, f"effective_field{suffix}") for suffix in ("", "_even", "_luo")
+    )
     if math.isnan(edge) or math.isnan(effective.mean):
         return "The baseline has no receptive field to measure."
     return (
         f"A unit at the centre of the last map of {wording.label(results, results.baseline)} can see "
         f"{numbers.size(height, width)} pixels; {_share(results)} of what moves it comes from as few pixels as a "
-        f"square with an edge of {wording.decimal(effective, 1)} pixels has."
+        f"square with an edge of {wording.decimal(effective, 1)} pixels has, where an even field would have "
+        f"{wording.decimal(even, 1)}; by the measure of Luo et al. its edge is {wording.decimal(luo, 1)}."
     )
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from stages.figures import accuracy, wording
+from stages.figures import wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, rows, style
 
 MAPS = 4
-MARGINS = 0.6  # inches of the upper part that its rows do not take
+MARGINS = 0.75  # inches of the upper part that its rows do not take
 
 
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
@@ -21,12 +21,18 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
 
 def facts(results: Results) -> dict[str, str]:
     images = numbers.plural(wording.n_shifted_images(results), "test image")
-    probe = f"Shifts of up to {wording.largest_margin(results)} were probed on {images}."
+    n_shifts = len(results.shifts[["dy", "dx"]].drop_duplicates())
+    of_each = min(results.settings.probe.shifts_of_image, n_shifts)
+    probe = (
+        f"Shifts of up to {wording.largest_margin(results)} were probed on {images}, each under "
+        f"{of_each} of the {n_shifts} shifts, drawn anew for each seed and alike for all variants."
+    )
     if not results.shifts_were_probed:
         probe = "The margin is zero, so that no image could be shifted: the shift probe was not run."
     return {
         "shift_probe": probe,
         "shift_sentence": sentence(results) or "There is no shift consistency to compare.",
+        "shift_chance_sentence": chance_sentence(results),
         "margin": wording.largest_margin(results),
         "probe_images": f"{wording.n_shifted_images(results):,}",
     }
@@ -47,8 +53,20 @@ def sentence(results: Results) -> str:
     )
 
 
+def chance_sentence(results: Results) -> str:
+    """What a net trained on random labels reaches by either measure: it knows nothing, and may still agree."""
+    for variant in results.variants.index:
+        raw, beyond = (results.mean(variant, f"shift_consistency{suffix}").mean for suffix in ("", "_beyond_chance"))
+        if results.settings.variants[variant].run.sample.labels == "random" and not math.isnan(raw):
+            text = f"{wording.italic_label(results, variant)} agrees on {numbers.percent_sign(raw)} of the pairs"
+            if math.isnan(beyond):
+                return f"{text}, and in some seed has one answer for all images."
+            return f"{text}, and beyond chance it has {numbers.plain(beyond, 2).lstrip('+')}."
+    return "No net was trained on random labels to show what agreement alone is worth."
+
+
 def consistency_and_maps(results: Results) -> Figure | str:
-    """Above, the shift consistency of every net; below, accuracy as a map over the shift for a few of them."""
+    """Above, the shift consistency of every net, raw and beyond chance; below, maps of accuracy over the shift."""
     if not results.shifts_were_probed:
         return "The margin is zero: no image was shifted."
     order = sorted(results.nets, key=lambda variant: -results.variants.loc[variant, "shift_consistency_mean"])
@@ -58,9 +76,12 @@ def consistency_and_maps(results: Results) -> Figure | str:
     whole = rows.height(len(order), MARGINS + lower_height)
     figure = style.plt.figure(figsize=(style.WIDTH, whole))
     upper, lower = figure.subfigures(2, 1, height_ratios=[whole - lower_height, lower_height], squeeze=False)[:, 0]
-    axes = upper.subplots()
-    rows.draw(axes, [_row(results, variant) for variant in order], MARGINS + lower_height)
-    axes.set_xlabel("shift consistency, % of pairs of shifts with the same prediction")
+    raw, beyond = upper.subplots(1, 2)
+    rows.draw(raw, [_row(results, variant, "shift_consistency", 100) for variant in order], MARGINS + lower_height)
+    raw.set_xlabel("shift consistency, % of pairs\nof shifts with the same prediction")
+    of_chance = [_row(results, variant, "shift_consistency_beyond_chance", 1) for variant in order]
+    rows.draw(beyond, of_chance, MARGINS + lower_height, labelled=False)
+    beyond.set_xlabel("beyond chance\n(Fleiss' κ)")
     _draw_maps(lower, {results.names.label(variant): map_ for variant, map_ in maps.items()}, is_signal)
     return figure
 
@@ -71,9 +92,10 @@ def accuracy_map(results: Results, variant: str) -> np.ndarray:
     return 100 * shifts.pivot_table(index="dy", columns="dx", values="accuracy", aggfunc="mean").to_numpy()
 
 
-def _row(results: Results, variant: str) -> rows.Row:
-    mean = numbers.percent(results.mean(variant, "shift_consistency").mean)
-    return accuracy.row(results, variant, results.names.label(variant), "shift_consistency", mean)
+def _row(results: Results, variant: str, column: str, unit: float) -> rows.Row:
+    values = [value for value in results.per_seed(variant, column).values() if not math.isnan(value)]
+    label, colour = results.names.label(variant), results.names.colour(variant)
+    return rows.row_of(label, values, results.mean(variant, column), colour, unit)
 
 
 def _shown_as_maps(results: Results, order: list[str]) -> list[str]:

@@ -26,7 +26,7 @@ def facts(results: Results) -> dict[str, str]:
 
 
 def nets_by_layout(results: Results) -> list[list[str]]:
-    """For each net that ran on several layouts its variants: original first, then ever smaller patches, pixels last."""
+    """For each net that ran on several layouts its variants, in the order of `_layout_rank`."""
     groups = results.alike_except("sample.layout")
     return [sorted(group, key=lambda variant: _layout_rank(results, variant)) for group in groups]
 
@@ -133,15 +133,18 @@ def size_at(accuracy: float, sizes: Sequence[int], accuracies: Sequence[float]) 
     return math.nan
 
 
-def _layout_rank(results: Results, variant: str) -> float:
-    """Sort key for layouts: original first, then ever smaller patches, single pixels last."""
-    side = geometry.patch_side(results.settings.variants[variant].run.sample.layout)
-    return -np.inf if side is None else -float(side)
+def _layout_rank(results: Results, variant: str) -> tuple[int, int]:
+    """Sort key for layouts: scattered images, the original ones, then ever smaller patches, single pixels last."""
+    layout = results.settings.variants[variant].run.sample.layout
+    side = geometry.patch_side(layout)
+    return (1, -side) if side else (0, -geometry.scatter_reach(layout))
 
 
 def _layout_name(results: Results, variant: str) -> str:
     layout = results.settings.variants[variant].run.sample.layout
+    side, reach = geometry.patch_side(layout), geometry.scatter_reach(layout)
+    if reach:
+        return f"moved by up\nto {numbers.plural(reach, 'pixel')}"
     if layout == "permuted":
         return "pixels shuffled"
-    side = geometry.patch_side(layout)
     return "original" if side is None else f"patches of {side}\nshuffled"

@@ -13,7 +13,8 @@ def check_variants(settings: Params, height: int, width: int) -> None:
 
     height, width: of the images without the margin.
     """
-    canvas_height, canvas_width = geometry.canvas(height, width, settings.chosen_protocol.margin)
+    margin = settings.chosen_protocol.margin
+    canvas_height, canvas_width = geometry.canvas(height, width, margin)
     mistakes = []
     for key, variant in settings.active_variants.items():
         side = geometry.patch_side(variant.run.sample.layout)
@@ -24,8 +25,9 @@ def check_variants(settings: Params, height: int, width: int) -> None:
             )
         if variant.run.architecture.connectivity not in ("conv", "locally_connected"):
             continue
+        reach = geometry.scatter_reach(variant.run.sample.layout)
         try:
-            geometry.map_sizes(variant.run.architecture, canvas_height, canvas_width)
+            geometry.map_sizes(variant.run.architecture, *geometry.canvas(height, width, margin + reach))
         except ValueError as error:
             mistakes.append(
                 f"variants.{key}: {error}; lessen kernel, stride, pooling or depth, or give them as [height, width]"

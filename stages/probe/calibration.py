@@ -34,13 +34,29 @@ def reliability(logits: Logits, labels: Labels, n_bins: int) -> Table:
     Bin m of M holds the confidences in ((m − 1)/M, m/M]. The confidence is the largest softmax probability.
     logits: (N, classes). labels: (N,). Raises ValueError if there are no images. Source: Guo et al. 2017, section 2.
     """
-    if not len(labels):
-        raise ValueError("calibration needs at least one image")
     confidence, predicted = logits.double().softmax(1).max(1)
-    bins = (confidence * n_bins).ceil().long() - 1
-    sums = torch.zeros(n_bins, 3, dtype=torch.float64)
-    sums.index_add_(0, bins, torch.stack([torch.ones_like(confidence), confidence, (predicted == labels).double()], 1))
-    table: Table = sums.numpy()
+    return _table(confidence.numpy(), (predicted == labels).numpy(), n_bins)
+
+
+def error_by_sampling_alone(logits: Logits, n_bins: int, generator: np.random.Generator, draws: int) -> float:
+    """The calibration error that a perfectly calibrated net with these confidences has on average, from so few images.
+
+    A net is perfectly calibrated if each prediction is right with the probability that it claims. So the answers are
+    drawn anew from the confidences, and the error of each draw is averaged. Source: Bröcker and Smith 2007,
+    doi:10.1175/WAF993.1, who draw so for reliability diagrams.
+    """
+    confidence = logits.double().softmax(1).max(1).values.numpy()
+    drawn = [generator.random(len(confidence)) < confidence for _ in range(draws)]
+    return float(np.mean([expected_calibration_error(_table(confidence, right, n_bins)) for right in drawn]))
+
+
+def _table(confidence: np.ndarray, right: np.ndarray, n_bins: int) -> Table:
+    """See `reliability`. confidence: (N,), in (0, 1]. right: (N,), boolean."""
+    if not len(confidence):
+        raise ValueError("calibration needs at least one image")
+    bins = np.ceil(confidence * n_bins).astype(int) - 1
+    columns = [np.bincount(bins, weights=weights, minlength=n_bins) for weights in (None, confidence, right)]
+    table: Table = np.stack(columns, 1).astype(float)
     table[:, 1:] /= np.maximum(table[:, :1], 1)
     return table
 

@@ -11,17 +11,25 @@ from torch import Tensor, nn
 
 from stages.probe.calibration import (
     class_accuracy,
+    error_by_sampling_alone,
     expected_calibration_error,
     logits_of_all,
     negative_log_likelihood,
     reliability,
 )
-from stages.probe.effective_receptive_field import effective_receptive_field, effective_size, support
-from stages.probe.equivariance import equivariance_error, first_layer_error
+from stages.probe.effective_receptive_field import (
+    effective_receptive_field,
+    effective_size,
+    size_by_luo,
+    size_of_even_field,
+    support,
+)
+from stages.probe.equivariance import equivariance_error, first_layer_error, pixel_errors
 from stages.probe.feature_maps import feature_maps, first_filters, one_of_each_class
 from stages.probe.layers import Unmeasurable, last_map
 from stages.probe.position_leak import ReadOut, position_share, read_out_of_position, without_position
 from stages.shared.params import Probe
+from stages.shared.random_streams import stream
 
 Array = Shaped[np.ndarray, "..."]
 DIVERGED = "the net has diverged: not all of its logits are finite"
@@ -41,16 +49,18 @@ class Measures(NamedTuple):
 
 def measures(
     model: nn.Sequential,
+    untrained: nn.Sequential,
     images: Num[Tensor, "batch channel height width"],
     labels: Int[Tensor, " batch"],
-    generator: np.random.Generator,
+    seed: int,
     settings: Probe,
 ) -> Measures:
-    """All probes of one net, which is in evaluation mode.
+    """All probes of one net. It and `untrained`, the same net before its training, are in evaluation mode.
 
     images: the test images as the net sees them, uint8 (N, C, H, W); permuted, if the net was trained on permuted ones.
-    labels: (N,). generator: shuffles pixels. A net whose logits are not finite has no scalar, but it has pictures, and
-    a reliability of NaN. If torch has one thread, the bits do not depend on the number of cores.
+    labels: (N,). seed: of the streams that shuffle pixels and draw answers. A net whose logits are not finite has no
+    scalar, but it has pictures, and a reliability of NaN. If torch has one thread, the bits do not depend on the number
+    of cores.
     """
     scalars: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
@@ -69,22 +79,28 @@ def measures(
         except Unmeasurable as reason:
             reasons.update(dict.fromkeys(names, str(reason)))
 
-    scored = len(labels) if settings.calibration_images == "all" else settings.calibration_images
-    logits, truth = logits_of_all(model, images[:scored]), labels[:scored]
+    logits = logits_of_all(model, images)
     finite = bool(torch.isfinite(logits).all())
-    bins = reliability(logits, truth, settings.bins) if finite else np.full((settings.bins, 3), np.nan)
+    bins = reliability(logits, labels, settings.bins) if finite else np.full((settings.bins, 3), np.nan)
     measure(lambda: expected_calibration_error(bins), "ece")
-    measure(lambda: negative_log_likelihood(logits, truth), "nll")
+    draws = stream("calibration", seed), settings.calibration_draws
+    measure(lambda: error_by_sampling_alone(logits, settings.bins, *draws), "ece_by_sampling")
+    measure(lambda: negative_log_likelihood(logits, labels), "nll")
 
     few = images[: settings.images]
     field = effective_receptive_field(model, few)
     measure(lambda: effective_size(field, settings.field_share), "effective_field")
+    measure(lambda: size_of_even_field(field, settings.field_share), "effective_field_even")
+    measure(lambda: size_by_luo(field, settings.luo_share), "effective_field_luo")
     measure(lambda: support(field), "field_height", "field_width")
 
     measure(lambda: first_layer_error(model, few), "equivariance_error_first")
     measure(lambda: equivariance_error(model, few), "equivariance_error_last")
+    of_a_pixel = ("equivariance_error_pixel", "equivariance_error_still", "equivariance_error_unrelated")
+    measure(lambda: pixel_errors(model, few), *of_a_pixel)
+    measure(lambda: pixel_errors(untrained, few).shifted, "equivariance_error_untrained")
 
-    shuffled = without_position(few, generator)
+    shuffled = without_position(few, stream("probe", seed))
 
     def read_out(of: Num[Tensor, "batch channel height width"]) -> ReadOut:
         maps = last_map(model, of)
@@ -101,7 +117,7 @@ def measures(
     drawn = images[chosen]
     maps = feature_maps(model, drawn, settings.drawn_channels)
     arrays: dict[str, Array] = {
-        "class_accuracy": class_accuracy(logits, truth),
+        "class_accuracy": class_accuracy(logits, labels),
         "reliability": bins,
         "effective_field": field,
         "filters": first_filters(model, (channels, height, width), settings.drawn_channels, settings.drawn_places),

@@ -36,9 +36,24 @@ METRICS = {
     "shifted_accuracy": Metric(
         "accuracy on shifted images", POINTS, True, "shifted_accuracy", images="shifted", summarised=True
     ),
+    "shift_consistency_beyond_chance": Metric(
+        "shift consistency beyond chance",
+        "kappa",
+        True,
+        "shift_consistency_beyond_chance",
+        images="consistency_beyond_chance",
+        summarised=True,
+    ),
     "ece": Metric("expected calibration error", POINTS, False, "ece"),
+    "ece_by_sampling": Metric("calibration error by sampling alone", POINTS, None, "ece_by_sampling"),
     "nll": Metric("negative log-likelihood", "nats", False, "nll"),
     "effective_field": Metric("effective receptive field", "pixels", None, "effective_field"),
+    "effective_field_even": Metric(
+        "effective size that an even field would have", "pixels", None, "effective_field_even"
+    ),
+    "effective_field_luo": Metric(
+        "effective receptive field by the measure of Luo et al.", "pixels", None, "effective_field_luo"
+    ),
     "field_height": Metric("height of the receptive field", "pixels", None, "field_height"),
     "field_width": Metric("width of the receptive field", "pixels", None, "field_width"),
     "equivariance_error_first": Metric(
@@ -50,6 +65,21 @@ METRICS = {
     "position_r2": Metric("how well position can be read from the images' last feature map", "R²", None, "position_r2"),
     "position_r2_shuffled": Metric(
         "how well position can be read from the last feature map", "R²", None, "position_r2_shuffled"
+    ),
+    "equivariance_error_pixel": Metric(
+        "error of the last feature map for a shift by one pixel", "relative", False, "equivariance_error_pixel"
+    ),
+    "equivariance_error_still": Metric(
+        "how far a shift by one pixel moves the last feature map", "relative", None, "equivariance_error_still"
+    ),
+    "equivariance_error_unrelated": Metric(
+        "distance of the last feature maps of two images", "relative", None, "equivariance_error_unrelated"
+    ),
+    "equivariance_error_untrained": Metric(
+        "error of the last feature map for a shift by one pixel, before training",
+        "relative",
+        None,
+        "equivariance_error_untrained",
     ),
     "map_channels": Metric("channels of the last feature map", "channels", None, "map_channels"),
     "position_channels": Metric(

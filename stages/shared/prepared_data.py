@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.shared import paths
+from stages.shared.architectures.geometry import patch_side, scatter_reach
 from stages.shared.params import Sample
 from stages.shared.pixel_order import permutation
+from stages.shared.random_streams import stream
 
 
 def load_constants(prepared: Path) -> dict[str, Any]:
@@ -20,9 +22,44 @@ def load_constants(prepared: Path) -> dict[str, Any]:
     return constants
 
 
+def shape_of(sample: Sample, constants: dict[str, Any]) -> tuple[int, int, int]:
+    """(channels, height, width) of an image as the sample's nets see it."""
+    channels, height, width = constants["shape"]
+    down, right = _reach(sample, constants)
+    return channels, height + 2 * down, width + 2 * right
+
+
+def scattered(
+    images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], split: str, sample: Sample, constants: dict[str, Any]
+) -> npt.NDArray[np.uint8]:
+    """Images (N, C, H, W), each at a random place of the larger canvas; as they are, where the layout moves none.
+
+    rows: of the images in the prepared file of `split` (train or test), by which their places are drawn: an image has
+    the same one in every run. The canvas continues the margin, which is 0.
+    """
+    down, right = _reach(sample, constants)
+    if not down and not right:
+        return images
+    n, channels, height, width = images.shape
+    canvas = np.zeros((n, channels, height + 2 * down, width + 2 * right), dtype=np.uint8)
+    in_file = sum(constants["class_counts"][split])
+    rng = stream(f"scatter {split}", constants["layout_seed"])
+    places = rng.integers(0, (2 * down + 1, 2 * right + 1), (in_file, 2))[rows]  # of the upper left corner
+    for image, (top, left), room in zip(images, places, canvas, strict=True):
+        room[:, top : top + height, left : left + width] = image
+    return canvas
+
+
+def _reach(sample: Sample, constants: dict[str, Any]) -> tuple[int, int]:
+    """How many pixels down and right the sample scatters its images; an axis of one pixel (a signal) stays."""
+    reach = scatter_reach(sample.layout)
+    _, height, width = constants["shape"]
+    return (reach if height > 1 else 0), (reach if width > 1 else 0)
+
+
 def permutation_of(sample: Sample, constants: dict[str, Any]) -> npt.NDArray[np.int64] | None:
-    """The order of the canvas's pixels in the sample's layout, (H·W,); None for the original layout."""
-    if sample.layout == "original":
+    """The order of the canvas's pixels in the sample's layout, (H·W,); None where they keep their order."""
+    if patch_side(sample.layout) is None:
         return None
     _, rows, columns = constants["shape"]
     vertical, horizontal = constants["margin"]

@@ -91,7 +91,7 @@ def read_variant(key: str, seeds: Sequence[int], labels: np.ndarray, runs: Path,
             _check_seed(probed[seed], seed, probe, "probe")
             shifts.append(_table(probe / "shifts.csv", ["dy", "dx", "accuracy"], "probe").assign(seed=seed))
             images[seed] = _arrays(probe / "by_image.safetensors", None, "probe")
-    names = list(next(iter(images.values()), {}))
+    names = dict.fromkeys(name for arrays in images.values() for name in arrays)
     return VariantResults(
         key,
         costs,
@@ -101,7 +101,7 @@ def read_variant(key: str, seeds: Sequence[int], labels: np.ndarray, runs: Path,
         _joined(shifts, ["seed", "dy", "dx", "accuracy"]),
         {seed: arrays["predicted"] for seed, arrays in predictions.items()},
         {seed: arrays["correct"] for seed, arrays in predictions.items()},
-        {name: {seed: arrays[name] for seed, arrays in images.items()} for name in names},
+        {name: {seed: arrays[name] for seed, arrays in images.items() if name in arrays} for name in names},
         diverged,
     )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stages.shared.params import Sample
 from stages.shared.pixel_order import rearranged
-from stages.shared.prepared_data import load_constants, permutation_of
+from stages.shared.prepared_data import load_constants, permutation_of, scattered
 from stages.shared.random_streams import stream
 from stages.shared.splits import train_and_val_rows
 from stages.shared.stage_command import StageError
@@ -38,7 +38,8 @@ def load_splits(prepared: Path, spec: RunSpec) -> dict[str, Split]:
     Raises StageError if there are too few images.
     """
     sample = spec.sample
-    order = permutation_of(sample, load_constants(prepared))
+    constants = load_constants(prepared)
+    order = permutation_of(sample, constants)
     files = [prepared / f"{name}.safetensors" for name in ("train", "test")]
     (images, labels), test = _read(tuple((file, file.stat().st_mtime_ns) for file in files))
     if spec.train_size + spec.val_size > len(labels):
@@ -50,10 +51,17 @@ def load_splits(prepared: Path, spec: RunSpec) -> dict[str, Split]:
     train_labels = labels[train_rows]
     if sample.labels == "random":
         train_labels = train_labels[stream("labels", spec.drawn_seed).permutation(len(train_labels))]
-    splits = {"train": (images[train_rows], train_labels), "val": (images[val_rows], labels[val_rows]), "test": test}
+    test_images, test_labels = test
+
+    def split_of(images: np.ndarray, rows: np.ndarray, labels: np.ndarray, file: str) -> Split:
+        moved = scattered(images[rows], rows, file, sample, constants)
+        seen = moved if order is None else rearranged(moved, order)
+        return Split(torch.from_numpy(seen), torch.from_numpy(labels))
+
     return {
-        name: Split(torch.from_numpy(images if order is None else rearranged(images, order)), torch.from_numpy(labels))
-        for name, (images, labels) in splits.items()
+        "train": split_of(images, train_rows, train_labels, "train"),
+        "val": split_of(images, val_rows, labels[val_rows], "train"),
+        "test": split_of(test_images, np.arange(len(test_labels)), test_labels, "test"),
     }
 
 

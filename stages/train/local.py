@@ -8,7 +8,7 @@ from typing import Any
 
 from stages.shared import paths
 from stages.shared.architectures.closed_form import closed_form
-from stages.shared.prepared_data import load_constants
+from stages.shared.prepared_data import load_constants, shape_of
 from stages.shared.process_pool import Report, run_parallel
 from stages.shared.run_records import PlannedRun, write_record
 from stages.train.length import training_epochs, training_steps
@@ -42,7 +42,7 @@ def estimated_work(run: PlannedRun, constants: dict[str, Any]) -> float:
     spec = run.spec
     images = spec.train_size
     steps, epochs = training_steps(spec.recipe, images), training_epochs(spec.recipe, images)
-    macs = closed_form(spec.architecture, tuple(constants["shape"]), len(constants["classes"])).macs
+    macs = closed_form(spec.architecture, shape_of(spec.sample, constants), len(constants["classes"])).macs
     scored = (epochs + 1) * spec.val_size + images + sum(constants["class_counts"]["test"])
     return steps * (STEP_OVERHEAD + (1 + BACKWARD) * macs * spec.recipe.batch_size) + macs * scored
 

@@ -17,8 +17,8 @@ from stages.shared import paths
 from stages.shared.architectures.build import build, logits_of, save_weights
 from stages.shared.architectures.closed_form import closed_form
 from stages.shared.params import Architecture, Recipe
-from stages.shared.prepared_data import load_constants
-from stages.shared.random_streams import stream
+from stages.shared.prepared_data import load_constants, shape_of
+from stages.shared.random_streams import stream, torch_seed
 from stages.train.data import Split, load_splits, scale_of
 from stages.train.evaluate import accuracy, evaluate
 from stages.train.length import steps_an_epoch, training_epochs, training_steps
@@ -48,8 +48,8 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
         for name, split in load_splits(prepared, spec).items()
     }
     train, val, test = splits["train"], splits["val"], splits["test"]
-    shape, n_classes = tuple(constants["shape"]), len(constants["classes"])
-    generator = torch.Generator().manual_seed(int(stream("init", spec.drawn_seed).integers(2**62)))
+    shape, n_classes = shape_of(spec.sample, constants), len(constants["classes"])
+    generator = torch.Generator().manual_seed(torch_seed("init", spec.drawn_seed))
     model = build(spec.architecture, shape, n_classes, *scale_of(spec.sample, train.images), generator).to(device)
     n_steps = training_steps(spec.recipe, len(train.labels))
     n_epochs = training_epochs(spec.recipe, len(train.labels))

@@ -9,7 +9,7 @@ import pytest
 from fake_results import results_of
 from safetensors.numpy import save_file
 
-from stages.figures import calibration, insides, mistakes, position, receptive_fields, selection
+from stages.figures import calibration, insides, mistakes, position, receptive_fields, selection, shifts
 from stages.figures.results import hard_pixels
 from stages.shared.drawing.numbers import NBSP
 
@@ -42,7 +42,8 @@ def test_probes_without_a_number_are_left_out_of_figures_and_sentences():
     drawn = {name for topic in OF_PROBES for name, figure in topic.figures(empty) if not isinstance(figure, str)}
     assert drawn == {"confusion", "gallery"}
     assert fact(calibration, empty, "calibration_sentence") == "The baseline's calibration was not measured."
-    assert "nan" not in position.texts(empty)["tables/probes.md"]
+    assert "nan" not in position.texts(empty)["tables/probes.md"] + receptive_fields.table(empty)
+    assert fact(position, empty, "equivariance_pixel_sentence").startswith("The baseline has no feature map")
 
 
 def test_which_variants_are_shown():
@@ -152,6 +153,59 @@ def test_the_point_of_a_field_is_its_theoretical_edge_and_its_mean_effective_siz
     assert "an edge of 5.0 pixels" in of_baseline
 
 
+def test_the_effective_size_stands_beside_that_of_an_even_field_and_that_of_luo():
+    results = with_column(results_of("three"), "effective_field", cnn=6.0)
+    results = with_column(with_column(results, "effective_field_even", cnn=8.0), "effective_field_luo", cnn=9.5)
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in receptive_fields.table(results).splitlines()
+    ]
+    baseline = next(row for row in rows if row[0] == "CNN (baseline)")
+    assert baseline[1:] == ["10×10", "6.0 ± 0.0", "8.0", "75", "9.5 ± 0.0"]
+    sentence = fact(receptive_fields, results, "field_sentence")
+    assert sentence.endswith("where an even field would have 8.0; by the measure of Luo et al. its edge is 9.5.")
+    assert fact(receptive_fields, results, "luo_rest") == "0.0455"
+
+
+def test_the_error_for_one_pixel_stands_beside_its_references():
+    results = results_of("three")
+    for name, value in {"pixel": 0.5, "still": 0.625, "untrained": 0.25, "unrelated": 1.125}.items():
+        results = with_column(results, f"equivariance_error_{name}", cnn=value)
+    results = with_column(results, "equivariance_error_pixel", kernel_5=0.75)
+    assert fact(position, results, "equivariance_pixel_sentence") == (
+        "A shift by one pixel moves the last map of CNN (baseline) by 62.5 % of its size, and the map misses the "
+        "interpolated one by 50.0 %; before its training it missed it by 25.0 %, and the maps of two images are "
+        "112.5 % apart. Of all nets the error is largest for *Kernel size: 5×5* (75.0 %) and smallest for "
+        "*CNN (baseline)* (50.0 %)."
+    )
+    panel = position.leaks(results).axes[2]
+    order = [label.get_text() for label in position.leaks(results).axes[0].get_yticklabels()]
+    untrained, unrelated = (dots.get_offsets()[order.index("CNN (baseline)")][0] for dots in panel.collections[-2:])
+    assert (untrained, unrelated) == pytest.approx((25, 112.5))
+
+
+def test_the_calibration_error_stands_beside_what_sampling_alone_gives():
+    results = with_column(with_column(results_of("three"), "ece", cnn=0.03), "ece_by_sampling", cnn=0.0125)
+    sentence = fact(calibration, results, "calibration_sentence")
+    assert (
+        "are 3.00 % apart on average; with the same confidences and perfect calibration it would be 1.25 %" in sentence
+    )
+    panel = calibration.reliability_diagrams(results).axes[0]
+    titles = "".join(panel.get_title(place) for place in ("left", "center", "right"))
+    assert "by sampling alone 1.25 %" in titles.replace(NBSP, " ")
+
+
+def test_agreement_without_knowledge_is_told_by_the_net_of_random_labels():
+    results = with_column(results_of("default"), "shift_consistency", random_labels=0.67)
+    beyond = with_column(results, "shift_consistency_beyond_chance", random_labels=0.25)
+    label = "*Controls: random labels*"
+    assert fact(shifts, beyond, "shift_chance_sentence") == (
+        f"{label} agrees on 67.00 % of the pairs, and beyond chance it has 0.25."
+    )
+    unknown = with_column(results, "shift_consistency_beyond_chance", random_labels=np.nan)
+    assert fact(shifts, unknown, "shift_chance_sentence").endswith("in some seed has one answer for all images.")
+    assert fact(shifts, results_of("three"), "shift_chance_sentence").startswith("No net was trained on random")
+
+
 def test_leaks_are_ordered_by_the_read_out_and_scaled_to_percent():
     results = with_column(results_of("quick"), "position_r2_shuffled", cnn=0.9)
     first, second, _ = position.leaks(with_column(results, "position_share", cnn=0.25)).axes
@@ -163,7 +217,7 @@ def test_the_channels_that_the_read_out_uses_are_counted():
     results = with_column(results_of("three"), "map_channels", cnn=32, kernel_5=32)
     results = with_column(results, "position_channels_shuffled", cnn=32, kernel_5=30.5)
     label = "*Kernel size: 5×5*"
-    sentence = f"That leaves out most of {label}, which has 30.5 of 32 left."
+    sentence = f"The net that loses most of its channels so is {label}, which keeps 30.5 of 32."
     assert fact(position, results, "position_channels_sentence") == sentence
     (row,) = (line for line in position.table(results).splitlines() if line.startswith("| Kernel size: 5×5"))
     assert row.rstrip("| ").endswith("30.5 of 32")
@@ -211,15 +265,15 @@ def test_a_dot_of_the_reliability_diagram_is_a_bin_that_has_images():
 
 
 def test_the_tables_have_the_numbers_of_the_runs_and_a_dash_for_what_has_no_meaning():
-    results = with_column(results_of("three"), "equivariance_error_last", cnn=0.125)
+    results = with_column(results_of("three"), "equivariance_error_pixel", cnn=0.125)
     texts = position.texts(results)
     markdown = texts["tables/probes.md"]
     assert markdown.count("{#tbl-") == 2  # neither is split
     lines = [line.strip("|").split("|") for line in markdown.splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line] for line in lines]
     baseline, mlp = (next(row for row in cells if row[0].startswith(name)) for name in ("CNN", "Connectivity: fully"))
-    assert (baseline[1], baseline[3]) == ("10×10", "12.5 ± 0.0")
-    assert (mlp[1], mlp[3], mlp[4]) == ("–", "–", "–")
+    assert baseline[1] == "12.5 ± 0.0"
+    assert mlp[1:] == ["–"] * 4
     row = pd.read_csv(io.StringIO(texts["tables/probes.csv"])).set_index("variant").loc["cnn"]
     errors = results.runs[results.runs["variant"] == "cnn"]["ece"]
     assert row[["ece_mean", "ece_sd"]].tolist() == pytest.approx([errors.mean(), errors.std()], abs=1e-6)

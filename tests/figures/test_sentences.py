@@ -428,7 +428,10 @@ def test_facts_by_hand():
     never_right = topics.facts(results_of("a class never right"))
     assert never_right["confused"].startswith("The baseline's commonest mistake: of the test images of *")
     assert (never_right["test_size"], never_right["probe_images"]) == ("8", "8")
-    assert never_right["shift_probe"] == "Shifts of up to 2 pixels were probed on 8 test images."
+    assert never_right["shift_probe"] == (
+        "Shifts of up to 2 pixels were probed on 8 test images, each under 5 of the 25 shifts, drawn anew for each "
+        "seed and alike for all variants."
+    )
     assert topics.facts(results_of("perfect"))["confused"] == "The baseline makes no mistake on the test set."
     signal = topics.facts(results_of("signal"))
     assert (signal["image_size"], signal["canvas_size"], signal["n_classes"]) == ("1×64", "1×68", "2")

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binom
 
-from stages.probe.calibration import class_accuracy, expected_calibration_error, negative_log_likelihood, reliability
+from stages.probe.calibration import (
+    class_accuracy,
+    error_by_sampling_alone,
+    expected_calibration_error,
+    negative_log_likelihood,
+    reliability,
+)
 
 
 def logits(*confidences):
@@ -53,6 +60,21 @@ def test_calibration_error_equals_a_loop_over_bins():
 def test_calibration_needs_an_image():
     with pytest.raises(ValueError, match="at least one image"):
         reliability(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), 5)
+
+
+def test_the_error_by_sampling_alone_is_the_mean_deviation_of_a_binomial_share():
+    # 40 answers of confidence 0.75 in one bin: E|k/40 − 0.75| over k ~ B(40, 0.75).
+    k = np.arange(41)
+    expected = binom.pmf(k, 40, 0.75) @ np.abs(k / 40 - 0.75)
+    error = error_by_sampling_alone(logits(*[0.75] * 40), 10, np.random.default_rng(0), 5000)
+    assert error == pytest.approx(expected, rel=0.03)
+
+
+def test_the_error_by_sampling_alone_needs_no_labels_shrinks_with_images_and_is_zero_for_certainty():
+    few, many = (error_by_sampling_alone(logits(*[0.7] * n), 10, np.random.default_rng(0), 500) for n in (25, 400))
+    assert few == pytest.approx(4 * many, rel=0.1)
+    certain = torch.tensor([[1000.0, 0.0]] * 7)
+    assert error_by_sampling_alone(certain, 10, np.random.default_rng(0), 5) == 0
 
 
 def test_negative_log_likelihood_by_hand():

@@ -6,7 +6,13 @@ import torch
 from torch import nn
 from untrained_net import BASE, noise_images, untrained_net
 
-from stages.probe.effective_receptive_field import effective_receptive_field, effective_size, support
+from stages.probe.effective_receptive_field import (
+    effective_receptive_field,
+    effective_size,
+    size_by_luo,
+    size_of_even_field,
+    support,
+)
 from stages.shared.architectures.closed_form import receptive_field
 
 
@@ -84,3 +90,29 @@ def test_effective_size_of_an_even_square_is_its_edge_times_the_root_of_the_shar
     assert effective_size(field, 0.5) == 0, "no pixel moves the unit"
     field[3:13, 7:17] = 2.5
     assert effective_size(field, 0.64) == pytest.approx(8)
+
+
+def test_an_even_field_has_the_size_that_it_is_compared_with_by_either_measure():
+    field = np.zeros((20, 30))
+    assert size_of_even_field(field, 0.5) == size_by_luo(field, 0.9545) == 0, "no pixel moves the unit"
+    field[3:13, 7:17] = 2.5
+    assert size_of_even_field(field, 0.64) == pytest.approx(8) == effective_size(field, 0.64)
+    assert size_by_luo(field, 0.9545) == pytest.approx(10)
+    assert size_of_even_field(np.ones((1, 12)), 0.25) == 3, "a signal has a length"
+
+
+def test_the_size_by_luo_counts_pixels_above_a_share_of_the_central_one():
+    # Half of the centre, 10, is 5: more is 10, 20 and 6. The maximum beside the centre does not count as one.
+    field = np.array([[1.0, 6, 10, 20, 5, 0]])
+    assert support(field) == (1, 5)
+    assert size_by_luo(field, 0.5) == 3
+    # Of four pixels the centre lies between the middle two: the mean of 6 and 2 is 4.
+    assert size_by_luo(np.array([[3.0, 6, 2, 5]]), 0.25) == 2  # above 3: 6 and 5
+
+
+def test_a_gaussian_field_has_the_size_of_luo_in_closed_form():
+    # exp(−r² / 2σ²) > 1 − 0.9545 inside r = σ √(2 ln(1 / 0.0455)): a disc of π r² pixels.
+    y, x = np.mgrid[-60:61, -60:61]
+    field = np.exp(-(y**2 + x**2) / (2 * 10**2))
+    radius = 10 * np.sqrt(2 * np.log(1 / 0.0455))
+    assert size_by_luo(field, 0.9545) == pytest.approx(np.sqrt(np.pi) * radius, rel=0.01)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from untrained_net import BASE, noise_images, untrained_net
 
-from stages.probe.equivariance import equivariance_error, first_layer_error
+from stages.probe.equivariance import equivariance_error, first_layer_error, pixel_errors
 from stages.probe.geometry import interior, total_stride
 from stages.probe.layers import Unmeasurable
 from stages.shared.architectures.closed_form import closed_form, receptive_field
@@ -32,9 +32,66 @@ class Ramp(nn.Module):
 
 
 def test_error_of_a_map_of_columns_by_hand():
-    # φ(0) = 0 1 2 3, whatever the shift. T by one: · 0 1 2 expected, · 1 2 3 found: √(3 · 1² / (0² + 1² + 2²)).
+    # φ(0) = 0 1 2 3, whatever the shift. T by one: · 0 1 2 expected, · 1 2 3 found: √(3 · 1² / (1² + 2² + 3²)).
     model = nn.Sequential(nn.Identity(), nn.Sequential(Ramp()), nn.Identity())
-    assert equivariance_error(model, torch.zeros(5, 1, 1, 4)) == pytest.approx((3 / 5) ** 0.5)
+    assert equivariance_error(model, torch.zeros(5, 1, 1, 4)) == pytest.approx((3 / 14) ** 0.5)
+
+
+def row(*pixels):
+    return torch.tensor(pixels, dtype=torch.float32).view(1, 1, 1, -1)
+
+
+def subsampled_by_2(pooling):
+    return nn.Sequential(nn.Identity(), nn.Sequential(pooling), nn.Identity())
+
+
+def test_errors_of_a_shift_by_one_pixel_by_hand():
+    # Maxima of pairs: 4 2 6. Shifted by one pixel the image is 5 4 0 2 1 6, and its map 5 2 6. The first position reads
+    # the pixel that came in, so that two count. Between the old positions lie (4 + 2) / 2 and (2 + 6) / 2.
+    images = torch.cat([row(4, 0, 2, 1, 6, 5), row(0, 0, 0, 0, 0, 0)])
+    shifted, still, unrelated = pixel_errors(subsampled_by_2(nn.MaxPool2d((1, 2))), images)
+    size = 2**2 + 6**2
+    assert shifted == pytest.approx((((2 - 3) ** 2 + (6 - 4) ** 2) / size) ** 0.5)
+    assert still == 0, "the map of 2 and 6 stayed where it was"
+    assert unrelated == pytest.approx(((2**2 + 6**2 + 2**2 + 6**2) / size) ** 0.5), "each against the other's zeros"
+
+
+def test_an_average_follows_a_ramp_by_half_a_position_and_no_interpolation_brings_back_what_a_stride_leaves_out():
+    ramp, comb = row(*range(10)), row(*[0, 8] * 5)
+    assert pixel_errors(subsampled_by_2(nn.AvgPool2d((1, 2))), ramp).shifted == pytest.approx(0, abs=1e-6)
+    stride = nn.Conv2d(1, 1, 1, stride=(1, 2))
+    nn.init.ones_(stride.weight)
+    nn.init.ones_(stride.bias)  # the still map is 1 1 1 1 1, the shifted one 9 9 9 9 9
+    assert pixel_errors(subsampled_by_2(stride), comb).shifted == pytest.approx(8)
+
+
+def test_maps_of_unrelated_images_are_the_root_of_two_apart_where_they_are_uncorrelated():
+    images = torch.randn(300, 4, 9, 9, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(nn.Identity(), nn.Sequential(nn.Identity()), nn.Identity())
+    assert pixel_errors(model, images).unrelated == pytest.approx(2**0.5, abs=0.02)
+    assert pixel_errors(model, images).shifted == 0
+
+
+def test_the_next_image_is_found_across_batches(monkeypatch):
+    model, images = untrained_net((1, 32, 32)), noise_images(7, 1, 32, 32)
+    at_once = pixel_errors(model, images)
+    monkeypatch.setattr("stages.probe.equivariance.BATCH", 3)
+    assert pixel_errors(model, images) == pytest.approx(at_once, rel=1e-5)
+
+
+def test_blurring_aliases_less_than_max_pooling_and_max_pooling_less_than_a_stride():
+    images = noise_images(12, 1, 40, 40)
+    blur, pool, stride = (
+        pixel_errors(untrained_net((1, 40, 40), **changes), images).shifted
+        for changes in ({"pooling": "blur"}, {}, {"stride": 2, "pooling": "none"})
+    )
+    assert 0 < blur < pool < stride
+
+
+def test_without_subsampling_a_pixel_moves_the_map_by_a_position():
+    model, images = untrained_net((1, 20, 20), pooling="none"), noise_images(4, 1, 20, 20)
+    shifted, still, unrelated = pixel_errors(model, images)
+    assert shifted < 1e-6 < 0.1 < min(still, unrelated)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -113,7 +170,7 @@ def test_the_first_layer_shifts_by_its_own_stride():
 
 def test_where_there_is_no_error_the_reason_is_named():
     units = untrained_net((1, 12, 12), connectivity="fully_connected", channels=(8,))
-    for error in (equivariance_error, first_layer_error):
+    for error in (equivariance_error, first_layer_error, pixel_errors):
         with pytest.raises(Unmeasurable, match="no feature map"):
             error(units, noise_images(2, 1, 12, 12))
     all_border = untrained_net((1, 12, 12), kernel=5)

@@ -5,17 +5,20 @@ import pytest
 import torch
 from untrained_net import BASE, DISTINCT, SETTINGS, SMALL_PROBE, noise_images, untrained_net
 
+from stages.probe.equivariance import pixel_errors
 from stages.probe.measures import measures
 
 LABELS = torch.arange(30) % 4
-MAP_PROBES = {f"equivariance_error_{place}" for place in ("first", "last")}
+PIXEL_PROBES = {f"equivariance_error_{of}" for of in ("pixel", "still", "unrelated", "untrained")}
+MAP_PROBES = {"equivariance_error_first", "equivariance_error_last"} | PIXEL_PROBES
 MAP_PROBES |= {"position_r2", "position_r2_shuffled", "position_share"}
 MAP_PROBES |= {"map_channels", "position_channels", "position_channels_shuffled"}
 
 
 def probed(architecture=BASE, shape=(1, 16, 16), seed=0, **changes):
-    model, images = untrained_net(shape, **architecture.model_dump()), noise_images(len(LABELS), *shape)
-    return measures(model, images, LABELS, np.random.default_rng(seed), SMALL_PROBE.model_copy(update=changes))
+    model, before = (untrained_net(shape, seed=weights, **architecture.model_dump()) for weights in (0, 1))
+    images = noise_images(len(LABELS), *shape)
+    return measures(model, before, images, LABELS, seed, SMALL_PROBE.model_copy(update=changes))
 
 
 @pytest.mark.parametrize("key", DISTINCT)
@@ -25,7 +28,7 @@ def test_every_net_gives_finite_numbers_or_a_reason(key):
     assert {name for name, value in scalars.items() if value is None} == set(reasons)
     assert all(np.isfinite(value) for value in scalars.values() if value is not None)
     assert all(np.isfinite(array).all() for array in arrays.values())
-    without = {"fully_connected": MAP_PROBES, "resnet18": {"equivariance_error_last"}}
+    without = {"fully_connected": MAP_PROBES, "resnet18": {"equivariance_error_last"} | PIXEL_PROBES}
     assert set(reasons) == without.get(architecture.connectivity, set())
     assert scalars["field_height"] <= 32
     assert arrays["effective_field"].shape == (32, 34)
@@ -39,18 +42,25 @@ def test_a_signal_is_probed_along_its_one_axis():
     assert arrays["filters"].shape == (3, 2, 1, 5)
 
 
-@pytest.mark.parametrize(("setting", "images"), [("all", 30), (7, 7)])
-def test_settings_bound_the_images_that_are_scored(setting, images):
-    assert probed(calibration_images=setting).arrays["reliability"][:, 0].sum() == images
+def test_calibration_is_measured_on_all_images():
+    assert probed().arrays["reliability"][:, 0].sum() == len(LABELS)
 
 
-def test_the_same_generator_gives_the_same_bits_and_another_does_not():
+def test_the_net_before_training_is_measured_beside_the_trained_one():
+    images = noise_images(len(LABELS), 1, 16, 16)[:12]
+    scalars = probed().scalars
+    for name, weights in (("pixel", 0), ("untrained", 1)):
+        expected = pixel_errors(untrained_net((1, 16, 16), seed=weights), images).shifted
+        assert scalars[f"equivariance_error_{name}"] == pytest.approx(expected)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not():
     first, again, other = probed(), probed(), probed(seed=1)
     assert again.scalars == first.scalars
     assert all(np.array_equal(again.arrays[name], array) for name, array in first.arrays.items())
     differing = {name for name, value in first.scalars.items() if other.scalars[name] != value}
     assert {"position_r2_shuffled", "position_share"} <= differing
-    assert differing <= {"position_r2_shuffled", "position_share", "position_channels_shuffled"}
+    assert differing <= {"position_r2_shuffled", "position_share", "position_channels_shuffled", "ece_by_sampling"}
 
 
 def test_too_few_images_for_the_folds_is_a_reason():

@@ -114,8 +114,9 @@ MISTAKES = {
     "layout that is not one": (
         ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches4}"),
         [
-            "variants.cnn_permuted.run.sample.layout = 'patches4': should be original, permuted, or patches_ "
-            "and the side of a patch, such as patches_4"
+            "variants.cnn_permuted.run.sample.layout = 'patches4': should be original, permuted, patches_ "
+            "and the side of a patch, such as patches_4, or scattered_ and by how many pixels at most, such as "
+            "scattered_6"
         ],
     ),
     "patches that do not tile": (

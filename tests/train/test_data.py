@@ -7,6 +7,7 @@ from safetensors.numpy import load_file, save_file
 from small_data import write_prepared
 
 from stages.shared.pixel_order import permutation
+from stages.shared.prepared_data import scattered, shape_of
 from stages.shared.stage_command import StageError
 from stages.train.data import Split, load_splits, mean_and_std
 from stages.train.evaluate import EVALUATION_BATCH, accuracy, evaluate
@@ -19,6 +20,51 @@ def test_every_split_has_its_pixels_in_the_layout_of_the_sample(prepared, run_sp
     for name, split in original.items():
         assert torch.equal(moved[name].images.flatten(2), split.images.flatten(2)[:, :, order])
         assert torch.equal(moved[name].labels, split.labels)
+
+
+def places(canvases, images):
+    """Brute force: the corner (row, column) at which each image lies on its otherwise empty canvas."""
+    height, width = images.shape[2:]
+    found = []
+    for canvas, image in zip(canvases, images, strict=True):
+        corners = [
+            (row, column)
+            for row in range(canvas.shape[1] - height + 1)
+            for column in range(canvas.shape[2] - width + 1)
+            if torch.equal(canvas[:, row : row + height, column : column + width], image)
+        ]
+        assert len(corners) == 1
+        assert canvas.sum() == image.sum()
+        found += corners
+    return found
+
+
+def test_scattered_images_lie_whole_at_random_places_that_are_the_same_in_every_run(prepared, run_spec):
+    original, moved = (load_splits(prepared, run_spec(sample={"layout": name})) for name in ("original", "scattered_3"))
+    corners = {}
+    for name, split in moved.items():
+        assert split.images.shape[1:] == (1, 14, 14)
+        corners[name] = places(split.images, original[name].images)
+        assert torch.equal(split.labels, original[name].labels)
+        rows, columns = zip(*corners[name], strict=True)
+        assert set(rows) == set(columns) == set(range(7))
+    assert corners["train"][:31] != corners["val"] != corners["test"][:31]
+    spec = run_spec(sample={"layout": "scattered_3"}, seed=1)
+    of_another_seed = load_splits(prepared, spec)
+    assert torch.equal(of_another_seed["test"].images, moved["test"].images)
+    places_of = {
+        image.numpy().tobytes() for splits in (moved, of_another_seed) for name in ("train", "val")
+        for image in splits[name].images
+    }  # fmt: skip
+    assert len(places_of) == 121, "an image lies at one place, whichever seed draws it for whichever split"
+
+
+def test_a_signal_is_scattered_along_its_one_axis(run_spec):
+    constants = {"shape": [2, 1, 9], "margin": [0, 1], "layout_seed": 0, "class_counts": {"test": [2, 1]}}
+    sample = run_spec(sample={"layout": "scattered_4"}).sample
+    assert shape_of(sample, constants) == (2, 1, 17)
+    signals = np.arange(1, 55, dtype=np.uint8).reshape(3, 2, 1, 9)
+    assert (scattered(signals, np.arange(3), "test", sample, constants).sum((2, 3)) == signals.sum((2, 3))).all()
 
 
 @pytest.mark.parametrize("size", [90, 10])

@@ -63,8 +63,8 @@ def _reach(architecture: Architecture, axis: int) -> int:
 
 
 def patch_side(layout: str) -> int | None:
-    """Pixels along a side of the patches that a layout shuffles, 1 for single pixels; None where nothing is moved."""
-    if layout == "original":
+    """Pixels along a side of the patches that a layout shuffles, 1 for single pixels; None where none are shuffled."""
+    if layout == "original" or scatter_reach(layout):
         return None
     return 1 if layout == "permuted" else int(layout.removeprefix("patches_"))
 
@@ -72,3 +72,8 @@ def patch_side(layout: str) -> int | None:
 def patches_fit(side: int, height: int, width: int) -> bool:
     """Whether patches tile the image; along an axis of one pixel (a signal) a patch has one pixel too."""
     return all(size == 1 or size % side == 0 for size in (height, width))
+
+
+def scatter_reach(layout: str) -> int:
+    """By how many pixels at most a layout moves each image along each axis; its canvas is larger by as many a side."""
+    return int(layout.removeprefix("scattered_")) if layout.startswith("scattered_") else 0

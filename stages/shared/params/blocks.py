@@ -47,8 +47,11 @@ Widths = Annotated[tuple[Positive, ...], Field(max_length=1000)]
 Size = Annotated[Positive | Literal["all"], _or_else("a whole number from 1 up, or all")]
 OwnSize = Annotated[Positive | Literal["protocol"], _or_else("a whole number from 1 up, or protocol")]
 Layout = Annotated[
-    Annotated[str, Field(pattern=r"^(original|permuted|patches_[1-9][0-9]{0,3})$")],
-    _or_else("original, permuted, or patches_ and the side of a patch, such as patches_4"),
+    Annotated[str, Field(pattern=r"^(original|permuted|(patches|scattered)_[1-9][0-9]{0,2})$")],
+    _or_else(
+        "original, permuted, patches_ and the side of a patch, such as patches_4, "
+        "or scattered_ and by how many pixels at most, such as scattered_6"
+    ),
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
 Text = Annotated[str, Field(min_length=1)]
@@ -135,6 +138,7 @@ class Eda(Block):
     max_distance: Few
     samples_per_class: Few
     object_threshold: Annotated[float, Field(ge=0, lt=1)]
+    rare_share: Fraction
     variance_shares: Annotated[tuple[Fraction, ...], Field(min_length=1)]
     twonn_discard: Annotated[float, Field(ge=0, lt=1)]
     near_duplicate: Annotated[float, Field(ge=0)]
@@ -260,10 +264,12 @@ class Family(Block):
 
 
 class Probe(Block):
-    calibration_images: Size
     bins: Few
+    calibration_draws: Few
+    shifts_of_image: Few
     images: Annotated[int, Field(ge=2)]
     field_share: Fraction
+    luo_share: Fraction
     folds: Annotated[int, Field(ge=2, le=1000)]
     ridge_penalty: Annotated[float, Field(gt=0)]
     active_share: Fraction

@@ -34,10 +34,14 @@ def raw_shape(settings: Params) -> tuple[int, int, int] | None:
     return known.shape if known else _npz_shape(paths.USER / str(settings.data.file))
 
 
-def image_shape(settings: Params) -> tuple[int, int, int] | None:
-    """(channels, height, width) of the canvas: the image and its margin; None while the user's file is absent."""
+def image_shape(settings: Params, layout: str = "original") -> tuple[int, int, int] | None:
+    """(channels, height, width) of the canvas in this layout; None while the user's file is absent.
+
+    The canvas is the image and its margin, and where the layout scatters images, the room for that.
+    """
     shape = raw_shape(settings)
-    return None if shape is None else (shape[0], *geometry.canvas(*shape[1:], settings.chosen_protocol.margin))
+    margin = settings.chosen_protocol.margin + geometry.scatter_reach(layout)
+    return None if shape is None else (shape[0], *geometry.canvas(*shape[1:], margin))
 
 
 def _npz_shape(path: Path) -> tuple[int, int, int] | None:

@@ -129,13 +129,11 @@ def _patches_that_do_not_fit(settings: Params) -> list[str]:
 
 
 def _vanishing_layers(settings: Params) -> list[str]:
-    shape = image_shape(settings)
-    if shape is None:
-        return []
-    _, height, width = shape
     mistakes = []
     for key, variant in settings.variants.items():
-        if variant.run.architecture.connectivity in ("conv", "locally_connected"):
+        shape = image_shape(settings, variant.run.sample.layout)
+        if shape is not None and variant.run.architecture.connectivity in ("conv", "locally_connected"):
+            _, height, width = shape
             try:
                 geometry.map_sizes(variant.run.architecture, height, width)
             except ValueError as error:

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from stages.shared import paths
-from stages.shared.prepared_data import load_constants, permutation_of
+from stages.shared.prepared_data import load_constants, permutation_of, shape_of
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.choose import Choice
@@ -121,6 +121,11 @@ def _card(choice: Choice, constants: dict[str, Any]) -> dict[str, Any]:
     """All that model_fn reads but the weights."""
     sample = choice.run.sample
     order = permutation_of(sample, constants)
+    canvas = shape_of(sample, constants)  # where images are scattered, one to classify stands in the middle
+    margin = [
+        edge + (size - prepared) // 2
+        for edge, size, prepared in zip(constants["margin"], canvas[1:], constants["shape"][1:], strict=True)
+    ]
     return {
         "description": {
             "variant": choice.variant,
@@ -129,8 +134,8 @@ def _card(choice: Choice, constants: dict[str, Any]) -> dict[str, Any]:
             "val_accuracy": choice.val_accuracy,
         },
         "architecture": choice.run.architecture.model_dump(mode="json"),
-        "canvas": constants["shape"],
-        "margin": constants["margin"],
+        "canvas": list(canvas),
+        "margin": margin,
         "order": None if order is None else order.tolist(),
         "classes": constants["classes"],
     }
