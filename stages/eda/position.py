@@ -220,7 +220,7 @@ def _movement_sentence(sds: dict[str, float], size: tuple[int, int]) -> str:
     ]
     return (
         f"From image to image the centroid moves with an SD of {joined(parts)}: "
-        "that much translation, and no more, is in the data themselves."
+        "more translation than that is not in the data themselves."
     )
 
 

@@ -32,6 +32,7 @@ from stages.eda import (
     nearest_neighbour,
     notebook,
     position,
+    shifts,
     spectrum,
     statistics,
 )
@@ -39,13 +40,15 @@ from stages.eda.outputs import Finding, Outputs, Table, decimal, joined
 from stages.eda.statistics import eta_squared
 from stages.prepare.write import on_canvas
 from stages.shared import params, paths
+from stages.shared.drawing.numbers import NBSP
 from stages.shared.pixel_order import rearranged
 from stages.shared.stage_command import StageError
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "stages" / "eda" / "eda.ipynb"
 SETTINGS = {
-    "images": 60, "max_distance": 3, "samples_per_class": 2, "object_threshold": 0.2, "variance_shares": [0.9, 0.95],
+    "images": 60, "max_distance": 3, "samples_per_class": 2, "object_threshold": 0.2, "rare_share": 0.01,
+    "variance_shares": [0.9, 0.95],
     "twonn_discard": 0.1, "near_duplicate": 0.5, "seed": 0, "confidence": 0.95,
 }  # fmt: skip
 
@@ -185,6 +188,47 @@ def test_the_centroid_weighs_by_ink_and_the_box_holds_what_exceeds_the_threshold
     assert result["touches_border"].mean() == 0.5, "and does not count"
     at_threshold = places(stack([[51, 52, 51]]), 0.2)  # 51 of 255
     assert at_threshold["box_width"].iloc[0] == 1, "the object has more than the threshold"
+
+
+def boxes(x, y):
+    return pd.DataFrame({"box_x": x, "box_y": y}, dtype=float)
+
+
+def test_a_shift_is_in_the_data_where_boxes_lie_as_far_from_the_median_one():
+    # The median across is 0.5. Right of it by 1 or more: 1.5, 3 (2 of 8); by 2 or more: 3. Left: −1.5, by 2.
+    x = [-1.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 3]
+    shares = shifts.measure(boxes(x, [0.0] * 8), (1, 2))
+    assert shares["right"].tolist() == [2 / 8, 1 / 8]
+    assert shares["left"].tolist() == [1 / 8, 1 / 8]
+    assert shares["down"].tolist() == pytest.approx([0, np.nan], nan_ok=True), "a margin of one row"
+    outside = {0.1: [None, None, 1, 1], 0.2: [1, 2, 1, 1], 0.3: [1, 1, 1, 1]}
+    for rare, least in outside.items():
+        assert list(shifts.first_outside(shares, rare).values()) == least
+    assert shifts.table(shares).shown.iloc[0].tolist() == ["1", "12.50", "25.00", "0.00", "0.00"]
+
+
+def test_the_sentence_names_the_shifts_that_the_data_do_not_show():
+    def sentence(margin, rare, y):
+        measures = boxes([-1.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 3], y)
+        return (
+            shifts.finding(shifts.measure(measures, margin), measures, rare).facts["shifts_sentence"].replace(NBSP, " ")
+        )
+
+    text = sentence((2, 2), 0.2, [0.0, 0, 0, 0, 0, 1, 1, 2])
+    assert "has an SD of 1.17 pixels across and 0.71 pixels down" in text
+    assert text.endswith(
+        "fewer than 20.0 % of the images have a box as far from the median one: of the probed shifts of up to 2 "
+        "pixels, those of 1 pixel or more left, of 2 pixels right, of 1 pixel or more up and of 2 pixels down do."
+    )
+    assert sentence((0, 2), 0.1, [0.0] * 8).endswith("none of the probed shifts of up to 2 pixels does.")
+    assert sentence((0, 0), 0.1, [0.0] * 8).endswith(
+        "No shift is probed, so that there is none to compare with the data."
+    )
+    nowhere = boxes([np.nan] * 2, [np.nan] * 2)
+    assert (
+        "No image has a bounding box. No shift"
+        in shifts.finding(shifts.measure(nowhere, (1, 1)), nowhere, 0.1).facts["shifts_sentence"]
+    )
 
 
 def test_black_on_white_is_measured_like_white_on_black():
@@ -518,6 +562,7 @@ CHANGES = {
     "max_distance": (2, "tables/correlation.csv"),
     "samples_per_class": (3, "figures/samples.svg"),
     "object_threshold": (0.02, "tables/position.csv"),
+    "rare_share": (0.3, "facts.yml"),
     "variance_shares": ((0.5,), "tables/components.md"),
     "near_duplicate": (1.0, "tables/duplicates.csv"),
     "confidence": (0.8, "tables/nearest-neighbour.csv"),
