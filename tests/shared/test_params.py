@@ -115,8 +115,7 @@ MISTAKES = {
         ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches4}"),
         [
             "variants.cnn_permuted.run.sample.layout = 'patches4': should be original, permuted, patches_ "
-            "and the side of a patch, such as patches_4, or scattered_ and by how many pixels at most, such as "
-            "scattered_6"
+            "and a side (patches_4), or scattered_ and a reach (scattered_6), in pixels"
         ],
     ),
     "patches that do not tile": (

@@ -48,10 +48,7 @@ Size = Annotated[Positive | Literal["all"], _or_else("a whole number from 1 up, 
 OwnSize = Annotated[Positive | Literal["protocol"], _or_else("a whole number from 1 up, or protocol")]
 Layout = Annotated[
     Annotated[str, Field(pattern=r"^(original|permuted|(patches|scattered)_[1-9][0-9]{0,2})$")],
-    _or_else(
-        "original, permuted, patches_ and the side of a patch, such as patches_4, "
-        "or scattered_ and by how many pixels at most, such as scattered_6"
-    ),
+    _or_else("original, permuted, patches_ and a side (patches_4), or scattered_ and a reach (scattered_6), in pixels"),
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
 Text = Annotated[str, Field(min_length=1)]
@@ -173,15 +170,6 @@ class Architecture(Block):
         if len(set(self.reduce_at)) < len(self.reduce_at):
             raise mistake(f"reduce_at {list(self.reduce_at)} names a layer twice")
         return self
-
-
-# Connectivity → the fields that it does not read; a variant that sets one would change nothing.
-UNREAD = {
-    "conv": set(),
-    "locally_connected": set(),
-    "fully_connected": set(Architecture.model_fields) - {"connectivity", "channels", "norm", "activation"},
-    "resnet18": set(Architecture.model_fields) - {"connectivity"},
-}
 
 
 class Sample(Block):

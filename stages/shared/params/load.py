@@ -10,7 +10,6 @@ from pydantic_core import ErrorDetails
 from stages.shared import paths
 from stages.shared.architectures import geometry
 from stages.shared.params.blocks import (
-    UNREAD,
     Architecture,
     Block,
     Data,
@@ -31,6 +30,13 @@ from stages.shared.params.messages import ParamsError, message, sentence
 from stages.shared.params.yaml_files import read_yaml
 
 MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
+# Connectivity → the fields that it does not read; a variant that sets one would change nothing.
+UNREAD = {
+    "conv": set(),
+    "locally_connected": set(),
+    "fully_connected": set(Architecture.model_fields) - {"connectivity", "channels", "norm", "activation"},
+    "resnet18": set(Architecture.model_fields) - {"connectivity"},
+}
 
 
 def load(path: Path = paths.PARAMS) -> Params:
