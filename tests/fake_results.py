@@ -93,7 +93,7 @@ def three(raw: dict[str, Any]) -> None:
 
 def broad(raw: dict[str, Any]) -> None:
     """Variants of every family."""
-    left_out = ("_lr_", "patches", "3000", "10000", "depth_1_matched", "depth_4_matched", "pooled_valid")
+    left_out = ("_lr_", "patches", "scattered", "3000", "10000", "depth_1_matched", "depth_4_matched", "pooled_valid")
     left_out += ("pooled_circular",)
     variants = [key for key in raw["protocols"]["full"]["variants"] if not any(part in key for part in left_out)]
     raw["protocols"]["default"] |= {"variants": variants, "train_size": 2500, "epochs": 4}

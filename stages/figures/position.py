@@ -17,8 +17,8 @@ NETS_TO_RANK = 4  # fewest nets between which a rank correlation says anything
 # Column of runs.csv → title of its panel, and its unit.
 PANELS = {
     "position_r2_shuffled": ("position by a linear\nread-out, R²", 1),
-    "position_share": ("variance that belongs\nto the position, %", 100),
-    "equivariance_error_pixel": ("equivariance error for\none pixel, % of the map", 100),
+    "position_share": ("variance due to\nposition, %", 100),
+    "equivariance_error_pixel": ("equivariance error\nfor one pixel, %", 100),
 }
 # References of that error: column → marker.
 REFERENCES = {"equivariance_error_untrained": "|", "equivariance_error_unrelated": "x"}

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from stages.figures import selection, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, pictures, placing, style
-from stages.shared.drawing.tables import cell, pipe_tables
+from stages.shared.drawing.tables import cell, csv, pipe_tables
 
 COLUMNS = 4
 MAPS = 2 * COLUMNS
@@ -34,7 +34,19 @@ def facts(results: Results) -> dict[str, str]:
 
 
 def texts(results: Results) -> dict[str, str]:
-    return {"tables/fields.md": table(results)}
+    return {"tables/fields.md": table(results), "tables/fields.csv": csv(sizes(results))}
+
+
+def sizes(results: Results) -> pd.DataFrame:
+    """Mean and SD of each measure of the field, in pixels, for every net on any layout of the pixels."""
+    rows = []
+    for variant in selection.nets_on_any_layout(results):
+        line: dict[str, Any] = {"variant": variant, "label": results.names.label(variant)}
+        for column in ("effective_field", "effective_field_even", "effective_field_luo"):
+            estimate = results.mean(variant, column)
+            line |= {f"{column}_mean": estimate.mean, f"{column}_sd": estimate.sd}
+        rows.append(line)
+    return pd.DataFrame(rows)
 
 
 def table(results: Results) -> str:

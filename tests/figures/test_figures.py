@@ -54,7 +54,9 @@ def draw(name, drawn=topics.TOPICS):
 drawing = cache(draw)
 FIGURES = "accuracy calibration confusion confusion-differences cost feature-maps fields filters forest gallery"
 FIGURES += " hypotheses leaks learning-curves lengths rates roadmap shift sizes structure"
-TABLES = "convergence.csv convergence.md diverged.md fields.md hypotheses.csv hypotheses.md history.md lengths.md"
+TABLES = (
+    "convergence.csv convergence.md diverged.md fields.csv fields.md hypotheses.csv hypotheses.md history.md lengths.md"
+)
 TABLES += " probes.csv probes.md results.csv results.md"
 FILES = {f"figures/{name}.svg" for name in FIGURES.split()} | {f"tables/{name}" for name in TABLES.split()}
 FILES |= {"answer.md", "facts.yml", "families.md", "replication.md"}

@@ -32,12 +32,13 @@ def test_names_count_the_layers(changes, names):
 
 @pytest.mark.parametrize("key", WITH_LAYERS)
 def test_the_layers_in_order_are_the_features(key):
-    model = untrained_net(SHAPE, **VARIANTS[key].run.architecture.model_dump())
+    images = noise_images(3, 2, 28, 28)  # large enough for every variant
+    model = untrained_net((2, 28, 28), **VARIANTS[key].run.architecture.model_dump())
     parts = layers(model.features)
     modules = [module for name, layer in parts.items() for module in layer if not _is_shared(module, name, parts)]
     assert modules == list(model.features)
-    last = list(activations(model, IMAGES).values())[-1]
-    assert torch.equal(last, model.features(model.normalise(IMAGES.contiguous(memory_format=torch.channels_last))))
+    last = list(activations(model, images).values())[-1]
+    assert torch.equal(last, model.features(model.normalise(images.contiguous(memory_format=torch.channels_last))))
     assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
 
 
