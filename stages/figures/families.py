@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from stages.figures import accuracy, costs, hypotheses, wording
 from stages.figures.results import Results
@@ -16,6 +17,7 @@ from stages.shared.inference import verdict as verdicts
 EXPLORED = "The list has every level, also those that no hypothesis was declared about."
 LEVEL = 24  # characters of a level's name in a line of the table
 MARGINS = 0.72  # inches of a figure that its rows do not take
+TICKS = 5  # intervals between the ticks of a panel: as many as have room for numbers of six characters
 MEASURES = [f"{name}_{part}" for name in ("accuracy", "shift_consistency") for part in ("mean", "sd", "low", "high")]
 
 
@@ -55,6 +57,7 @@ def levels_figure(results: Results, family: str) -> Figure:
         drawn = [accuracy.row(results, variant, level, column) for variant, level in levels.items()]
         rows.draw(axes, drawn, rest=MARGINS, labelled=axes is panels[0])
         axes.set_xlabel(title)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=TICKS))
         reference = results.mean(results.settings.families[family].reference, column).mean
         if not math.isnan(reference):
             axes.axvline(100 * reference, color=style.GREY, linewidth=0.7, linestyle=style.DASHED, zorder=1)

@@ -646,7 +646,7 @@ def finished(tmp_path_factory):
 def test_the_stage_writes_the_executed_notebook_and_all_that_the_report_needs(finished):
     root, result = finished
     assert result.returncode == 0, result.stderr
-    assert "eda: 10 figures, 7 tables → data/eda" in result.stdout
+    assert "eda: 10 figures, 8 tables → data/eda" in result.stdout
     assert "cell/s" in result.stderr, "the progress is shown"
     code = [cell for cell in nbformat.read(root / "data/eda/eda.ipynb", as_version=4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(cells_of()) + 2))

@@ -126,6 +126,7 @@ def test_edits_of_hypotheses_prose_labels_and_the_code_of_tables_train_nothing_a
         hypotheses["kernel_1_worst"]["statement"] = "One pixel is not enough."
         hypotheses["alike"] = hypotheses["kernel_1_worst"] | {
             "statement": "They do not differ by much.",
+            "metric": "val_accuracy",
             "direction": "alike",
             "smallest_effect": 0.9,
         }

@@ -108,7 +108,7 @@ def test_what_is_added_or_altered_when_runs_lie_anywhere_is_recorded_so(place, r
     if place == "the store":
         move_to_store(store)
     later = HYPOTHESIS | {"smallest_effect": 0.002}
-    assert record(store, wide=later, narrow=HYPOTHESIS | {"direction": "below"}) == {
+    assert record(store, wide=later, narrow=HYPOTHESIS | {"metric": "loss"}) == {
         "wide": [False, True],
         "narrow": [True],
     }
@@ -121,7 +121,7 @@ def test_an_experiment_without_the_record_of_the_one_before_it_finds_it_beside_t
     finish(0, 1)
     move_to_store(store)
     shutil.rmtree(paths.DECLARED)
-    narrow = HYPOTHESIS | {"direction": "below"}
+    narrow = HYPOTHESIS | {"metric": "loss"}
     assert record(store, wide=HYPOTHESIS, narrow=narrow) == {"wide": [False], "narrow": [True]}
     assert store.prune(1e9) == (0, 0)
     assert len(store.entries()) == 4  # the copy is no run
