@@ -38,6 +38,8 @@ from stages.shared.stage_command import StageError
 from stages.train import local
 from stages.train.runs import planned_runs
 
+pytestmark = pytest.mark.slow
+
 SECRET = "planted-" + "secret-7f3a9c"  # in two, so that this file does not hold it
 
 

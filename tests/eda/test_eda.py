@@ -494,6 +494,7 @@ def differing(one, other):
     return {name for name in one if one[name] != other[name]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in DATA]
 )

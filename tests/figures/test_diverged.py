@@ -10,6 +10,8 @@ from stages.figures import families, hypotheses, protocol, topics
 from stages.shared import params, paths
 from stages.shared.stage_command import StageError
 
+pytestmark = pytest.mark.slow
+
 # Variant → seed → epoch in which it diverged, of ten seeds, or five of depth_4: the baseline lost three, kernel_1 all,
 # and depth_4 has no finished seed in common with the baseline.
 LOST = {"cnn": {0: 2, 1: 1, 4: 3}, "kernel_1": dict.fromkeys(range(10), 1), "depth_4": {2: 1, 3: 1}, "stride_2": {9: 2}}

@@ -23,6 +23,8 @@ from stages.figures.results import load
 from stages.shared.drawing import numbers, style
 from stages.shared.stage_command import StageError
 
+pytestmark = pytest.mark.slow
+
 
 def draw(name, drawn=topics.TOPICS):
     """Write what these topics make of one of RUNS: path below data/figures → bytes, and figure → (size, texts).

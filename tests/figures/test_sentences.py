@@ -412,6 +412,7 @@ SENTENCES += " field_sentence hard_sentence hypotheses_tally ladder maps_sentenc
 SENTENCES += " position_agreement_sentence position_sentence recipe shift_probe shift_sentence sizes verdicts"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNS if name != "sixty"])  # whose sentences are those of the default
 def test_the_same_facts_exist_whatever_ran_and_each_says_something(name):
     facts = topics.facts(results_of(name))

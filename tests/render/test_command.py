@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 from stages.render import document, project
 from stages.shared.stage_command import StageError
 
+pytestmark = pytest.mark.slow
+
 
 def test_quarto_on_path_renders_the_assembled_project(copied_root, render, fake_quarto):
     files = (

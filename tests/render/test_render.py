@@ -15,6 +15,8 @@ from ruamel.yaml import YAML
 from stages.render import document, renderers
 from stages.shared import paths
 
+pytestmark = pytest.mark.slow
+
 CSV_LINK = re.compile(
     r'<a class="csv" data-tables="([^"]*)" download="([^"]*)" href="data:text/csv;charset=utf-8;base64,([^"]*)"'
 )

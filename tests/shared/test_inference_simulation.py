@@ -27,6 +27,8 @@ from stages.shared.inference.intervals import estimate
 from stages.shared.inference.standard_error import reach
 from stages.shared.inference.verdict import BETTER, WORSE, verdict
 
+pytestmark = pytest.mark.slow
+
 SIGMAS = 4
 EASINESS, SHARED_SD = 3.0, 2.0
 TYPICAL = {"seed_sd": 0.04, "own_sd": 0.7}  # accuracies .90 with an SD over seeds of about .003 on a fixed test set

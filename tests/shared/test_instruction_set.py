@@ -28,6 +28,7 @@ print(torch.backends.cpu.get_cpu_capability())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="a setting of x86 CPUs")
 def test_the_libraries_follow_the_setting_and_come_to_other_last_bits(tmp_path):
     prepared, native, avx2 = (tmp_path / name for name in ("prepared", "native", "avx2"))

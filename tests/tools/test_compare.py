@@ -22,6 +22,8 @@ from stages.tools.compare import figures, output, results, revisions, side_by_si
 from stages.tools.compare.results import Images, Results
 from stages.tools.compare.revisions import Revision
 
+pytestmark = pytest.mark.slow
+
 INFERENCE = params.load(REPOSITORY / "params.yaml").inference
 TEN = range(10)
 ONE_RIGHT, TWO_RIGHT = (dict.fromkeys(TEN, images) for images in ([1, 0, 0, 0], [1, 1, 0, 0]))

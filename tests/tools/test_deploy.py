@@ -37,6 +37,8 @@ from stages.tools.deploy.package import digest, package, unpacked
 from stages.train.data import load_splits
 from stages.train.run_spec import RunSpec
 
+pytestmark = pytest.mark.slow
+
 JSON = {"Content-Type": "application/json"}
 
 

@@ -25,6 +25,8 @@ from stages.tools.deploy import endpoint, handler, inventory
 from stages.tools.deploy.hosting import Hosting
 from stages.tools.deploy.package import digest, unpacked
 
+pytestmark = pytest.mark.slow
+
 moto_server = pytest.importorskip("moto.server", reason="moto is not installed: `make sagemaker` installs it")
 
 REGION, BUCKET, NUMBER = "eu-central-1", "bucket-of-mine", "123456789012"
