@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.collect.verdicts import arms_of
-from stages.shared.inference.intervals import alternating_sum, on_shared_seeds
+from stages.shared.inference.intervals import difference_of_pairs, on_shared_seeds
 from stages.shared.inference.replication import PublishedNumber, Replication, replicate
 from stages.shared.params import Contrast, Hypothesis, Params, Published
 from stages.shared.run_files import VariantResults
@@ -37,7 +37,7 @@ def published(
         if number is not None and set(hypothesis.contrast.variants) <= set(arms):
             tables = on_shared_seeds(*(arms[name] for name in hypothesis.contrast.variants))
             if len(tables[0]):
-                rows.append(_row(settings, EFFECT, key, hypothesis.source, number, _difference(tables)))
+                rows.append(_row(settings, EFFECT, key, hypothesis.source, number, difference_of_pairs(tables)))
     types = dict.fromkeys(("seeds", "other_images", "n_seeds"), "Int64")
     return pd.DataFrame(rows, columns=COLUMNS).astype(types)
 
@@ -72,11 +72,6 @@ def _least(numbers: Sequence[int | None]) -> int | None:
 
 def _of_variant(stated: Published) -> PublishedNumber:
     return PublishedNumber(stated.accuracy, stated.margin, stated.seeds, stated.other_images)
-
-
-def _difference(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """(seeds, images): variant − reference; of several pairs, the first difference minus the others."""
-    return alternating_sum([variant - reference for variant, reference in zip(tables[::2], tables[1::2], strict=True)])
 
 
 def _row(

@@ -76,18 +76,17 @@ def effects(settings: Params, runs: pd.DataFrame, judged: pd.DataFrame, n_test: 
 
 def longer(settings: Params, runs: pd.DataFrame, longer_runs: pd.DataFrame) -> pd.DataFrame:
     """One row for each variant that was trained again and longer: its accuracies then, and what it gained, by seed."""
-    rows = []
+    rows, splits = [], ("train", "val", "test")
     for key, now in longer_runs.groupby("variant", sort=False):
         before = runs[runs["variant"] == key].set_index("seed")
         row: dict[str, Any] = {"variant": key}
-        for split in ("train", "val", "test"):
+        for split in splits:
             column = f"{split}_accuracy"
             arms = (now.set_index("seed")[column].to_dict(), before[column].to_dict())
             gain = intervals.paired_difference(*arms, settings.inference.confidence)
             row |= {"n_seeds": gain.n, column: now[column].mean(), f"{split}_gain": gain.mean}
             row |= {f"{split}_gain_low": gain.low, f"{split}_gain_high": gain.high}
         rows.append(row)
-    splits = ("train", "val", "test")
     columns = [name for s in splits for name in (f"{s}_accuracy", f"{s}_gain", f"{s}_gain_low", f"{s}_gain_high")]
     return pd.DataFrame(rows, columns=["variant", "n_seeds", *columns])
 

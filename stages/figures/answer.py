@@ -10,7 +10,7 @@ from stages.figures import accuracy, hypotheses, shifts, training_length, wordin
 from stages.figures.results import Results
 from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.inference import verdict as verdicts
-from stages.shared.inference.intervals import on_shared_seeds
+from stages.shared.inference.intervals import difference_of_pairs, on_shared_seeds
 
 # Keys of hypotheses.yaml. A sentence about a hypothesis that is not declared or did not run is left out.
 GAP, PERMUTED, TAKES = "gap_original", "gap_permuted", "permutation_takes_the_lead"
@@ -138,7 +138,7 @@ def net_of_control(results: Results, variant: str, changed: str) -> str:
     tables = on_shared_seeds(*map(results.per_seed, names))
     if len(tables) < 4 or not len(tables[0]):
         return ""
-    net = results.estimate(((tables[0] - tables[1]) - (tables[2] - tables[3])).ravel())
+    net = results.estimate(difference_of_pairs(tables).ravel())
     return f"; net {numbers.points_interval(net.mean, net.low, net.high)}"
 
 

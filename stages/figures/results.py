@@ -117,8 +117,7 @@ class Results:
         """What a hypothesis compares, by seed: variant − reference, or one such difference minus others."""
         contrast, column = self.declared[key].contrast, METRICS[self.declared[key].metric].column
         tables = intervals.on_shared_seeds(*(self.per_seed(variant, column) for variant in contrast.variants))
-        gaps = [variant - reference for variant, reference in zip(tables[::2], tables[1::2], strict=True)]
-        return intervals.alternating_sum(gaps).ravel()
+        return intervals.difference_of_pairs(tables).ravel()
 
     def estimate(self, values: Iterable[float]) -> intervals.Estimate:
         """Mean of one value a seed, with its interval."""

@@ -16,7 +16,7 @@ from stages.shared.inference.crossed import (
     variance_components,
 )
 from stages.shared.inference.equivalence import two_one_sided_tests
-from stages.shared.inference.intervals import Arm, alternating_sum, on_shared_seeds
+from stages.shared.inference.intervals import Arm, difference_of_pairs, on_shared_seeds
 from stages.shared.inference.power import smallest_detectable_effect
 
 
@@ -109,5 +109,4 @@ def _variant_and_reference(arms: Sequence[Arm]) -> tuple[np.ndarray, np.ndarray]
     tables = on_shared_seeds(*arms)
     if len(tables) == 2:
         return tables[0], tables[1]
-    gaps = [variant - reference for variant, reference in zip(tables[::2], tables[1::2], strict=True)]
-    return gaps[0], alternating_sum(gaps[1:])
+    return tables[0] - tables[1], difference_of_pairs(tables[2:])

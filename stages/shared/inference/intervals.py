@@ -70,12 +70,16 @@ def on_shared_seeds(*arms: Arm) -> list[np.ndarray]:
     return [table.reshape(len(seeds), -1) if seeds else np.zeros((0, 1)) for table in tables]
 
 
-def alternating_sum(gaps: Sequence[np.ndarray]) -> np.ndarray:
-    """first − (second − (third − …)): what a contrast with `minus` inside `minus` says of its gaps."""
-    total = np.zeros_like(gaps[0])
+def difference_of_pairs(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """(a − b) − ((c − d) − ((e − f) − …)), of tables a, b, c, d, … that are paired: what a contrast compares.
+
+    tables: (seeds, images) each, in the order of `Contrast.variants`. Raises ValueError for an odd number of them.
+    """
+    gaps = [variant - reference for variant, reference in zip(tables[::2], tables[1::2], strict=True)]
+    difference = np.zeros_like(gaps[0])
     for gap in reversed(gaps):
-        total = gap - total
-    return total
+        difference = gap - difference
+    return difference
 
 
 def paired_difference(variant: Arm, reference: Arm, confidence: float, n_images: int | None = None) -> Estimate:
