@@ -40,7 +40,7 @@ def sentence(results: Results, key: str) -> str:
     """Return a hypothesis's sentence, with what was published of it and whether that holds."""
     row = _rows(results, EFFECT).loc[key]
     published, mean = (_effect(results, key, row[name]) for name in ("value", "mean"))
-    exact = "of unknown many seeds, taken as exact"
+    exact = "of an unknown number of seeds, taken as exact"
     known = f"of {numbers.plural(int(row['seeds']), 'seed')}" if pd.notna(row["seeds"]) else exact
     beside = f"Published: {published} ({known}); here: {mean}"
     n_seeds, agreeing = int(row["n_seeds"]), round(row["agreeing_seeds"] * row["n_seeds"])

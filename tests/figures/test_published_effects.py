@@ -52,7 +52,7 @@ def test_the_difference_of_published_accuracies_is_set_beside_ours(here, there, 
 
 def test_a_difference_without_accuracies_states_itself_and_is_exact_where_its_seeds_are_unknown():
     text, results = claims((0.90, 0.86), None, margin=0.02, difference=0.041)
-    assert "Published: +4.10 points (of unknown many seeds, taken as exact); here: +4.00 points." in text
+    assert "Published: +4.10 points (of an unknown number of seeds, taken as exact); here: +4.00 points." in text
     assert "is **reproduced**" in text
     assert results.published["kind"].tolist() == ["effect"]
     assert "tbl-published" not in replication.section(results)
