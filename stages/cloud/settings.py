@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from stages.shared import paths
-from stages.shared.params.blocks import Block
+from stages.shared.params.fields import Block
 from stages.shared.params.messages import ParamsError, message, sentence
 from stages.shared.params.yaml_files import read_yaml
 

@@ -76,11 +76,17 @@ def _net_of_control(results: Results, key: str) -> str:
     if contrast.minus is None:
         return f"{wording.capitalised(_judged(results, key))}."
     step, control = (wording.effect(row["metric"], row[name]) for name in ("mean", "reference_mean"))
+    pairs = [(contrast.variant, contrast.minus.variant), (contrast.reference, contrast.minus.reference)]
+    if all(results.permuted_twin(original) == twin for original, twin in pairs):
+        where = f"on permuted pixels, where {key} cannot help"
+    else:
+        labels = [wording.italic_label(results, twin) for _, twin in pairs]
+        where = f"from {labels[1]} to {labels[0]}, which it is compared with"
     nets = f"the {results.names.net(contrast.variant)} minus the {results.names.net(contrast.reference)}"
     words = [f"{key} buys accuracy", f"{key} costs accuracy", f"{key} buys no more than there"]
     clause = _clause(row["verdict"], *words)
     return (
-        f"In accuracy, {nets} is {step}, and {control} on permuted pixels, where {key} cannot help. "
+        f"In accuracy, {nets} is {step}, and {control} {where}. "
         f"The difference of the two is {wording.evidence(row)}{clause}."
     )
 

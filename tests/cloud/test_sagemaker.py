@@ -475,7 +475,7 @@ def test_data_and_code_are_uploaded_once_and_nothing_but_them(layer):
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         sent = set(archive.getnames())
     assert all(name.endswith(".py") or name == "requirements.txt" for name in sent)
-    assert {"stages/cloud/container.py", "stages/train/run.py", "stages/shared/params/blocks.py"} <= sent
+    assert {"stages/cloud/container.py", "stages/train/run.py", "stages/shared/params/architecture.py"} <= sent
     assert {name for name in sent if name.startswith("stages/cloud")} == {
         "stages/cloud/__init__.py",
         "stages/cloud/container.py",

@@ -95,6 +95,17 @@ def test_the_rungs_of_the_ladder_net_of_their_control(local, permuted, locality,
     assert re.search(rf"\. Locality's part minus sharing's is .*: {more}\.$", text)
 
 
+def test_a_control_that_is_not_the_permuted_twins_is_named():
+    """As of someone who takes another step off: no word of permuted pixels."""
+    results = results_of("default")
+    other = Contrast(variant="cnn", reference="kernel_1")
+    contrast = Contrast(variant="locally_connected", reference="fully_connected", minus=other)
+    declared = results.declared | {"locality": results.declared["locality"].model_copy(update={"contrast": contrast})}
+    text = spaced(answer.ladder(dataclasses.replace(results, declared=declared))).split("**Sharing.**")[0]
+    assert "points from *Kernel size: 1×1* to *CNN (baseline)*, which it is compared with." in text
+    assert "permuted" not in text
+
+
 def test_the_ladder_of_a_contrast_without_control():
     """As a hypothesis of an older file has it."""
     results = results_of("default")

@@ -1,6 +1,6 @@
 """Sizes of images, patches and feature maps, from the settings alone. They decide what is trained."""
 
-from stages.shared.params.blocks import Architecture
+from stages.shared.params.architecture import Architecture
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:

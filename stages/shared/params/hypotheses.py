@@ -11,8 +11,9 @@ from pydantic import Field, RootModel, Strict, ValidationError, field_validator,
 
 from stages.shared import paths
 from stages.shared.metrics import METRICS
-from stages.shared.params.blocks import Block, Fraction, Name, Params, Positive, Text
+from stages.shared.params.fields import Block, Fraction, Name, Positive, Text
 from stages.shared.params.messages import ParamsError, guess, message, mistake, must_be_one_of, sentence
+from stages.shared.params.settings import Params
 from stages.shared.params.yaml_files import read_yaml
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from stages.shared import paths
 from stages.shared.architectures import geometry
-from stages.shared.params.blocks import Params
+from stages.shared.params.settings import Params
 
 
 class Known(NamedTuple):

@@ -9,24 +9,13 @@ from pydantic_core import ErrorDetails
 
 from stages.shared import paths
 from stages.shared.architectures import geometry
-from stages.shared.params.blocks import (
-    Architecture,
-    Block,
-    Data,
-    Eda,
-    Family,
-    Inference,
-    Params,
-    Probe,
-    Protocol,
-    Published,
-    Recipe,
-    Run,
-    Sample,
-    Variant,
-)
+from stages.shared.params.architecture import Architecture
+from stages.shared.params.blocks import Data, Eda, Family, Inference, Probe, Protocol, Published, Variant
+from stages.shared.params.fields import Block
 from stages.shared.params.image_sizes import image_shape, raw_shape
 from stages.shared.params.messages import ParamsError, message, sentence
+from stages.shared.params.run import Recipe, Run, Sample
+from stages.shared.params.settings import Params
 from stages.shared.params.yaml_files import read_yaml
 
 MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
