@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 from stages.collect.__main__ import all_tables, read_all, write
 from stages.figures import results
 from stages.shared import params, paths
-from stages.shared.architectures import geometry
 from stages.shared.architectures.closed_form import closed_form
+from stages.shared.architectures.layer_settings import pair
 from stages.shared.declared import claim_digest, read_record, record_path
 from stages.shared.run_files import read_test_labels
 from stages.shared.run_records import write_record
@@ -315,7 +315,7 @@ def _pictures(
 ) -> dict[str, np.ndarray]:
     probe, (channels, height, width) = loaded.probe, shape
     n_images, n_maps = min(probe.drawn_images, n_classes), min(probe.drawn_channels, *net.channels[:1], 10)
-    kernel = (n_maps, channels, *geometry.pair(net.kernel))
+    kernel = (n_maps, channels, *pair(net.kernel))
     filters = {"conv": kernel, "resnet18": (n_maps, channels, 3, 3), "fully_connected": (n_maps, *shape)}
     filters["locally_connected"] = (min(probe.drawn_places, height), min(probe.drawn_places, width), *kernel)
     size = () if net.connectivity == "fully_connected" else (max(1, height // 2), max(1, width // 2))

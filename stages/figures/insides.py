@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from stages.figures import selection, wording
 from stages.figures.results import Results
-from stages.shared.architectures import geometry
+from stages.shared.architectures.layer_settings import pair
 from stages.shared.drawing import pictures, style
 
 FILTERS = 16  # of a variant
@@ -131,7 +131,7 @@ def _one_of_each_kernel(results: Results) -> list[str]:
     for variant in [results.baseline, *results.nets]:
         architecture = results.settings.variants[variant].run.architecture
         if architecture.connectivity == "conv":
-            first.setdefault((geometry.pair(architecture.kernel), geometry.pair(architecture.dilation)), variant)
+            first.setdefault((pair(architecture.kernel), pair(architecture.dilation)), variant)
     return list(first.values())[:STRIPS]
 
 

@@ -3,15 +3,16 @@
 import numpy as np
 
 from stages.shared.architectures import geometry
+from stages.shared.architectures.closed_form import closed_form
 from stages.shared.params import Params
 from stages.shared.splits import train_and_val_rows
 from stages.shared.stage_command import StageError
 
 
-def check_variants(settings: Params, height: int, width: int) -> None:
-    """Raises StageError, naming the variants, if a net has no pixels left or patches do not tile the image.
+def check_variants(settings: Params, channels: int, height: int, width: int) -> None:
+    """Raises StageError, naming the variants, if a net is impossible with these images or patches do not tile them.
 
-    height, width: of the images without the margin.
+    channels, height, width: of the images without the margin.
     """
     margin = settings.chosen_protocol.margin
     canvas_height, canvas_width = geometry.canvas(height, width, margin)
@@ -23,15 +24,13 @@ def check_variants(settings: Params, height: int, width: int) -> None:
                 f"variants.{key}: patches of {side} do not tile images of {height}×{width}; "
                 "choose another sample.layout"
             )
-        if variant.run.architecture.connectivity not in ("conv", "locally_connected"):
-            continue
         reach = geometry.scatter_reach(variant.run.sample.layout)
         try:
-            geometry.map_sizes(variant.run.architecture, *geometry.canvas(height, width, margin + reach))
-        except ValueError as error:
-            mistakes.append(
-                f"variants.{key}: {error}; lessen kernel, stride, pooling or depth, or give them as [height, width]"
+            closed_form(
+                variant.run.architecture, (channels, *geometry.canvas(height, width, margin + reach)), classes=1
             )
+        except ValueError as error:
+            mistakes.append(f"variants.{key}.run.architecture: {error}")
     _refuse(f"these images are {canvas_height}×{canvas_width} with their margin; that does not do for", mistakes)
 
 

@@ -20,8 +20,9 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     """
     margin = settings.chosen_protocol.margin
     description = paths.read_json(raw / "dataset.json")
-    classes, height, width = description["classes"], description["height"], description["width"]
-    check_variants(settings, height, width)
+    classes = description["classes"]
+    channels, height, width = (description[name] for name in ("channels", "height", "width"))
+    check_variants(settings, channels, height, width)
     print(f"prepare: splitting {description['title']}", flush=True)
     arrays = load_file(raw / "images.safetensors")
     train_labels = arrays["train_labels"]

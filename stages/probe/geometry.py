@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from stages.shared.architectures.closed_form import BLUR_TAPS
-from stages.shared.architectures.geometry import pair
+from stages.shared.architectures.layer_settings import pair
 from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d
 
 

@@ -162,11 +162,11 @@ MISTAKES = {
     ),
     "a feature map that vanishes": (
         ("channels: [16, 32, 32, 32]", "channels: [8, 8, 8, 8, 8, 8], reduce_at: [1, 2, 3, 4, 5, 6]"),
-        ["variants.depth_4: layer 6: the feature map vanishes (1×1 → 0×0)"],
+        ["variants.depth_4.run.architecture: layer 6: the feature map vanishes (1×1 → 0×0)"],
     ),
     "reflection wider than the map": (
         ("architecture: {padding: reflect}", "architecture: {padding: reflect, kernel: 65}"),
-        ["variants.padding_reflect: layer 1: reflect padding of 32 pixels"],
+        ["variants.padding_reflect.run.architecture: layer 1: reflect padding of 32 pixels"],
     ),
     "file without npz": (("file: null", "file: mine.npz"), ["'mine.npz' is only for dataset npz"]),
     "npz without file": (("dataset: fashion_mnist", "dataset: npz"), ["dataset npz needs `file`"]),
@@ -212,4 +212,4 @@ def test_map_sizes_by_hand():
         update={"padding": "valid", "kernel": (3, 5), "stride": 2, "pooling": "none", "reduce_at": (2,)}
     )
     # 20×21: valid (3, 5) → 18×17; again → 16×13, of which every second → 8×7
-    assert geometry.map_sizes(spec, 20, 21) == [(18, 17), (8, 7)]
+    assert geometry.map_sizes(spec, (1, 20, 21)) == [(18, 17), (8, 7)]

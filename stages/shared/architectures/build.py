@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,12 +10,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.shared.architectures.geometry import map_sizes, pair
-from stages.shared.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise
+from stages.shared.architectures.closed_form import has_positions, projects
+from stages.shared.architectures.geometry import LayerSizes, Shape, layer_sizes, token_grid
+from stages.shared.architectures.layer_settings import Layer, blocks_of, is_residual, layers_of, pair, stride_of
+from stages.shared.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise, Residual
+from stages.shared.architectures.tokens import POSITION_SPREAD, Block, ChannelNorm, Positions, SelfAttention, TokenMLP
 from stages.shared.params import Architecture
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {"none": lambda _: nn.Identity(), "batch": nn.BatchNorm2d}
-NORMS_OF_UNITS: dict[str, Callable[[int], nn.Module]] = {"none": lambda _: nn.Identity(), "batch": nn.BatchNorm1d}
+# (channels, groups of group norm) → module. Layer norm is over all channels and positions, as group norm of one group.
+NORMS: dict[str, Callable[[int, int], nn.Module]] = {
+    "none": lambda _, __: nn.Identity(),
+    "batch": lambda channels, _: nn.BatchNorm2d(channels),
+    "layer": lambda channels, _: nn.GroupNorm(1, channels),
+    "group": lambda channels, groups: nn.GroupNorm(groups, channels),
+}
+NORMS_OF_UNITS = NORMS | {"batch": lambda units, _: nn.BatchNorm1d(units)}
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
     "gelu": nn.GELU,
@@ -37,7 +47,7 @@ HEADS: dict[str, Callable[[], nn.Module]] = {
 
 def build(
     architecture: Architecture,
-    shape: tuple[int, int, int],
+    shape: Shape,
     classes: int,
     mean: list[float],
     std: list[float],
@@ -64,7 +74,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
 
 
-def trained(architecture: Architecture, shape: tuple[int, int, int], classes: int, weights: Path) -> nn.Sequential:
+def trained(architecture: Architecture, shape: Shape, classes: int, weights: Path) -> nn.Sequential:
     """The net whose weights, and constants of its pixels, are in the file `weights`; in evaluation mode.
 
     Raises safetensors.SafetensorError if the file is damaged, RuntimeError if it belongs to another architecture.
@@ -92,7 +102,12 @@ def _channels_last(pixels: Tensor) -> Tensor:
 
 
 def _draw_weights(module: nn.Module, generator: torch.Generator) -> None:
-    """U(−1/√fan_in, 1/√fan_in) for weights and biases alike: torch's default for linear and convolutional layers."""
+    """U(−1/√fan_in, 1/√fan_in) for weights and biases alike: torch's default for linear and convolutional layers.
+
+    Norms keep 1 and 0.
+    """
+    if isinstance(module, Positions):
+        nn.init.normal_(module.vectors, 0, POSITION_SPREAD, generator=generator)
     if not isinstance(module, nn.Conv2d | nn.Linear | LocallyConnected2d):
         return
     fan_in = module.fan_in if isinstance(module, LocallyConnected2d) else module.weight[0].numel()
@@ -100,47 +115,72 @@ def _draw_weights(module: nn.Module, generator: torch.Generator) -> None:
         nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
 
 
-def _convolutional(
-    architecture: Architecture, shape: tuple[int, int, int], classes: int
-) -> tuple[nn.Module, nn.Module]:
-    channels, height, width = shape
-    sizes = [(height, width), *map_sizes(architecture, height, width)]
-    features = nn.Sequential()
-    for layer, (inputs, outputs) in enumerate(pairwise([channels, *architecture.channels]), 1):
-        reduces = layer in architecture.reduce_at
-        features.extend(_connection(architecture, inputs, outputs, sizes[layer - 1], reduces))
-        features.append(NORMS[architecture.norm](outputs))
-        rest: list[nn.Module] = [ACTIVATIONS[architecture.activation]()]
-        if reduces:
-            rest.append(POOLINGS[architecture.pooling](outputs, pair(architecture.pool_size)))
-        if architecture.pooling == "max" and architecture.activation == "relu":
-            rest.reverse()  # the two commute, and the pooled map is smaller
-        features.extend(rest)
-    height, width = sizes[-1] if architecture.head == "flatten" else (1, 1)
-    head = nn.Sequential(HEADS[architecture.head](), nn.Flatten())
-    widths = [architecture.channels[-1] * height * width, *architecture.hidden]
-    for inputs, outputs in pairwise(widths):
-        head.extend([nn.Linear(inputs, outputs), ACTIVATIONS[architecture.activation]()])
-    head.append(nn.Linear(widths[-1], classes))
-    return features, head
+def _layered(architecture: Architecture, shape: Shape, classes: int) -> tuple[nn.Module, nn.Module]:
+    sizes, features = layer_sizes(architecture, shape), nn.Sequential()
+    for block in blocks_of(layers_of(architecture), architecture.residual):
+        if is_residual(block, architecture.residual):
+            *inner, last = block
+            modules = [module for layer in inner for module in _layer(architecture, layer, sizes[layer.number - 1])]
+            modules += _connected(architecture, last, sizes[last.number - 1])
+            shortcut = _shortcut(architecture, block, sizes[block[0].number - 1].inputs)
+            features.append(Residual(nn.Sequential(*modules), shortcut))
+            features.extend(_after_connection(architecture, last))
+        else:
+            features.extend(_layer(architecture, block[0], sizes[block[0].number - 1]))
+    return features, _head(architecture, sizes[-1].after, classes)
 
 
-def _connection(
-    architecture: Architecture, inputs: int, outputs: int, in_size: tuple[int, int], reduces: bool
-) -> list[nn.Module]:
-    """The padding, if it needs a module, and the convolution or locally connected layer of maps of in_size."""
-    kernel, dilation = pair(architecture.kernel), pair(architecture.dilation)
-    stride = pair(architecture.stride) if reduces else (1, 1)
-    pads = _pads(architecture)
-    shares_weights = architecture.connectivity == "conv"
-    if shares_weights and architecture.padding == "zero" and pads.left == pads.right and pads.top == pads.bottom:
-        # A convolution pads with zeros itself, in less time, if both sides get as many.
-        return [nn.Conv2d(inputs, outputs, kernel, stride, padding=(pads.top, pads.left), dilation=dilation)]
-    padding = [PADDINGS[architecture.padding](pads)] if any(pads) else []
-    if shares_weights:
-        return [*padding, nn.Conv2d(inputs, outputs, kernel, stride, dilation=dilation)]
-    padded = (in_size[0] + pads.top + pads.bottom, in_size[1] + pads.left + pads.right)
-    return [*padding, LocallyConnected2d(inputs, outputs, kernel, padded, stride, dilation)]
+def _layer(architecture: Architecture, layer: Layer, size: LayerSizes) -> list[nn.Module]:
+    return [*_connected(architecture, layer, size), *_after_connection(architecture, layer)]
+
+
+def _connected(architecture: Architecture, layer: Layer, size: LayerSizes) -> list[nn.Module]:
+    return [*_connection(layer, size), NORMS[layer.norm](layer.outputs, architecture.norm_groups)]
+
+
+def _after_connection(architecture: Architecture, layer: Layer) -> list[nn.Module]:
+    """The activation, the pooling and the dropout."""
+    rest: list[nn.Module] = [ACTIVATIONS[architecture.activation]()]
+    if layer.pooling != "none":
+        rest.append(POOLINGS[layer.pooling](layer.outputs, layer.pool_size))
+    if layer.pooling == "max" and architecture.activation == "relu":
+        rest.reverse()  # the two commute, and the pooled map is smaller
+    return [*rest, *_dropout(layer.dropout)]
+
+
+def _dropout(share: float) -> list[nn.Module]:
+    return [nn.Dropout(share)] if share else []
+
+
+def _shortcut(architecture: Architecture, block: list[Layer], inputs: int) -> nn.Module:
+    """What the block's layers are added to: its input, through a 1×1 convolution where the shapes differ."""
+    if not projects(block, inputs):
+        return nn.Identity()
+    last = block[-1]
+    projection = nn.Conv2d(inputs, last.outputs, 1, stride_of(block), bias=False)
+    return nn.Sequential(projection, NORMS[last.norm](last.outputs, architecture.norm_groups))
+
+
+def _connection(layer: Layer, size: LayerSizes) -> list[nn.Module]:
+    """The padding, if it needs a module, and the convolution or locally connected layer of a map of size.before."""
+    pads = _pads(layer)
+    if layer.connectivity == "locally_connected":
+        padded = (size.before[0] + pads.top + pads.bottom, size.before[1] + pads.left + pads.right)
+        settings = (layer.kernel, padded, layer.stride, layer.dilation, layer.tile)
+        return [*_padding(layer, pads), LocallyConnected2d(size.inputs, layer.outputs, *settings)]
+    groups = size.inputs if layer.connectivity == "separable" else layer.groups_of(size.inputs)
+    outputs = size.inputs if layer.connectivity == "separable" else layer.outputs
+    is_even = pads.left == pads.right and pads.top == pads.bottom
+    own_padding = (pads.top, pads.left) if layer.padding == "zero" and is_even else (0, 0)
+    convolution = nn.Conv2d(
+        size.inputs, outputs, layer.kernel, layer.stride, own_padding, layer.dilation, groups,
+        bias=layer.connectivity == "conv",
+    )  # fmt: skip
+    # A convolution pads with zeros itself, in less time, if both sides get as many.
+    modules = [] if any(own_padding) else _padding(layer, pads)
+    if layer.connectivity == "conv":
+        return [*modules, convolution]
+    return [*modules, nn.Sequential(convolution, nn.Conv2d(size.inputs, layer.outputs, 1))]
 
 
 class _Pads(NamedTuple):
@@ -152,29 +192,60 @@ class _Pads(NamedTuple):
     bottom: int
 
 
-def _pads(architecture: Architecture) -> _Pads:
+def _pads(layer: Layer) -> _Pads:
     """As many that a stride of 1 keeps the size; of an odd number, one more at the right and at the bottom."""
-    if architecture.padding == "valid":
+    if layer.padding == "valid":
         return _Pads(0, 0, 0, 0)
-    kernel, dilation = pair(architecture.kernel), pair(architecture.dilation)
-    rows, columns = dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1)
+    rows, columns = layer.span[0] - 1, layer.span[1] - 1
     top, left = rows // 2, columns // 2
     return _Pads(left, columns - left, top, rows - top)
 
 
-def _fully_connected(
-    architecture: Architecture, shape: tuple[int, int, int], classes: int
-) -> tuple[nn.Module, nn.Module]:
-    channels, height, width = shape
-    features = nn.Sequential(nn.Flatten())
-    widths = [channels * height * width, *architecture.channels]
+def _padding(layer: Layer, pads: _Pads) -> list[nn.Module]:
+    return [PADDINGS[layer.padding](pads)] if any(pads) else []
+
+
+def _head(architecture: Architecture, last_map: tuple[int, int], classes: int) -> nn.Sequential:
+    """From the last map to logits."""
+    height, width = last_map if architecture.head == "flatten" else (1, 1)
+    head = nn.Sequential(HEADS[architecture.head](), nn.Flatten())
+    widths = [architecture.channels[-1] * height * width, *architecture.hidden]
     for inputs, outputs in pairwise(widths):
-        norm = NORMS_OF_UNITS[architecture.norm](outputs)
+        head.extend([nn.Linear(inputs, outputs), ACTIVATIONS[architecture.activation]()])
+        head.extend(_dropout(architecture.dropout))
+    head.append(nn.Linear(widths[-1], classes))
+    return head
+
+
+def _fully_connected(architecture: Architecture, shape: Shape, classes: int) -> tuple[nn.Module, nn.Module]:
+    features = nn.Sequential(nn.Flatten())
+    widths = [prod(shape), *architecture.channels]
+    for inputs, outputs in pairwise(widths):
+        norm = NORMS_OF_UNITS[architecture.norm](outputs, architecture.norm_groups)
         features.extend([nn.Linear(inputs, outputs), norm, ACTIVATIONS[architecture.activation]()])
+        features.extend(_dropout(architecture.dropout))
     return features, nn.Linear(widths[-1], classes)
 
 
-def _resnet18(_: Architecture, shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, nn.Module]:
+def _tokens(architecture: Architecture, shape: Shape, classes: int) -> tuple[nn.Module, nn.Module]:
+    """A vision transformer or a mixer; its head takes the grid of tokens as a feature map."""
+    grid, width = token_grid(architecture, shape), architecture.channels[0]
+    patch = pair(architecture.patch)
+    features = nn.Sequential(nn.Conv2d(shape[0], width, patch, patch))
+    if has_positions(architecture):
+        features.append(Positions(width, *grid))
+    for _ in architecture.channels:
+        if architecture.connectivity == "attention":
+            mix: nn.Module = SelfAttention(width, architecture.heads)
+        else:
+            mix = TokenMLP(prod(grid), architecture.mlp_ratio, ACTIVATIONS[architecture.activation]())
+        mlp = architecture.mlp_ratio, ACTIVATIONS[architecture.activation](), architecture.dropout
+        features.append(Block(width, mix, *mlp))
+    features.append(ChannelNorm(width))
+    return features, _head(architecture, grid, classes)
+
+
+def _resnet18(_: Architecture, shape: Shape, classes: int) -> tuple[nn.Module, nn.Module]:
     """torchvision's ResNet-18 for small images: a 3×3 stem of stride 1, and no first pooling."""
     from torchvision.models import resnet18
 
@@ -185,9 +256,12 @@ def _resnet18(_: Architecture, shape: tuple[int, int, int], classes: int) -> tup
 
 
 # Connectivity → (architecture, shape of an image, classes) → features and head.
-BUILDERS: dict[str, Callable[[Architecture, tuple[int, int, int], int], tuple[nn.Module, nn.Module]]] = {
-    "conv": _convolutional,
-    "locally_connected": _convolutional,
+BUILDERS: dict[str, Callable[[Architecture, Shape, int], tuple[nn.Module, nn.Module]]] = {
+    "conv": _layered,
+    "separable": _layered,
+    "locally_connected": _layered,
     "fully_connected": _fully_connected,
+    "attention": _tokens,
+    "mixer": _tokens,
     "resnet18": _resnet18,
 }

@@ -3,89 +3,129 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil, prod
 
-from stages.shared.architectures.geometry import map_sizes, pair
-from stages.shared.params import Architecture
+from stages.shared.architectures.geometry import Shape, layer_sizes, map_sizes, token_grid
+from stages.shared.architectures.layer_settings import Layer, Pair, blocks_of, is_residual, layers_of, pair
+from stages.shared.params.architecture import Architecture
 
 BLUR_TAPS = 3
 
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """parameters: trainable numbers. macs: multiply-accumulates of one image, of convolutions and linear layers.
+    """parameters: trainable numbers. macs: multiply-accumulates of one image, of convolutions, linear layers and the
+    products of attention.
 
-    map_sizes: (height, width) after each layer. receptive_field: pixels (height, width) that one unit of the last
-    map sees; None where every unit sees the whole image by construction.
+    map_sizes: (height, width) after each layer, or the grid of tokens after each block. receptive_field: pixels
+    (height, width) that one unit of the last map sees; None where every unit sees the whole image by construction.
     """
 
     parameters: int
     macs: int
-    map_sizes: list[tuple[int, int]]
-    receptive_field: tuple[int, int] | None
+    map_sizes: list[Pair]
+    receptive_field: Pair | None
 
 
-def closed_form(architecture: Architecture, shape: tuple[int, int, int], classes: int) -> ClosedForm:
-    """shape: (channels, height, width) of an image on its canvas. Raises ValueError if a feature map vanishes."""
+def closed_form(architecture: Architecture, shape: Shape, classes: int) -> ClosedForm:
+    """shape: (channels, height, width) of an image on its canvas.
+
+    Raises ValueError, naming the layer, if a feature map vanishes or a setting does not go with the others.
+    """
     return COUNTERS[architecture.connectivity](architecture, shape, classes)
 
 
-def receptive_field(architecture: Architecture) -> tuple[int, int]:
-    """r = 1 + Σ_l (k_l − 1) Π_{i<l} s_i along each axis, poolings counted as layers. Source: Araujo et al. 2019."""
-    return _field_along(architecture, 0), _field_along(architecture, 1)
+def receptive_field(architecture: Architecture) -> Pair:
+    """r = 1 + Σ_l (k_l − 1) Π_{i<l} s_i along each axis, poolings counted as layers. Source: Araujo et al. 2019.
+
+    A residual block's field is that of its layers; the shortcut sees less.
+    """
+    layers = layers_of(architecture)
+    return _field_along(layers, 0), _field_along(layers, 1)
 
 
-def _field_along(architecture: Architecture, axis: int) -> int:
+def _field_along(layers: list[Layer], axis: int) -> int:
     field, jump = 1, 1
-    for layer in range(1, len(architecture.channels) + 1):
-        for span, stride in _windows(architecture, layer, axis):
+    for layer in layers:
+        for span, stride in _windows(layer, axis):
             field += (span - 1) * jump
             jump *= stride
     return field
 
 
-def _windows(architecture: Architecture, layer: int, axis: int) -> list[tuple[int, int]]:
-    """(pixels spanned, stride) of the convolution of a layer and of the pooling after it."""
-    span = pair(architecture.dilation)[axis] * (pair(architecture.kernel)[axis] - 1) + 1
-    if layer not in architecture.reduce_at:
-        return [(span, 1)]
-    pool = pair(architecture.pool_size)[axis]
+def _windows(layer: Layer, axis: int) -> list[tuple[int, int]]:
+    """(pixels spanned, stride) of the connection of a layer and of the pooling after it."""
+    pool = layer.pool_size[axis]
     poolings = {
         "none": [],
         "max": [(pool, pool)],
         "average": [(pool, pool)],
         "blur": [(pool, 1), (BLUR_TAPS if pool > 1 else 1, pool)],
     }
-    return [(span, pair(architecture.stride)[axis]), *poolings[architecture.pooling]]
+    return [(layer.span[axis], layer.stride[axis]), *poolings[layer.pooling]]
 
 
-def _convolutional(architecture: Architecture, shape: tuple[int, int, int], classes: int) -> ClosedForm:
-    channels, height, width = shape
-    sizes = map_sizes(architecture, height, width)
-    sizes_before = [(height, width), *sizes[:-1]]
-    kernel_height, kernel_width = pair(architecture.kernel)
+def _layered(architecture: Architecture, shape: Shape, classes: int) -> ClosedForm:
+    sizes = layer_sizes(architecture, shape)
     parameters = macs = 0
-    for layer, (inputs, outputs) in enumerate(pairwise([channels, *architecture.channels]), 1):
-        positions = _positions(architecture, layer, sizes_before[layer - 1])
-        fan_in = kernel_height * kernel_width * inputs
-        n_filters = outputs if architecture.connectivity == "conv" else positions * outputs
-        macs += positions * fan_in * outputs
-        parameters += (fan_in + 1) * n_filters + _norm_parameters(architecture, outputs)
-    last_height, last_width = sizes[-1] if architecture.head == "flatten" else (1, 1)
-    widths = [architecture.channels[-1] * last_height * last_width, *architecture.hidden, classes]
-    head_parameters, head_macs = _linear_layers(widths)
-    return ClosedForm(parameters + head_parameters, macs + head_macs, sizes, receptive_field(architecture))
+    for block in blocks_of(layers_of(architecture), architecture.residual):
+        sizes_of_block = [sizes[layer.number - 1] for layer in block]
+        for layer, size in zip(block, sizes_of_block, strict=True):
+            positions = prod(size.connected)
+            filters, products = CONNECTIONS[layer.connectivity](layer, size.inputs, size.connected)
+            macs += positions * products
+            parameters += filters + _norm_parameters(layer.norm, layer.outputs)
+        first, last = sizes_of_block[0], sizes_of_block[-1]
+        if is_residual(block, architecture.residual) and projects(block, first.inputs):
+            macs += prod(last.connected) * first.inputs * block[-1].outputs
+            parameters += first.inputs * block[-1].outputs + _norm_parameters(block[-1].norm, block[-1].outputs)
+    head_parameters, head_macs = _head(architecture, sizes[-1].after, classes)
+    maps = map_sizes(architecture, shape)
+    return ClosedForm(parameters + head_parameters, macs + head_macs, maps, receptive_field(architecture))
 
 
-def _positions(architecture: Architecture, layer: int, before: tuple[int, int]) -> int:
-    """Output positions of the convolution of a layer, before any pooling. before: (height, width) of its input."""
-    reduce_at = (1,) if layer in architecture.reduce_at else ()
-    convolution = architecture.model_copy(update={"channels": (1,), "pooling": "none", "reduce_at": reduce_at})
-    height, width = map_sizes(convolution, *before)[0]
-    return height * width
+def projects(block: list[Layer], inputs: int) -> bool:
+    """Whether the shortcut around a block is a 1×1 convolution, since the block changes the shape of its map.
+
+    Source: He et al. 2016, section 3.3, option B.
+    """
+    strides = [stride for layer in block for stride in layer.stride]
+    return inputs != block[-1].outputs or max(strides) > 1
 
 
-def _norm_parameters(architecture: Architecture, units: int) -> int:
-    return 2 * units if architecture.norm == "batch" else 0
+def _convolution(layer: Layer, inputs: int, _: Pair) -> tuple[int, int]:
+    fan_in = prod(layer.kernel) * inputs // layer.groups_of(inputs)
+    return (fan_in + 1) * layer.outputs, fan_in * layer.outputs
+
+
+def _separable(layer: Layer, inputs: int, _: Pair) -> tuple[int, int]:
+    """A filter for each input channel, and 1×1 convolutions of what these give. Source: Chollet 2017."""
+    depthwise = prod(layer.kernel) * inputs
+    return depthwise + (inputs + 1) * layer.outputs, depthwise + inputs * layer.outputs
+
+
+def _locally_connected(layer: Layer, inputs: int, connected: Pair) -> tuple[int, int]:
+    fan_in = prod(layer.kernel) * inputs
+    tiles = ceil(connected[0] / layer.tile[0]) * ceil(connected[1] / layer.tile[1])
+    return tiles * (fan_in + 1) * layer.outputs, fan_in * layer.outputs
+
+
+# (layer, input channels, size of its map) → parameters, and multiply-accumulates of one position.
+CONNECTIONS: dict[str, Callable[[Layer, int, Pair], tuple[int, int]]] = {
+    "conv": _convolution,
+    "separable": _separable,
+    "locally_connected": _locally_connected,
+}
+
+
+def _norm_parameters(norm: str, units: int) -> int:
+    return 0 if norm == "none" else 2 * units
+
+
+def _head(architecture: Architecture, last_map: Pair, classes: int) -> tuple[int, int]:
+    """Parameters and multiply-accumulates of what follows the last map."""
+    positions = prod(last_map) if architecture.head == "flatten" else 1
+    return _linear_layers([architecture.channels[-1] * positions, *architecture.hidden, classes])
 
 
 def _linear_layers(widths: list[int]) -> tuple[int, int]:
@@ -96,13 +136,56 @@ def _linear_layers(widths: list[int]) -> tuple[int, int]:
     )
 
 
-def _fully_connected(architecture: Architecture, shape: tuple[int, int, int], classes: int) -> ClosedForm:
-    channels, height, width = shape
-    parameters, macs = _linear_layers([channels * height * width, *architecture.channels, classes])
-    return ClosedForm(parameters + _norm_parameters(architecture, sum(architecture.channels)), macs, [], None)
+def _fully_connected(architecture: Architecture, shape: Shape, classes: int) -> ClosedForm:
+    if architecture.norm == "group" and any(units % architecture.norm_groups for units in architecture.channels):
+        raise ValueError(
+            f"norm_groups {architecture.norm_groups} do not divide the units {list(architecture.channels)}"
+        )
+    parameters, macs = _linear_layers([prod(shape), *architecture.channels, classes])
+    norms = _norm_parameters(architecture.norm, sum(architecture.channels))
+    return ClosedForm(parameters + norms, macs, [], None)
 
 
-def _resnet18(_: Architecture, shape: tuple[int, int, int], classes: int) -> ClosedForm:
+def _tokens(architecture: Architecture, shape: Shape, classes: int) -> ClosedForm:
+    """Patches, blocks that mix tokens and then channels, a norm, and the head."""
+    grid, width, depth = token_grid(architecture, shape), architecture.channels[0], len(architecture.channels)
+    tokens, patch = prod(grid), shape[0] * prod(pair(architecture.patch))
+    learned = tokens * width if has_positions(architecture) else 0
+    mixing_parameters, mixing_macs = MIXINGS[architecture.connectivity](architecture, tokens, width)
+    mlp_parameters, mlp_macs = _linear_layers([width, architecture.mlp_ratio * width, width])
+    norm = 2 * width  # in front of each part of a block, and behind the last block
+    parameters = (patch + 1) * width + learned + depth * (mixing_parameters + mlp_parameters + 2 * norm) + norm
+    macs = tokens * patch * width + depth * (mixing_macs + tokens * mlp_macs)
+    head_parameters, head_macs = _head(architecture, grid, classes)
+    return ClosedForm(parameters + head_parameters, macs + head_macs, map_sizes(architecture, shape), None)
+
+
+def has_positions(architecture: Architecture) -> bool:
+    """Whether each token gets a learned vector of its own. A mixer tells its tokens apart without."""
+    return architecture.connectivity == "attention" and architecture.positions == "learned"
+
+
+def _attention(_: Architecture, tokens: int, width: int) -> tuple[int, int]:
+    """Queries, keys and values, the two products of tokens with tokens, and the projection of the heads."""
+    parameters, macs = _linear_layers([width, 3 * width])
+    projection_parameters, projection_macs = _linear_layers([width, width])
+    products = 2 * tokens * tokens * width
+    return parameters + projection_parameters, tokens * (macs + projection_macs) + products
+
+
+def _token_mixing(architecture: Architecture, tokens: int, width: int) -> tuple[int, int]:
+    parameters, macs = _linear_layers([tokens, architecture.mlp_ratio * tokens, tokens])
+    return parameters, width * macs
+
+
+# (architecture, tokens, width) → parameters and multiply-accumulates of what mixes the tokens of one block.
+MIXINGS: dict[str, Callable[[Architecture, int, int], tuple[int, int]]] = {
+    "attention": _attention,
+    "mixer": _token_mixing,
+}
+
+
+def _resnet18(_: Architecture, shape: Shape, classes: int) -> ClosedForm:
     """ResNet-18 with a 3×3 stem of stride 1 and no first pooling. Source: He et al. 2016, table 1 and section 4.2."""
     channels, height, width = shape
     parameters, macs = 9 * channels * 64 + 2 * 64, height * width * 9 * channels * 64
@@ -124,9 +207,12 @@ def _resnet18(_: Architecture, shape: tuple[int, int, int], classes: int) -> Clo
 
 
 # Connectivity → (architecture, shape of an image, classes) → its closed form.
-COUNTERS: dict[str, Callable[[Architecture, tuple[int, int, int], int], ClosedForm]] = {
-    "conv": _convolutional,
-    "locally_connected": _convolutional,
+COUNTERS: dict[str, Callable[[Architecture, Shape, int], ClosedForm]] = {
+    "conv": _layered,
+    "separable": _layered,
+    "locally_connected": _layered,
     "fully_connected": _fully_connected,
+    "attention": _tokens,
+    "mixer": _tokens,
     "resnet18": _resnet18,
 }

@@ -12,7 +12,7 @@ Few = Annotated[int, Field(ge=1, le=1000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-def _or_else(allowed: str) -> WrapValidator:
+def or_else(allowed: str) -> WrapValidator:
     """One sentence about a union, in place of pydantic's error for each of its branches."""
 
     def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -27,14 +27,14 @@ def _or_else(allowed: str) -> WrapValidator:
 # Strict(False): a WrapValidator passes Python's list on, which a strict tuple refuses.
 Pair = Annotated[
     Few | Annotated[tuple[Few, Few], Strict(False)],
-    _or_else("a whole number from 1 up to 1000, or [height, width] of two such"),
+    or_else("a whole number from 1 up to 1000, or [height, width] of two such"),
 ]
 Widths = Annotated[tuple[Positive, ...], Field(max_length=1000)]
-Size = Annotated[Positive | Literal["all"], _or_else("a whole number from 1 up, or all")]
-OwnSize = Annotated[Positive | Literal["protocol"], _or_else("a whole number from 1 up, or protocol")]
+Size = Annotated[Positive | Literal["all"], or_else("a whole number from 1 up, or all")]
+OwnSize = Annotated[Positive | Literal["protocol"], or_else("a whole number from 1 up, or protocol")]
 Layout = Annotated[
     Annotated[str, Field(pattern=r"^(original|permuted|(patches|scattered)_[1-9][0-9]{0,2})$")],
-    _or_else("original, permuted, patches_ and a side (patches_4), or scattered_ and a reach (scattered_6), in pixels"),
+    or_else("original, permuted, patches_ and a side (patches_4), or scattered_ and a reach (scattered_6), in pixels"),
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
 Text = Annotated[str, Field(min_length=1)]

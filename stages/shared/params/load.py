@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from stages.shared import paths
 from stages.shared.architectures import geometry
-from stages.shared.params.architecture import Architecture
+from stages.shared.architectures.closed_form import closed_form
+from stages.shared.params.architecture import LAYERED, Architecture, LayerChange
 from stages.shared.params.blocks import Data, Eda, Family, Inference, Probe, Protocol, Published, Variant
 from stages.shared.params.fields import Block
 from stages.shared.params.image_sizes import image_shape, raw_shape
@@ -18,13 +19,17 @@ from stages.shared.params.run import Recipe, Run, Sample
 from stages.shared.params.settings import Params
 from stages.shared.params.yaml_files import read_yaml
 
+LAYER_FIELDS = set(LayerChange.model_fields)
 MERGED = ("sample", "architecture", "recipe")  # the blocks of which a variant states only what it changes
-# Connectivity → the fields that it does not read; a variant that sets one would change nothing.
-UNREAD = {
-    "conv": set(),
-    "locally_connected": set(),
-    "fully_connected": set(Architecture.model_fields) - {"connectivity", "channels", "norm", "activation"},
-    "resnet18": set(Architecture.model_fields) - {"connectivity"},
+EVERY_NET = {"connectivity", "channels", "activation", "dropout"}
+HEAD = {"head", "hidden"}
+# Connectivity → the fields that it reads; a variant that sets another would change nothing.
+READ = {
+    **dict.fromkeys(LAYERED, EVERY_NET | HEAD | {"residual", "layers", "reduce_at", "norm_groups", *LAYER_FIELDS}),
+    "fully_connected": EVERY_NET | {"norm", "norm_groups"},
+    "attention": EVERY_NET | HEAD | {"patch", "heads", "positions", "mlp_ratio"},
+    "mixer": EVERY_NET | HEAD | {"patch", "mlp_ratio"},
+    "resnet18": {"connectivity"},
 }
 
 
@@ -40,7 +45,7 @@ def load(path: Path = paths.PARAMS) -> Params:
         *_changes_without_effect(raw, settings),
         *_samples_too_large(settings),
         *_patches_that_do_not_fit(settings),
-        *_vanishing_layers(settings),
+        *_impossible_nets(settings),
     ]
     if mistakes:
         raise ParamsError(message(path, mistakes))
@@ -85,7 +90,7 @@ def _changes_without_effect(raw: dict[str, Any], settings: Params) -> list[str]:
     for key, variant in settings.variants.items():
         connectivity = variant.run.architecture.connectivity
         change = raw["variants"][key]["run"].get("architecture", {})
-        for name in sorted(set(change) & UNREAD[connectivity]):
+        for name in sorted(set(change) - READ[connectivity]):
             mistakes.append(
                 f"variants.{key}.run.architecture.{name}: has no effect where connectivity is {connectivity}; "
                 "leave it out"
@@ -123,16 +128,16 @@ def _patches_that_do_not_fit(settings: Params) -> list[str]:
     return mistakes
 
 
-def _vanishing_layers(settings: Params) -> list[str]:
+def _impossible_nets(settings: Params) -> list[str]:
+    """What is wrong with the nets of the variants, as far as the size of the images is known."""
     mistakes = []
     for key, variant in settings.variants.items():
         shape = image_shape(settings, variant.run.sample.layout)
-        if shape is not None and variant.run.architecture.connectivity in ("conv", "locally_connected"):
-            _, height, width = shape
+        if shape is not None:
             try:
-                geometry.map_sizes(variant.run.architecture, height, width)
+                closed_form(variant.run.architecture, shape, classes=1)
             except ValueError as error:
-                mistakes.append(f"variants.{key}: {error}; lessen kernel, stride, pooling or depth")
+                mistakes.append(f"variants.{key}.run.architecture: {error}")
     return mistakes
 
 
@@ -143,6 +148,7 @@ BLOCKS: dict[str, type[Block]] = {
     "probe": Probe,
     "sample": Sample,
     "architecture": Architecture,
+    "layers": LayerChange,
     "recipe": Recipe,
     "run": Run,
     "variants": Variant,
