@@ -2,9 +2,9 @@
 
 from typing import Literal
 
+from stages.check.matching import deviation, matched_widths
 from stages.shared import params
 from stages.shared.architectures.closed_form import ClosedForm, closed_form
-from stages.shared.architectures.matching import deviation, matched_widths
 from stages.shared.params import Architecture, Params, ParamsError, Quantity
 
 MOST_PARAMETERS = 250_000_000  # a gigabyte of them, and four while they are trained

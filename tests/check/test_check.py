@@ -120,7 +120,7 @@ def test_the_stage_warns_passes_and_never_loads_torch_or_numpy(tmp_path):
     assert code == 0
     assert message == "variants.kernel_5_matched: 33.4 % more parameters than cnn; channels [13, 26] would match"
     assert json.loads((tmp_path / "data" / "checked.json").read_text()) == {"params": "valid"}
-    assert "stages.shared.architectures.matching" in modules
+    assert "stages.check.matching" in modules
     assert modules & {"torch", "numpy", "pandas"} == set()
 
 

@@ -208,7 +208,7 @@ def test_switching_the_protocol_or_a_value_and_putting_it_back_trains_nothing_ag
 @pytest.mark.parametrize(
     ("file", "runs_kept"),
     [
-        ("stages/shared/architectures/geometry.py", 0),  # map sizes, canvas and patches decide what is trained
+        ("stages/shared/architectures/maps.py", 0),  # the sizes of feature maps decide what is trained
         ("stages/train/local.py", 8),  # where and when work runs is not what it is
     ],
 )

@@ -191,7 +191,7 @@ def test_a_second_run_gives_the_same_bytes(usual, tmp_path):
 
 def test_signals_of_height_one_are_prepared_where_the_nets_allow_it(tmp_path):
     raw = write_dataset(tmp_path, IMAGES[:, :1])
-    reason = r"variants\.cnn: layer 1: the feature map vanishes \(1×14 → 0×7\).*\[height, width\]"
+    reason = r"variants\.cnn\.run\.architecture: layer 1: the feature map vanishes \(1×14 → 0×7\).*\[height, width\]"
     with pytest.raises(StageError, match=f"these images are 1×14[^\n]*\n  {reason}"):
         prepared(tmp_path, raw)
     narrow = (("kernel: 3,", "kernel: [1, 3],"), ("pool_size: 2", "pool_size: [1, 2]"))
@@ -200,7 +200,7 @@ def test_signals_of_height_one_are_prepared_where_the_nets_allow_it(tmp_path):
 
 
 UNFIT = {
-    "too small for a net": (IMAGES[:, :4, :4], r"variants\.unpadded: layer 2"),  # 6×6 on the canvas
+    "too small for a net": (IMAGES[:, :4, :4], r"variants\.unpadded\.run\.architecture: layer 2"),  # 6×6 on the canvas
     "not tiled": (IMAGES[:, :, :8], r"variants\.mlp: patches of 3 do not tile images of 9×8; .*sample\.layout"),
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.shared import params, paths
-from stages.shared.architectures import geometry
+from stages.shared.architectures import maps
 
 TEXT = paths.PARAMS.read_text()
 SETTINGS = params.load()
@@ -212,4 +212,4 @@ def test_map_sizes_by_hand():
         update={"padding": "valid", "kernel": (3, 5), "stride": 2, "pooling": "none", "reduce_at": (2,)}
     )
     # 20×21: valid (3, 5) → 18×17; again → 16×13, of which every second → 8×7
-    assert geometry.map_sizes(spec, (1, 20, 21)) == [(18, 17), (8, 7)]
+    assert maps.map_sizes(spec, (1, 20, 21)) == [(18, 17), (8, 7)]

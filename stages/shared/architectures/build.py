@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stages.shared.architectures.closed_form import has_positions, projects
-from stages.shared.architectures.geometry import LayerSizes, Shape, layer_sizes, token_grid
 from stages.shared.architectures.layer_settings import Layer, blocks_of, is_residual, layers_of, pair, stride_of
 from stages.shared.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise, Residual
+from stages.shared.architectures.maps import LayerSizes, Shape, layer_sizes, token_grid
 from stages.shared.architectures.tokens import POSITION_SPREAD, Block, ChannelNorm, Positions, SelfAttention, TokenMLP
 from stages.shared.params import Architecture
 

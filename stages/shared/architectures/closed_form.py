@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, prod
 
-from stages.shared.architectures.geometry import Shape, layer_sizes, map_sizes, token_grid
 from stages.shared.architectures.layer_settings import Layer, Pair, blocks_of, is_residual, layers_of, pair
+from stages.shared.architectures.maps import Shape, layer_sizes, map_sizes, token_grid
 from stages.shared.params.architecture import Architecture
 
 BLUR_TAPS = 3

@@ -9,7 +9,6 @@ from pydantic_core import ErrorDetails
 
 from stages.shared import paths
 from stages.shared.architectures import geometry
-from stages.shared.architectures.closed_form import closed_form
 from stages.shared.params.architecture import LAYERED, Architecture, LayerChange
 from stages.shared.params.blocks import Data, Eda, Family, Inference, Probe, Protocol, Published, Variant
 from stages.shared.params.fields import Block
@@ -130,6 +129,8 @@ def _patches_that_do_not_fit(settings: Params) -> list[str]:
 
 def _impossible_nets(settings: Params) -> list[str]:
     """What is wrong with the nets of the variants, as far as the size of the images is known."""
+    from stages.shared.architectures.closed_form import closed_form  # it imports the settings of a net from here
+
     mistakes = []
     for key, variant in settings.variants.items():
         shape = image_shape(settings, variant.run.sample.layout)

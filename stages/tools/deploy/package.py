@@ -29,10 +29,7 @@ EXAMPLE = "example.json"
 CODE = (
     "__init__.py",
     "shared/__init__.py",
-    "shared/architectures/__init__.py",
-    "shared/architectures/build.py",
-    "shared/architectures/geometry.py",
-    "shared/architectures/layers.py",
+    "shared/architectures",
     "shared/metrics.py",
     "shared/params",
     "shared/paths.py",

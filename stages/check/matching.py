@@ -1,10 +1,14 @@
 """Widths that give one architecture the cost of another, so that a comparison holds the cost constant."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from math import lcm
 from typing import Literal
 
 from stages.shared.architectures.closed_form import ClosedForm, closed_form
+from stages.shared.architectures.layer_settings import layers_of
 from stages.shared.params import Architecture
+from stages.shared.params.architecture import LAYERED, TRANSFORMERS
 
 WIDEST = 4  # times the first width: where the search ends
 MOST_TRIED = 4000  # widths of the first layer, evenly spaced
@@ -54,7 +58,10 @@ def matched_widths(
     def skew(widths: Widths) -> float:
         return abs(widths[-1] / start[-1] / (widths[0] / start[0]) - 1)
 
-    deviations = {widths: deviation_with(widths) for widths in _candidates(start, deviation_with)}
+    step = 1 if field == "hidden" else _width_step(architecture)
+    are_alike = field == "channels" and architecture.connectivity in TRANSFORMERS
+    candidates = _alike if are_alike else _candidates
+    deviations = {widths: deviation_with(widths) for widths in candidates(start, step, deviation_with)}
     matching = [widths for widths in deviations if abs(deviations[widths]) <= tolerance]
     if not matching:
         nearest = min(deviations, key=lambda widths: abs(deviations[widths]))
@@ -65,24 +72,54 @@ def matched_widths(
     return min(matching, key=lambda widths: (skew(widths), abs(deviations[widths])))
 
 
-def _candidates(start: Widths, deviation_with: Callable[[Widths], float]) -> Iterator[Widths]:
+def _width_step(architecture: Architecture) -> int:
+    """What divides every width that the architecture can have: its groups of channels, or its heads.
+
+    Raises ValueError where the widths of neighbouring layers depend on each other.
+    """
+    if architecture.connectivity == "attention":
+        return architecture.heads
+    layers = layers_of(architecture) if architecture.connectivity in LAYERED else []
+    if any(layer.groups == "depthwise" for layer in layers):
+        raise ValueError("its layers are depthwise; no widths are looked for")
+    groups = {layer.groups_of(1) for layer in layers}
+    normed_in_groups = architecture.norm == "group" or any(layer.norm == "group" for layer in layers)
+    return lcm(*groups, architecture.norm_groups if normed_in_groups else 1)
+
+
+def _alike(start: Widths, step: int, deviation_with: Callable[[Widths], float]) -> Iterator[Widths]:
+    """The two widths on either side of the target, of all blocks alike."""
+    for width in _around(lambda width: deviation_with((width,) * len(start)), step):
+        yield (width,) * len(start)
+
+
+def _candidates(start: Widths, step: int, deviation_with: Callable[[Widths], float]) -> Iterator[Widths]:
     """All layers but the last scaled alike; for the last, the two widths on either side of the target."""
     *others, _ = start
-    for first in _first_widths(start[0]) if others else (1,):
-        scaled = tuple(max(1, round(units * first / start[0])) for units in others)
-        low, high = 1, 2
-        while deviation_with((*scaled, high)) < 0:  # costs grow with the last layer's width
-            low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
-            if deviation_with((*scaled, middle)) > 0:
-                high = middle
-            else:
-                low = middle
-        yield (*scaled, low)
-        yield (*scaled, high)
+    for first in _first_widths(start[0], step) if others else (step,):
+        scaled = tuple(max(1, round(units * first / start[0] / step)) * step for units in others)
+        for last in _around(partial(_with_last, deviation_with, scaled), step):
+            yield (*scaled, last)
 
 
-def _first_widths(start: int) -> range:
+def _with_last(deviation_with: Callable[[Widths], float], others: Widths, last: int) -> float:
+    return deviation_with((*others, last))
+
+
+def _around(deviation_with: Callable[[int], float], step: int) -> tuple[int, int]:
+    """The two multiples of `step` on either side of the target. Costs grow with a width."""
+    low, high = step, 2 * step
+    while deviation_with(high) < 0:
+        low, high = high, 2 * high
+    while high - low > step:
+        middle = (low + high) // 2 // step * step
+        if deviation_with(middle) > 0:
+            high = middle
+        else:
+            low = middle
+    return low, high
+
+
+def _first_widths(start: int, step: int) -> range:
     widest = WIDEST * start
-    return range(1, widest + 1, -(-widest // MOST_TRIED))
+    return range(step, widest + 1, -(-widest // (MOST_TRIED * step)) * step)

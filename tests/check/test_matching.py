@@ -2,9 +2,9 @@
 
 import pytest
 
+from stages.check.matching import deviation, matched_widths
 from stages.shared import params
 from stages.shared.architectures.closed_form import ClosedForm, closed_form
-from stages.shared.architectures.matching import deviation, matched_widths
 
 SETTINGS = params.load()
 FASHION = (1, 32, 32), 10  # the canvas of a 28×28 image with a margin of 2, and the classes
