@@ -38,7 +38,8 @@ def equivariance_error(model: nn.Sequential, images: Images) -> float:
 
     T shifts down and right by the total stride, the least shift that moves the map by whole positions (by one), along
     each axis of more than one pixel. Only positions count whose field touches neither padding nor a pixel that the
-    shift brought in, so 0 is exact equivariance whatever the padding. x: what the net sees, permuted or not.
+    shift brought in, so 0 is exact equivariance whatever the padding. The field of a token is here its patch, though
+    attention and mixing bring in all others. x: what the net sees, permuted or not.
     Raises Unmeasurable where there is no map, or no such position, or the map is 0 everywhere.
     """
     return _errors(model, images, lambda axis: total_stride(model[1], axis)).shifted

@@ -30,8 +30,8 @@ def one_of_each_class(labels: Int[Tensor, " batch"], classes: int) -> Int[Tensor
 def first_filters(model: nn.Sequential, shape: tuple[int, int, int], channels: int, places: int) -> Picture:
     """Weights of the first `channels` filters of the first layer, on the net's own pixel grid.
 
-    Convolution: (filters, C, ky, kx). Locally connected: (rows, columns, filters, C, ky, kx), at `places` evenly spaced
-    rows and columns, the first and the last among them, or at all where there are fewer.
+    Convolution: (filters, C, ky, kx). Locally connected: (rows, columns, filters, C, ky, kx), of `places` evenly spaced
+    rows and columns of tiles, the first and the last among them, or of all where there are fewer.
     Fully connected: (units, C, H, W). shape: (C, H, W) of an image.
     """
     first = next(module for module in model.modules() if type(module) in FILTERS)
@@ -44,8 +44,8 @@ def _convolution(layer: Any, _: tuple[int, int, int], channels: int, __: int) ->
 
 
 def _local(layer: Any, shape: tuple[int, int, int], channels: int, places: int) -> Tensor:
-    rows, columns = (np.unique(np.linspace(0, size - 1, places).round().astype(int)) for size in layer.out_size)
-    at = torch.from_numpy(rows[:, None] * layer.out_size[1] + columns)
+    rows, columns = (np.unique(np.linspace(0, size - 1, places).round().astype(int)) for size in layer.grid)
+    at = torch.from_numpy(rows[:, None] * layer.grid[1] + columns)
     weight = layer.weight[at]  # row, column, offset · in, out
     return weight.unflatten(2, (*layer.kernel_size, shape[0])).permute(0, 1, 5, 4, 2, 3)[:, :, :channels]
 

@@ -42,11 +42,14 @@ def interior(features: nn.Module, axis: int, size: int, first: int) -> tuple[int
 
 
 def steps(module: nn.Module, axis: int) -> list[Step]:
-    """The windows of a module in their order. A residual block's shortcut is left out: it sees less than the block."""
+    """The windows of a module in their order. A residual block's shortcut is left out: it sees less than the block.
+
+    Attention and mixing have none: the patches alone decide where a token lies.
+    """
     steps_of_type = STEPS.get(type(module))
     if steps_of_type:
         return steps_of_type(module, axis)
-    return [step for name, child in module.named_children() if name != "downsample" for step in steps(child, axis)]
+    return [step for name, child in module.named_children() if name not in SHORTCUTS for step in steps(child, axis)]
 
 
 def _padding(module: Any, axis: int) -> list[Step]:
@@ -79,6 +82,7 @@ def _blur(module: Any, axis: int) -> list[Step]:
     )
 
 
+SHORTCUTS = ("downsample", "shortcut")  # torchvision's name, and this project's
 STEPS: dict[type[nn.Module], Callable[[Any, int], list[Step]]] = {
     nn.ZeroPad2d: _padding,
     nn.ReflectionPad2d: _padding,

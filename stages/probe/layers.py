@@ -4,11 +4,13 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d
+from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d, Residual
+from stages.shared.architectures.tokens import Block
 
 BATCH = 100  # images at once: bounds the memory; results do not depend on it but in the last bits
 BEFORE = (nn.Flatten, nn.ZeroPad2d, nn.ReflectionPad2d, nn.CircularPad2d)  # belong to the connection that follows
-CONNECTIONS = (nn.Conv2d, LocallyConnected2d, nn.Linear, nn.Sequential)  # a Sequential is a stage of ResNet
+# A Sequential is a stage of ResNet, or the two convolutions of a separable layer.
+CONNECTIONS = (nn.Conv2d, LocallyConnected2d, nn.Linear, nn.Sequential, Residual, Block)
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, BlurPool2d)
 
 
@@ -19,7 +21,8 @@ class Unmeasurable(ValueError):
 def layers(features: nn.Module) -> dict[str, nn.Sequential]:
     """The modules of `features` as layer_1, pool_1, layer_2, …, which in this order compute what `features` computes.
 
-    A layer holds its padding, connection, norm and activation. A linear model has no layer before its head.
+    A layer holds its padding, connection, norm and activation; a block with a shortcut, or of a transformer, is one
+    layer. A linear model has no layer before its head.
     """
     parts: dict[str, nn.Sequential] = {}
     waiting: list[nn.Module] = []

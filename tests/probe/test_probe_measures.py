@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from untrained_net import BASE, DISTINCT, SETTINGS, SMALL_PROBE, noise_images, untrained_net
+from untrained_net import BASE, DISTINCT, NETS, SETTINGS, SMALL_PROBE, changed, noise_images, untrained_net
 
-from stages.probe.equivariance import pixel_errors
+from stages.probe.equivariance import equivariance_error, pixel_errors
 from stages.probe.measures import measures
 
 LABELS = torch.arange(30) % 4
@@ -32,6 +32,29 @@ def test_every_net_gives_finite_numbers_or_a_reason(key):
     assert set(reasons) == without.get(architecture.connectivity, set())
     assert scalars["field_height"] <= 32
     assert arrays["effective_field"].shape == (32, 34)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_kind_of_layer_gives_finite_numbers_or_a_reason(name):
+    architecture = changed(**NETS[name])
+    scalars, arrays, reasons = probed(architecture, (2, 64, 64))
+    assert {name for name, value in scalars.items() if value is None} == set(reasons)
+    assert all(np.isfinite(value) for value in scalars.values() if value is not None)
+    assert all(np.isfinite(array).all() for array in arrays.values())
+    assert set(reasons) == (MAP_PROBES if architecture.connectivity == "fully_connected" else set())
+    if architecture.connectivity in ("attention", "mixer"):
+        assert scalars["field_height"] == scalars["field_width"] == 64
+
+
+def test_a_shift_by_a_patch_moves_the_map_of_attention_unless_it_knows_positions():
+    error = {}
+    for positions in ("none", "learned"):
+        net = untrained_net((1, 64, 64), connectivity="attention", channels=(16, 16), positions=positions, patch=8)
+        for module in net.modules():
+            if hasattr(module, "vectors"):
+                module.vectors.data *= 50
+        error[positions] = equivariance_error(net, noise_images(10, 1, 64, 64))
+    assert error["none"] < 0.2 < error["learned"]
 
 
 def test_a_signal_is_probed_along_its_one_axis():

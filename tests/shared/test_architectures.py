@@ -3,8 +3,8 @@
 import pytest
 import torch
 from untrained_net import BASE, DISTINCT, SETTINGS
+from untrained_net import changed as spec
 
-from stages.shared import params
 from stages.shared.architectures.build import build, logits_of, save_weights, trained
 from stages.shared.architectures.closed_form import closed_form, receptive_field
 from stages.shared.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise
@@ -72,10 +72,6 @@ PARAMETERS = {
 
 def built(architecture, shape=CANVAS, classes=10, seed=0):
     return build(architecture, shape, classes, [0.3] * shape[0], [0.2] * shape[0], torch.Generator().manual_seed(seed))
-
-
-def spec(**changes):
-    return params.Architecture.model_validate(BASE.model_dump() | changes)
 
 
 @pytest.mark.parametrize("key", DISTINCT)

@@ -137,13 +137,22 @@ def _linear_layers(widths: list[int]) -> tuple[int, int]:
 
 
 def _fully_connected(architecture: Architecture, shape: Shape, classes: int) -> ClosedForm:
-    if architecture.norm == "group" and any(units % architecture.norm_groups for units in architecture.channels):
-        raise ValueError(
-            f"norm_groups {architecture.norm_groups} do not divide the units {list(architecture.channels)}"
-        )
+    _check_norm_of_units(architecture)
     parameters, macs = _linear_layers([prod(shape), *architecture.channels, classes])
     norms = _norm_parameters(architecture.norm, sum(architecture.channels))
     return ClosedForm(parameters + norms, macs, [], None)
+
+
+def _check_norm_of_units(architecture: Architecture) -> None:
+    norm, groups, units = architecture.norm, architecture.norm_groups, list(architecture.channels)
+    if norm == "group" and any(width % groups for width in units):
+        raise ValueError(f"norm_groups {groups} do not divide the units {units}")
+    least = {"layer": 2, "group": 2 * groups}.get(norm, 1)
+    if units and min(units) < least:
+        of_groups = f" and norm_groups {groups}" if norm == "group" else ""
+        raise ValueError(
+            f"a norm over one unit alone leaves 0; with norm {norm}{of_groups} every layer needs {least} units or more"
+        )
 
 
 def _tokens(architecture: Architecture, shape: Shape, classes: int) -> ClosedForm:
