@@ -10,8 +10,10 @@ from stages.shared import params
 from stages.shared.architectures.build import build
 from stages.shared.process_pool import keep_freed_memory
 from stages.shared.random_streams import stream
+from stages.train.augmentation import views
 from stages.train.data import Split
-from stages.train.run import set_up, train_epochs
+from stages.train.recipe import build_optimiser
+from stages.train.run import batches_of, set_up, train_epochs
 
 ENDLESS = 2**40  # steps
 
@@ -24,7 +26,9 @@ def trainer(net: str, images: int) -> Train:
     pixels, labels = (torch.from_numpy(data[name][:images]) for name in ("train_images", "train_labels"))
     run = params.load().variants[net].run
     model = build(run.architecture, (1, 28, 28), 10, [0.0], [1.0], torch.Generator().manual_seed(0))
-    epochs = train_epochs(model, run.recipe, Split(pixels.unsqueeze(1), labels), ENDLESS, stream("order", 0))
+    split, recipe = Split(pixels.unsqueeze(1), labels), run.recipe
+    batches = batches_of(recipe, split, stream("order", 0), views(recipe, split.images, (0, 0), None, 0))
+    epochs = train_epochs(model, build_optimiser(recipe, model.parameters()), recipe, batches, ENDLESS)
 
     def train() -> float:
         start = time.perf_counter()

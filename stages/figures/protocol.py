@@ -9,6 +9,7 @@ from stages.figures.results import Results
 from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
 from stages.shared.inference import verdict as verdicts
+from stages.shared.params import Recipe
 
 
 def texts(results: Results) -> dict[str, str]:
@@ -27,7 +28,7 @@ def facts(results: Results) -> dict[str, str]:
         "aa": _baseline_again(results),
         "aa_rates": _aa_rates(results),
     }
-    return _data(results) | _settings(results) | trust
+    return _data(results) | _settings(results) | {"train_images": train_images(results)} | trust
 
 
 def without_finished_run(results: Results) -> list[str]:
@@ -108,6 +109,32 @@ def _settings(results: Results) -> dict[str, str]:
         or f"With {wording.seeds(results)} a direction is stated where the {wording.confidence(results)} interval of a "
         f"paired difference excludes zero.",
     }
+
+
+def train_images(results: Results) -> str:
+    """What the base recipe does to train images, labels and weights, and of which images a train accuracy is."""
+    shift, flip, smoothing, decay = _extras(results.settings.recipe)
+    moves = [f"shifted at random by up to {numbers.plural(shift, 'pixel')} along each axis"] if shift else []
+    moves += ["mirrored at random (left and right)"] if flip else []
+    sentences = ["No training image is shifted or mirrored.", "No label is smoothed."]
+    sentences += ["The weights are those of the last step."]
+    if moves:
+        sentences[0] = f"In each epoch, each training image is {wording.joined(moves)} anew."
+    if smoothing:
+        sentences[1] = f"Of each training label, all classes share {smoothing:g} alike."
+    if decay:
+        sentences[2] = f"Scored and probed is a moving average of the weights, with a decay of {decay:g}."
+    if any(any(_extras(variant.run.recipe)) for variant in results.settings.active_variants.values()):
+        sentences.append(
+            "The accuracy on the training images is of the images as they are, and the training loss of the learning "
+            "curves is what each step minimises."
+        )
+    return " ".join(sentences)
+
+
+def _extras(recipe: Recipe) -> tuple[int, bool, float, float]:
+    """What a plain training does without; each is 0 or false there."""
+    return recipe.augment_shift, recipe.augment_flip, recipe.label_smoothing, recipe.ema_decay
 
 
 def _simple(results: Results) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adadelta, Adam, AdamW
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from stages.shared.params import Recipe
 
@@ -26,6 +27,22 @@ OPTIMISERS: dict[str, Callable[[Recipe, list[nn.Parameter]], torch.optim.Optimiz
     ),
     "adadelta": lambda recipe, parameters: Adadelta(parameters, weight_decay=recipe.weight_decay),
 }
+
+
+def averaged_weights(model: nn.Module, optimiser: torch.optim.Optimizer, decay: float) -> nn.Module:
+    """A copy of the model, whose weights follow the model's as an exponential moving average with this decay.
+
+    After the optimiser's first step they are the model's; each later step leaves `decay` of the average and adds
+    1 − decay of the model's weights. The statistics of batch norm are averaged alike, so that they belong to the same
+    steps as the weights. Those of the last step would not; to compute them again would take a pass over the train
+    images before each validation.
+    Source: Polyak and Juditsky 1992; of the moving average, Tarvainen and Valpola 2017, arXiv:1703.01780.
+    """
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    optimiser.register_step_post_hook(lambda *_: average.update_parameters(model))
+    copy: nn.Module = average.module
+    return copy
+
 
 # Device type → the context of the forward pass. An autocast that is switched off would still take time in every step.
 PRECISIONS: dict[str, Callable[[str], AbstractContextManager[None]]] = {

@@ -1,8 +1,8 @@
 """One run: one variant under one seed, from first weights to a scored test set."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,20 @@ from stages.shared import paths
 from stages.shared.architectures.build import build, logits_of, save_weights
 from stages.shared.architectures.closed_form import closed_form
 from stages.shared.params import Architecture, Recipe
-from stages.shared.prepared_data import load_constants, shape_of
+from stages.shared.prepared_data import load_constants, permutation_of, shape_of
 from stages.shared.random_streams import stream, torch_seed
+from stages.train.augmentation import View, views
 from stages.train.data import Split, load_splits, scale_of
 from stages.train.evaluate import accuracy, evaluate
 from stages.train.length import steps_an_epoch, training_epochs, training_steps
-from stages.train.recipe import ORDERS, PRECISIONS, build_optimiser, schedule
+from stages.train.recipe import ORDERS, PRECISIONS, averaged_weights, build_optimiser, schedule
 from stages.train.run_spec import RunSpec
 
 CPU = torch.device("cpu")
 CURVES_FORMAT = "%.6f"
 
 Report = Callable[[str], None]
+Batch = tuple[Tensor, Tensor]  # images, (N, C, H, W) uint8; labels, (N,)
 
 
 def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
@@ -49,6 +51,7 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
     }
     train, val, test = splits["train"], splits["val"], splits["test"]
     shape, n_classes = shape_of(spec.sample, constants), len(constants["classes"])
+    torch.manual_seed(torch_seed("dropout", spec.drawn_seed))  # dropout draws from torch's global generator alone
     generator = torch.Generator().manual_seed(torch_seed("init", spec.drawn_seed))
     model = build(spec.architecture, shape, n_classes, *scale_of(spec.sample, train.images), generator).to(device)
     n_steps = training_steps(spec.recipe, len(train.labels))
@@ -57,7 +60,10 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
 
     curves = []
     epoch_steps = steps_an_epoch(spec.recipe, len(train.labels))
-    for row in train_epochs(model, spec.recipe, train, n_steps, stream("order", spec.drawn_seed)):
+    optimiser = build_optimiser(spec.recipe, model.parameters())
+    scored = averaged_weights(model, optimiser, spec.recipe.ema_decay) if spec.recipe.ema_decay else model
+    batches = _batches(spec, train, constants)
+    for row in train_epochs(model, optimiser, spec.recipe, batches, n_steps):
         if not np.isfinite(row["train_loss"]):
             _write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
             return
@@ -65,7 +71,7 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
         if not is_due and row["epoch"] < n_epochs:
             report(f"epoch {row['epoch']} of {n_epochs}")
             continue
-        val_loss, val_predicted = evaluate(model, val)
+        val_loss, val_predicted = evaluate(scored, val)
         if not np.isfinite(val_loss):
             _write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
             return
@@ -73,12 +79,12 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
         curves.append(row)
         report(f"epoch {row['epoch']} of {n_epochs}: val accuracy {row['val_accuracy']:.4f}")
 
-    scores, predicted = _score(model, splits)
+    scores, predicted = _score(scored, splits)
     if not all(map(np.isfinite, scores.values())):
         _write_diverged(metrics | {"diverged": n_epochs}, n_epochs, out, report)
         return
     correct = (predicted == test.labels).cpu().numpy().astype(np.uint8)
-    save_weights(model, out / "weights.safetensors")
+    save_weights(scored, out / "weights.safetensors")
     pd.DataFrame(curves).to_csv(out / "curves.csv", index=False, float_format=CURVES_FORMAT, lineterminator="\n")
     save_file(
         {"predicted": predicted.cpu().numpy().astype(np.int16), "correct": correct}, out / "predictions.safetensors"
@@ -107,52 +113,68 @@ def costs(architecture: Architecture, shape: tuple[int, int, int], n_classes: in
     }
 
 
+def _batches(spec: RunSpec, train: Split, constants: dict[str, Any]) -> Iterator[Iterator[Batch]]:
+    """Epoch after epoch, the batches in which the run sees its train images."""
+    order = stream("order", spec.drawn_seed)
+    layout = permutation_of(spec.sample, constants)
+    shown = views(spec.recipe, train.images, tuple(constants["margin"]), layout, spec.drawn_seed)
+    return batches_of(spec.recipe, train, order, shown)
+
+
+def batches_of(
+    recipe: Recipe, train: Split, order: np.random.Generator, shown: Iterator[View]
+) -> Iterator[Iterator[Batch]]:
+    """Epoch after epoch, its batches: images, (N, C, H, W) uint8, and labels, (N,). shown: a view for each epoch."""
+    for rows_of_batches, view in zip(
+        ORDERS[recipe.order](order, len(train.labels), recipe.batch_size), shown, strict=True
+    ):
+        yield ((view(rows), train.labels[rows]) for rows in rows_of_batches)
+
+
 def train_epochs(
-    model: nn.Module, recipe: Recipe, train: Split, n_steps: int, order: np.random.Generator
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
+    epochs: Iterable[Iterable[Batch]],
+    n_steps: int,
 ) -> Iterator[dict[str, Any]]:
     """Train, and yield {epoch, train_loss, train_accuracy} after each epoch: means over the epoch's own steps.
 
-    The last epoch ends with the last step, which need not be the end of the images.
+    They are of what each step sees: augmented images, smoothed labels (in the loss alone), and that step's weights, not
+    their average. The last epoch ends with the last step, which need not be the end of the images.
     """
-    optimiser = build_optimiser(recipe, model.parameters())
     lr_at = schedule(recipe, n_steps)
-    precision = PRECISIONS[recipe.precision](train.images.device.type)
+    precision = PRECISIONS[recipe.precision](next(model.parameters()).device.type)
     step = 0
-    for epoch, batches in enumerate(ORDERS[recipe.order](order, len(train.labels), recipe.batch_size), 1):
+    for epoch, batches in enumerate(epochs, 1):
         loss_sum, n_right, n_seen = 0.0, 0, 0
-        for batch in batches[: n_steps - step]:
+        for images, labels in islice(batches, n_steps - step):
             for group in optimiser.param_groups:
                 group["lr"] = lr_at(step)
-            loss, logits = _step(model, optimiser, precision, train.images[batch], train.labels[batch])
-            loss_sum += loss * len(batch)
-            n_right += int((logits.argmax(1) == train.labels[batch]).sum())
-            n_seen += len(batch)
+            with precision:
+                logits = logits_of(model, images).float()
+            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            _step(optimiser, loss)
+            loss_sum += loss.item() * len(labels)
+            n_right += int((logits.argmax(1) == labels).sum())
+            n_seen += len(labels)
             step += 1
         yield {"epoch": epoch, "train_loss": loss_sum / n_seen, "train_accuracy": n_right / n_seen}
         if step == n_steps:
             return
 
 
-def _step(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    precision: AbstractContextManager[None],
-    images: Tensor,
-    labels: Tensor,
-) -> tuple[float, Tensor]:
-    with precision:
-        logits = logits_of(model, images).float()
-    loss = F.cross_entropy(logits, labels)
+def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     for parameter in optimiser.param_groups[0]["params"]:
         parameter.grad = None  # optimiser.zero_grad() does the same and takes a hundredth of a small net's step
     loss.backward()
     optimiser.step()
-    return loss.item(), logits.detach()
 
 
 def _score(model: nn.Module, splits: dict[str, Split]) -> tuple[dict[str, float], Tensor]:
     """Loss and accuracy on every split with the final weights, and the predicted classes of the test set.
 
+    The train split is scored like the others: its images as they are, without augmentation or smoothed labels.
     splits: the test set stands last. It is used here for the first time.
     """
     scores: dict[str, float] = {}

@@ -111,6 +111,22 @@ MISTAKES = {
         ("{seeds: all, seed_offset: 1000}", "{seeds: all, seed_offset: 1000, train_size: 1501}"),
         ["variants.cnn_again.run.sample.train_size = 1501: protocol 'default' prepares 1500 train images"],
     ),
+    "shift that would crop, of a variant": (
+        ("{seeds: all, seed_offset: 1000}", "{seeds: all, seed_offset: 1000}, recipe: {augment_shift: 3}"),
+        [
+            "variants.cnn_again.run.recipe.augment_shift = 3: a longer shift than the margin crops the image; "
+            "at most 2, the margin of protocol 'default'"
+        ],
+    ),
+    "shift that would crop, of all": (
+        ("augment_shift: 0", "augment_shift: 3"),
+        ["params.yaml: 1 mistake", "\n  recipe.augment_shift = 3: a longer shift than the margin crops"],
+    ),
+    "smoothing of a whole label": (
+        ("label_smoothing: 0.0", "label_smoothing: 1.0"),
+        ["recipe.label_smoothing = 1.0: should be less than 1"],
+    ),
+    "average that never moves": (("ema_decay: 0.0", "ema_decay: 1"), ["recipe.ema_decay = 1: should be less than 1"]),
     "layout that is not one": (
         ("sample: {seeds: all, layout: permuted}", "sample: {seeds: all, layout: patches4}"),
         [

@@ -10,6 +10,7 @@ Positive = Annotated[int, Field(ge=1, le=10**9)]
 Natural = Annotated[int, Field(ge=0)]
 Few = Annotated[int, Field(ge=1, le=1000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]  # like a fraction, and 0 for none
 
 
 def or_else(allowed: str) -> WrapValidator:

@@ -44,6 +44,7 @@ def load(path: Path = paths.PARAMS) -> Params:
         *_changes_without_effect(raw, settings),
         *_samples_too_large(settings),
         *_patches_that_do_not_fit(settings),
+        *_shifts_beyond_the_margin(raw, settings),
         *_impossible_nets(settings),
     ]
     if mistakes:
@@ -123,6 +124,21 @@ def _patches_that_do_not_fit(settings: Params) -> list[str]:
             mistakes.append(
                 f"variants.{key}.run.sample.layout = {layout!r}: patches of {side} do not tile {height}×{width} "
                 "images; choose another side, or leave the variant out of the protocol"
+            )
+    return mistakes
+
+
+def _shifts_beyond_the_margin(raw: dict[str, Any], settings: Params) -> list[str]:
+    margin = settings.chosen_protocol.margin
+    mistakes = []
+    for key, variant in settings.active_variants.items():
+        shift = variant.run.recipe.augment_shift
+        if shift > margin:
+            is_own = "augment_shift" in raw["variants"][key]["run"].get("recipe", {})
+            place = f"variants.{key}.run.recipe" if is_own else "recipe"
+            mistakes.append(
+                f"{place}.augment_shift = {shift}: a longer shift than the margin crops the image; at most {margin}, "
+                f"the margin of protocol {settings.protocol!r}"
             )
     return mistakes
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stages.shared.params.architecture import Architecture
-from stages.shared.params.fields import Block, Few, Fraction, Layout, Natural, OwnSize, Positive
+from stages.shared.params.fields import Block, Few, Fraction, Layout, Natural, OwnSize, Positive, Share
 from stages.shared.params.messages import mistake
 
 
@@ -23,11 +23,15 @@ class Recipe(Block):
     precision: Literal["float32", "bfloat16"]
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
+    momentum: Share
     schedule: Literal["one_cycle", "cosine", "constant"]
     warm_up: Fraction
     batch_size: Positive
     order: Literal["reshuffled", "fixed"]
+    augment_shift: Natural
+    augment_flip: bool
+    label_smoothing: Share
+    ema_decay: Share
     epochs: OwnSize
     steps: Positive | None
     length: Few
