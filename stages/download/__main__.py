@@ -4,13 +4,15 @@ import argparse
 
 from stages.download.datasets import load
 from stages.download.raw import write_raw
+from stages.download.user_arrays import constant_channels
 from stages.shared import params, paths, stage_command
 
 DESCRIPTION = """
 Get the dataset that data.dataset in params.yaml names, verify its digests, and write data/raw/.
 
-The sources are tried in order: torchvision's mirrors; for Fashion-MNIST, Debian's package (apt-get download, no root);
-the folder data/user/. A folder that the environment variable DATASET_FOLDER names is tried before all of them.
+For npz and folder, your own images in data/user/ are read; digits come with scikit-learn.
+For the others, the sources are tried in order: torchvision's mirrors; for Fashion-MNIST, Debian's package (apt-get
+download, no root); the folder data/user/. A folder that the environment variable DATASET_FOLDER names comes first.
 What has been fetched is kept in data/downloads/: whole files are used again, and a broken-off download is resumed.
 """
 
@@ -26,10 +28,14 @@ def main() -> None:
             write_raw(out, data.dataset, dataset)
     counts = [
         f"{len(dataset.arrays[f'{split}_labels'])} {split} images"
-        for split in ("train", "test")
+        for split in ("train", "val", "test")
         if f"{split}_labels" in dataset.arrays
     ]
     print(f"download: {dataset.title} from {record['source']}: {', '.join(counts)}")
+    for channel, value in constant_channels(dataset.arrays["train_images"]).items():
+        print(
+            f"download: channel {channel + 1} is {value:g} everywhere; it is kept, and normalised by a deviation of 1"
+        )
 
 
 if __name__ == "__main__":

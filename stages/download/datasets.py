@@ -9,7 +9,16 @@ from typing import Literal
 import numpy as np
 
 from stages.download import npz
-from stages.download.formats import CIFAR10, CIFAR100, read_cifar, read_idx_files
+from stages.download.formats import (
+    CIFAR10,
+    CIFAR100,
+    EMNIST,
+    SVHN_FILES,
+    read_cifar,
+    read_emnist_letters,
+    read_idx_files,
+    read_svhn,
+)
 from stages.download.published import PublishedDataset, PublishedFile, digest
 from stages.download.raw import RawDataset
 from stages.download.sources import obtain, sources
@@ -29,7 +38,11 @@ def load(data: Data) -> tuple[RawDataset, str]:
     if data.dataset == "digits":
         return load_digits()
     if data.dataset == "npz":
-        return npz.load(paths.USER / str(data.file))
+        return npz.load(paths.USER / str(data.file), data.scale)
+    if data.dataset == "folder":
+        from stages.download import folder  # Pillow takes a tenth of a second to import
+
+        return folder.load(paths.USER / str(data.folder), data)
     return _load_published(data.dataset)
 
 
@@ -119,6 +132,23 @@ PUBLISHED = {
             "packed",
         ),
         read=partial(read_idx_files, classes=["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]),
+    ),
+    "emnist_letters": PublishedDataset(
+        title="EMNIST letters",
+        torchvision="EMNIST",
+        debian=None,
+        files=(PublishedFile(EMNIST, "md5", "58c8d27c78d21e728a6bc7b3cc06412e", "packed"),),
+        read=read_emnist_letters,
+    ),
+    "svhn": PublishedDataset(
+        title="SVHN",
+        torchvision="SVHN",
+        debian=None,
+        files=(
+            PublishedFile(SVHN_FILES["train"], "md5", "e26dedcc434d2e4c54c9b2d4a06d8373", "packed"),
+            PublishedFile(SVHN_FILES["test"], "md5", "eb5a983be6a315427106f1b164d9cef3", "packed"),
+        ),
+        read=read_svhn,
     ),
     # The binary archives: those that torchvision loads hold pickles, which can run code when they are read.
     "cifar10": PublishedDataset(

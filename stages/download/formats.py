@@ -1,10 +1,14 @@
-"""Readers of the two formats of published datasets: IDX (the MNIST family) and the binary version of CIFAR.
+"""Readers of the formats of published datasets: IDX (the MNIST family), the binary version of CIFAR, SVHN's .mat.
 
-torchvision's readers do not serve: they read CIFAR from pickles, which can run code, and IDX only in a folder tree of
-their own, without a message that names a damaged file.
+torchvision's readers do not serve: they read CIFAR from pickles, which can run code, and the others only in a folder
+tree of their own, without a message that names a damaged file.
 """
 
+import gzip
+import string
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +27,10 @@ IDX_FILES = {
     "test_labels": ("t10k-labels-idx1-ubyte.gz", 1),
 }
 CIFAR_SHAPE = (3, 32, 32)
+EMNIST = "gzip.zip"
+EMNIST_LETTERS = "gzip/emnist-letters-{split}-{kind}.gz"
+SVHN_FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
+SVHN_ZERO = 10  # its label of the digit 0
 
 
 def read_idx_files(files: Mapping[str, Path], classes: list[str]) -> tuple[Arrays, list[str]]:
@@ -40,11 +48,15 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     Source: http://yann.lecun.com/exdb/mnist/.
     """
     with open_unpacked(path) as stream:
-        content = stream.read()
+        return parse_idx(stream.read(), path.name, dimensions)
+
+
+def parse_idx(content: bytes, name: str, dimensions: int) -> np.ndarray:
+    """The same for the content of a file. name: for the messages."""
     expected = bytes([0, 0, IDX_UNSIGNED_BYTE, dimensions])
     if content[:4] != expected:
         raise StageError(
-            f"{path.name} is no IDX file of {dimensions} dimensions: "
+            f"{name} is no IDX file of {dimensions} dimensions: "
             f"it starts with {content[:4].hex()}, not {expected.hex()}"
         )
     header_bytes = 4 + 4 * dimensions
@@ -53,9 +65,55 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     body_bytes = len(content) - header_bytes
     if body_bytes != expected_bytes:
         raise StageError(
-            f"{path.name} should have {expected_bytes} bytes after its header, for shape {shape}; it has {body_bytes}"
+            f"{name} should have {expected_bytes} bytes after its header, for shape {shape}; it has {body_bytes}"
         )
     return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)
+
+
+def read_emnist_letters(files: Mapping[str, Path]) -> tuple[Arrays, list[str]]:
+    """The four arrays of EMNIST's letters, upper and lower case alike, and the 26 classes.
+
+    The files hold each image with rows and columns exchanged, and count the classes from 1.
+    Source: Cohen et al. 2017, arXiv:1702.05373.
+    """
+    arrays: Arrays = {}
+    try:
+        with zipfile.ZipFile(files[EMNIST]) as archive:
+            for split in ("train", "test"):
+                images, labels = (
+                    _idx_member(archive, EMNIST_LETTERS.format(split=split, kind=kind), dimensions)
+                    for kind, dimensions in (("images-idx3-ubyte", 3), ("labels-idx1-ubyte", 1))
+                )
+                arrays[f"{split}_images"] = images.transpose(0, 2, 1)[..., np.newaxis]
+                arrays[f"{split}_labels"] = labels.astype(np.int64) - 1
+    except (KeyError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise StageError(f"{EMNIST} is not EMNIST's archive: {error}") from None
+    return arrays, list(string.ascii_lowercase)
+
+
+def _idx_member(archive: zipfile.ZipFile, member: str, dimensions: int) -> np.ndarray:
+    return parse_idx(gzip.decompress(archive.read(member)), member, dimensions)
+
+
+def read_svhn(files: Mapping[str, Path]) -> tuple[Arrays, list[str]]:
+    """The four arrays of SVHN's cropped digits, and the 10 classes.
+
+    Source: Netzer et al. 2011, http://ufldl.stanford.edu/housenumbers/.
+    """
+    from scipy.io import loadmat  # half a second to import, which the other datasets need not wait for
+
+    arrays: Arrays = {}
+    for split, name in SVHN_FILES.items():
+        try:
+            content = loadmat(files[name], variable_names=("X", "y"))
+            images, labels = content["X"], content["y"].ravel().astype(np.int64)
+        except (KeyError, ValueError, TypeError, NotImplementedError, EOFError, zlib.error) as error:
+            raise StageError(f"{name} is not SVHN's file: {error}") from None
+        if images.dtype != np.uint8 or images.shape != (32, 32, 3, len(labels)):
+            raise StageError(f"{name} should hold X, uint8 of shape (32, 32, 3, {len(labels)}); it is {images.shape}")
+        arrays[f"{split}_images"] = images.transpose(3, 0, 1, 2)
+        arrays[f"{split}_labels"] = np.where(labels == SVHN_ZERO, 0, labels)
+    return arrays, list(string.digits)
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,19 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class RawDataset:
-    """A dataset with its publisher's split into train and test.
+    """A dataset with its publisher's split into train, val and test, as far as it has one.
 
-    arrays: train_images uint8 (N, H, W, C), train_labels int64 (N,); with a test set, test_images and test_labels too.
+    arrays: train_images uint8 or float32 (N, H, W, C), train_labels int64 (N,); with a test set, test_images and
+    test_labels too, and with a val set, val_images and val_labels.
     sha256: the digest of each source file, unpacked, so that the digests do not depend on the source.
+    pixel_range: the values that are drawn black and white.
     """
 
     title: str
     classes: list[str]
     arrays: Arrays
     sha256: dict[str, str]
+    pixel_range: tuple[float, float] = (0, 255)
 
 
 def write_raw(folder: Path, name: str, dataset: RawDataset) -> None:
@@ -37,6 +40,7 @@ def write_raw(folder: Path, name: str, dataset: RawDataset) -> None:
         "height": height,
         "width": width,
         "channels": channels,
+        "pixel_range": list(dataset.pixel_range),
         "sha256": dataset.sha256,
     }
     paths.write_json(folder / "dataset.json", description)

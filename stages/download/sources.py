@@ -83,7 +83,10 @@ def mirrors(torchvision_name: str) -> list[str]:
     from torchvision import datasets  # seconds to import, so only when a file must be fetched
 
     dataset = getattr(datasets, torchvision_name)
-    return list(dataset.mirrors) if hasattr(dataset, "mirrors") else [dataset.url.rsplit("/", 1)[0] + "/"]
+    if "mirrors" in vars(dataset):
+        return list(dataset.mirrors)
+    url = dataset.url if hasattr(dataset, "url") else dataset.split_list["train"][0]
+    return [url.rsplit("/", 1)[0] + "/"]
 
 
 def from_mirror(mirror: str, files: Sequence[PublishedFile], folder: Path) -> None:
@@ -144,6 +147,6 @@ def _advice(title: str, missing: Sequence[PublishedFile], reasons: Sequence[str]
             "  2. put the missing files into data/user/, or into a folder that you name: "
             f"{VARIABLE}=/path/to/folder dvc repro",
             "  3. choose a dataset that needs no download in params.yaml: data.dataset: digits, "
-            "or npz with your own images",
+            "or npz or folder with your own images",
         ]
     )

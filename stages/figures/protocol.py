@@ -74,11 +74,19 @@ def diverged_table(results: Results) -> str:
 def _data(results: Results) -> dict[str, str]:
     dataset, constants = results.dataset, results.constants
     protocol = results.settings.chosen_protocol
-    n_images, n_test = (sum(constants["class_counts"][split]) for split in ("train", "test"))
-    train_size = protocol.images_to_train(n_images)
-    sizes = {"pool": n_images, "train": train_size, "val": protocol.val_size, "test": n_test}
-    sizes = {f"{name}_size": f"{size:,}" for name, size in sizes.items()}
-    return sizes | {
+    counts = {split: sum(of_classes) for split, of_classes in constants["class_counts"].items()}
+    train_size = protocol.images_to_train(counts["train"], "val" in counts)
+    of_each = f"Of {counts['train']:,} images, each seed draws {train_size:,} to train on"
+    val = f" and {protocol.val_size:,} to validate on, stratified by class. They do not overlap, and they are"
+    if "val" in counts:
+        val = (
+            f", stratified by class, and validates on the {counts['val']:,} images of the val set that came with the "
+            "data. The train images are"
+        )
+    return {
+        "split_sentence": f"{of_each}{val} the same for every variant of that seed, so that differences stay paired.",
+        "train_size": f"{train_size:,}",
+        "test_size": f"{counts['test']:,}",
         "dataset": wording.dataset_title(results),
         "n_classes": str(len(dataset["classes"])),
         "image_size": f"{dataset['height']}×{dataset['width']}",

@@ -63,8 +63,8 @@ def n_images(results: Results, variant: str) -> int:
     train_size = results.settings.variants[variant].run.sample.train_size
     if train_size != "protocol":
         return train_size
-    protocol, n_images = results.settings.chosen_protocol, sum(results.constants["class_counts"]["train"])
-    return protocol.images_to_train(n_images)
+    class_counts = results.constants["class_counts"]
+    return results.settings.chosen_protocol.images_to_train(sum(class_counts["train"]), "val" in class_counts)
 
 
 def accuracy_by_train_size(results: Results) -> Figure | str:

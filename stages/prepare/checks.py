@@ -34,13 +34,13 @@ def check_variants(settings: Params, channels: int, height: int, width: int) -> 
     _refuse(f"these images are {canvas_height}×{canvas_width} with their margin; that does not do for", mistakes)
 
 
-def check_samples(settings: Params, n_images: int) -> None:
+def check_samples(settings: Params, n_images: int, has_val_set: bool) -> None:
     """Raises StageError, naming the variants, if a sample has more train images than the protocol leaves.
 
-    n_images: that there are to train and to validate.
+    n_images: that there are to train and, without a val set, to validate too.
     """
     protocol = settings.chosen_protocol
-    train_size = protocol.images_to_train(n_images)
+    train_size = protocol.images_to_train(n_images, has_val_set)
     sizes = {key: variant.run.sample.train_size for key, variant in settings.active_variants.items()}
     mistakes = [
         f"variants.{key}.run.sample.train_size = {size}"
@@ -50,15 +50,16 @@ def check_samples(settings: Params, n_images: int) -> None:
     _refuse(f"protocol {settings.protocol!r} has {train_size} train images; too few for", mistakes)
 
 
-def check_classes(settings: Params, labels: np.ndarray, classes: list[str]) -> None:
+def check_classes(settings: Params, labels: np.ndarray, classes: list[str], has_val_set: bool) -> None:
     """Raises StageError, naming the classes, if a seed draws no train image of a class.
 
-    labels: of all images that there are to train and to validate.
+    labels: of all images that there are to train and, without a val set, to validate too.
     """
     protocol = settings.chosen_protocol
-    train_size = protocol.images_to_train(len(labels))
+    train_size = protocol.images_to_train(len(labels), has_val_set)
+    val_size = 0 if has_val_set else protocol.val_size
     for seed in protocol.seeds:
-        rows, _ = train_and_val_rows(labels, train_size, protocol.val_size, seed)
+        rows, _ = train_and_val_rows(labels, train_size, val_size, seed)
         counts = np.bincount(labels[rows], minlength=len(classes))
         absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
         if absent:

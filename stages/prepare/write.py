@@ -1,4 +1,4 @@
-"""Write the prepared folder: train and test images with their margins, and where each image comes from."""
+"""Write the prepared folder: the images of each split with their margins, and where each image comes from."""
 
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from stages.shared.params import Params
 def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     """Write all files of data/prepared/; returns the number of images in each split.
 
-    rows.safetensors holds the row that each image has in the published train set (or, for the test split, in the
-    published test set where there is one). Raises StageError if the settings do not fit the images.
+    There is a val.safetensors only where the dataset has a val set of its own; else each run draws its val images.
+    rows.safetensors holds the row that each image has in the published train set (or, for the val and test split, in
+    the published set of that name where there is one). Raises StageError if the settings do not fit the images.
     """
     margin = settings.chosen_protocol.margin
     description = paths.read_json(raw / "dataset.json")
@@ -26,15 +27,16 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     print(f"prepare: splitting {description['title']}", flush=True)
     arrays = load_file(raw / "images.safetensors")
     train_labels = arrays["train_labels"]
-    splits = split(train_labels, arrays.get("test_labels"), settings)
-    check_samples(settings, len(splits.train))
-    check_classes(settings, train_labels[splits.train], classes)
+    splits = split(train_labels, arrays.get("test_labels"), settings, arrays.get("val_labels"))
+    has_val_set = splits.val is not None
+    check_samples(settings, len(splits.train), has_val_set)
+    check_classes(settings, train_labels[splits.train], classes, has_val_set)
 
-    rows = {"train": splits.train, "test": splits.test}
+    rows = {"train": splits.train} | ({} if splits.val is None else {"val": splits.val}) | {"test": splits.test}
     save_file(rows, out / "rows.safetensors")
     class_counts: dict[str, list[int]] = {}
     for name, rows_of_split in rows.items():
-        published = "test" if name == "test" and splits.has_test_set else "train"
+        published = "train" if name == "test" and not splits.has_test_set else name
         print(f"prepare: {len(rows_of_split)} {name} images", flush=True)
         images = on_canvas(arrays[f"{published}_images"][rows_of_split], margin)
         labels = arrays[f"{published}_labels"][rows_of_split]
@@ -48,6 +50,7 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
         "shape": [description["channels"], canvas_height, canvas_width],
         "margin": [(canvas_height - height) // 2, (canvas_width - width) // 2],
         "class_counts": class_counts,
+        "pixel_range": description["pixel_range"],
         "layout_seed": settings.data.seed,
     }
     paths.write_json(out / "constants.json", constants)
@@ -55,13 +58,13 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
 
 
 def on_canvas(images: np.ndarray, margin: int) -> np.ndarray:
-    """Images uint8 (N, H, W, C) as (N, C, H', W'), with `margin` zero pixels on each side.
+    """Images (N, H, W, C) as (N, C, H', W'), with `margin` zero pixels on each side.
 
     An axis of one pixel (a signal) gets no margin.
     """
     n, height, width, channels = images.shape
     canvas_height, canvas_width = geometry.canvas(height, width, margin)
     top, left = (canvas_height - height) // 2, (canvas_width - width) // 2
-    canvas = np.zeros((n, channels, canvas_height, canvas_width), dtype=np.uint8)
+    canvas = np.zeros((n, channels, canvas_height, canvas_width), dtype=images.dtype)
     canvas[:, :, top : top + height, left : left + width] = images.transpose(0, 3, 1, 2)
     return canvas

@@ -1,5 +1,7 @@
 """The order of the pixels in an image: the original one, or with patches shuffled alike in every image."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,6 @@ def permutation(layout: str, height: int, width: int, margin: tuple[int, int], s
     return canvas.ravel()
 
 
-def rearranged(images: npt.NDArray[np.uint8], order: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+def rearranged(images: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Images (N, C, H, W) with the pixels of every channel in `order`, (H·W,), as `permutation` returns it."""
     return np.take(images.reshape(*images.shape[:2], -1), order, axis=2).reshape(images.shape)

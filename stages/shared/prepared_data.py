@@ -16,7 +16,8 @@ from stages.shared.random_streams import stream
 def load_constants(prepared: Path) -> dict[str, Any]:
     """The constants that prepare wrote.
 
-    They are class_counts (of train and test), shape (C, H, W), margin, layout_seed, classes and title.
+    They are class_counts (of train, test and, where the dataset has such a set, val), shape (C, H, W), margin,
+    pixel_range (the values of black and white), layout_seed, classes and title.
     """
     constants: dict[str, Any] = paths.read_json(prepared / "constants.json")
     return constants
@@ -30,18 +31,18 @@ def shape_of(sample: Sample, constants: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def scattered(
-    images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], split: str, sample: Sample, constants: dict[str, Any]
-) -> npt.NDArray[np.uint8]:
+    images: npt.NDArray[Any], rows: npt.NDArray[np.int64], split: str, sample: Sample, constants: dict[str, Any]
+) -> npt.NDArray[Any]:
     """Images (N, C, H, W), each at a random place of the larger canvas; as they are, where the layout moves none.
 
-    rows: of the images in the prepared file of `split` (train or test), by which their places are drawn: an image has
-    the same one in every run. The canvas continues the margin, which is 0.
+    rows: of the images in the prepared file of `split` (train, val or test), by which their places are drawn: an image
+    has the same one in every run. The canvas continues the margin, which is 0.
     """
     down, right = _reach(sample, constants)
     if not down and not right:
         return images
     n, channels, height, width = images.shape
-    canvas = np.zeros((n, channels, height + 2 * down, width + 2 * right), dtype=np.uint8)
+    canvas = np.zeros((n, channels, height + 2 * down, width + 2 * right), dtype=images.dtype)
     in_file = sum(constants["class_counts"][split])
     rng = stream(f"scatter {split}", constants["layout_seed"])
     places = rng.integers(0, (2 * down + 1, 2 * right + 1), (in_file, 2))[rows]  # of the upper left corner

@@ -43,7 +43,8 @@ def estimated_work(run: PlannedRun, constants: dict[str, Any]) -> float:
     images = spec.train_size
     steps, epochs = training_steps(spec.recipe, images), training_epochs(spec.recipe, images)
     macs = closed_form(spec.architecture, shape_of(spec.sample, constants), len(constants["classes"])).macs
-    scored = (epochs + 1) * spec.val_size + images + sum(constants["class_counts"]["test"])
+    val_size = spec.val_size or sum(constants["class_counts"]["val"])
+    scored = (epochs + 1) * val_size + images + sum(constants["class_counts"]["test"])
     return steps * (STEP_OVERHEAD + (1 + BACKWARD) * macs * spec.recipe.batch_size) + macs * scored
 
 

@@ -9,6 +9,7 @@ from stages.train.length import steps_an_epoch, with_length
 class RunSpec(Block):
     """seed: the protocol's; chance is drawn from seed + sample.seed_offset, the images from `seed` alone.
 
+    val_size: images that the seed draws to validate on; None where the dataset has a val set, which every seed uses.
     sample, recipe: their size and length are numbers. score_every: steps after which, at the end of the epoch, the
     validation images are scored: as many as an epoch of all the protocol's train images has. device: cpu or cuda, the
     kind of device that trains. instruction_set: of the CPU.
@@ -16,7 +17,7 @@ class RunSpec(Block):
 
     seed: int
     sample: Sample
-    val_size: Positive
+    val_size: Positive | None
     architecture: Architecture
     recipe: Recipe
     score_every: Positive
@@ -24,15 +25,23 @@ class RunSpec(Block):
     instruction_set: str
 
     @classmethod
-    def of(cls, settings: Params, variant: str, seed: int, device: Literal["cpu", "cuda"], n_images: int) -> "RunSpec":
-        """n_images: that there are to train and to validate."""
+    def of(
+        cls,
+        settings: Params,
+        variant: str,
+        seed: int,
+        device: Literal["cpu", "cuda"],
+        n_images: int,
+        has_val_set: bool = False,
+    ) -> "RunSpec":
+        """n_images: that there are to train and, without a val set, to validate too."""
         run, protocol = settings.trained_variants[variant].run, settings.chosen_protocol
-        protocol_size = protocol.images_to_train(n_images)
+        protocol_size = protocol.images_to_train(n_images, has_val_set)
         size = protocol_size if run.sample.train_size == "protocol" else run.sample.train_size
         return cls(
             seed=seed,
             sample=run.sample.model_copy(update={"train_size": size}),
-            val_size=protocol.val_size,
+            val_size=None if has_val_set else protocol.val_size,
             architecture=run.architecture,
             recipe=with_length(run.recipe, protocol.epochs, size, protocol_size),
             score_every=steps_an_epoch(run.recipe, protocol_size),

@@ -19,11 +19,12 @@ def planned_runs(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
     """Every seed of these variants, in the order of params.yaml."""
     device = device_kind(settings)
     files = file_digests("stages.train.run", paths.PREPARED)
-    n_images = sum(load_constants(paths.PREPARED)["class_counts"]["train"])
+    class_counts = load_constants(paths.PREPARED)["class_counts"]
+    n_images, has_val_set = sum(class_counts["train"]), "val" in class_counts
     runs = []
     for variant in variants:
         for seed in settings.seeds(variant):
-            spec = RunSpec.of(settings, variant, seed, device, n_images)
+            spec = RunSpec.of(settings, variant, seed, device, n_images, has_val_set)
             runs.append(PlannedRun(variant, seed, run_digest(spec.determining_settings(), files), spec))
     return runs
 

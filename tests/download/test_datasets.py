@@ -2,13 +2,16 @@
 
 import gzip
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from scipy.io import savemat
 from small_published import CONTENT, DATASET, IMAGES, PACKED, TRAIN_IMAGES, TRAIN_LABELS, as_idx, names_in, put, tar
 
 from stages.download import datasets, formats
@@ -59,6 +62,48 @@ def test_a_cifar_archive_that_is_incomplete_is_refused(tmp_path):
         formats.cifar_records(bytes(3072), 1)
 
 
+def emnist_archive(images, labels):
+    """EMNIST's archive: gzipped IDX files in a zip, each image with its rows and columns exchanged."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for split in ("train", "test"):
+            for kind, array in (("images-idx3", images.transpose(0, 2, 1)), ("labels-idx1", labels)):
+                name = f"gzip/emnist-letters-{split}-{kind}-ubyte.gz"
+                archive.writestr(name, gzip.compress(as_idx(np.ascontiguousarray(array))))
+    return content.getvalue()
+
+
+def test_emnist_letters_stand_upright_and_count_from_zero(tmp_path):
+    labels = (1 + np.arange(40) % 26).astype(np.uint8)
+    file = put(tmp_path, {formats.EMNIST: emnist_archive(TRAIN_IMAGES, labels)}) / formats.EMNIST
+    arrays, classes = PUBLISHED["emnist_letters"].read({file.name: file})
+    np.testing.assert_array_equal(arrays["train_images"][..., 0], TRAIN_IMAGES)
+    assert [classes[label] for label in arrays["test_labels"][[0, 25, 26]]] == ["a", "z", "a"]
+    file.write_bytes(emnist_archive(TRAIN_IMAGES, labels).replace(b"letters-test-labels", b"letters-test-titles"))
+    with pytest.raises(StageError, match=r"gzip\.zip is not EMNIST's archive: .*test-labels"):
+        PUBLISHED["emnist_letters"].read({file.name: file})
+    file.write_bytes(b"PK")
+    with pytest.raises(StageError, match=r"gzip\.zip is not EMNIST's archive"):
+        PUBLISHED["emnist_letters"].read({file.name: file})
+
+
+def test_svhn_has_its_zeros_as_class_zero(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    labels = np.array([1, 10, 9, 10, 2], np.uint8)
+    files = {name: tmp_path / name for name in formats.SVHN_FILES.values()}
+    for file in files.values():
+        savemat(file, {"X": images.transpose(1, 2, 3, 0), "y": labels[:, None]})
+    arrays, classes = PUBLISHED["svhn"].read(files)
+    np.testing.assert_array_equal(arrays["test_images"], images)
+    assert [classes[label] for label in arrays["train_labels"]] == ["1", "0", "9", "0", "2"]
+    savemat(files["test_32x32.mat"], {"X": images, "y": labels})
+    with pytest.raises(StageError, match=r"test_32x32\.mat should hold X, uint8 of shape \(32, 32, 3, 5\)"):
+        PUBLISHED["svhn"].read(files)
+    files["train_32x32.mat"].write_bytes(b"MATLAB 5.0 no more" * 20)
+    with pytest.raises(StageError, match=r"train_32x32\.mat is not SVHN's file"):
+        PUBLISHED["svhn"].read(files)
+
+
 def test_digits_are_scikit_learns_with_black_at_0_and_white_at_255():
     raw, source = datasets.load_digits()
     images, labels = raw.arrays["train_images"], raw.arrays["train_labels"]
@@ -81,7 +126,13 @@ def test_the_catalogue_agrees_with_torchvision():
     assert published.read.keywords["classes"] == fashion.classes
     assert mirrors("MNIST") == torchvision_datasets.MNIST.mirrors
     assert mirrors("CIFAR100") == ["https://www.cs.toronto.edu/~kriz/"]
-    assert set(PUBLISHED) == set(params.DATASETS) - {"digits", "npz"}
+    assert mirrors("EMNIST") == [torchvision_datasets.EMNIST.url.removesuffix("gzip.zip")]
+    assert [file.digest for file in PUBLISHED["emnist_letters"].files] == [torchvision_datasets.EMNIST.md5]
+    svhn = torchvision_datasets.SVHN.split_list
+    assert [(mirrors("SVHN")[0] + file.name, file.name, file.digest) for file in PUBLISHED["svhn"].files] == [
+        tuple(svhn[split]) for split in ("train", "test")
+    ]
+    assert set(PUBLISHED) == set(params.DATASETS) - {"digits", "npz", "folder"}
 
 
 def test_digests_of_the_packed_file_hold_for_the_packed_file_alone(tmp_path):
@@ -95,7 +146,7 @@ def test_digests_of_the_packed_file_hold_for_the_packed_file_alone(tmp_path):
 
 
 def settings():
-    return params.Data(dataset="fashion_mnist", file=None, test_fraction=0.2, seed=0)
+    return params.load().data
 
 
 def test_two_sources_end_in_the_same_bytes(root, monkeypatch, tmp_path):
@@ -136,11 +187,11 @@ def run_stage(root, *arguments):
 
 
 def test_the_stage_refuses_a_dataset_with_one_message_or_writes_it_and_records_its_source(tmp_path):
-    save_npz(tmp_path, images=np.zeros((6, 28, 28)))
+    save_npz(tmp_path, images=np.zeros((6, 28, 28), np.int64))
     result = run_stage(tmp_path)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    assert "data/user/mine.npz: images is float64" in result.stderr
+    assert "data/user/mine.npz: images is int64" in result.stderr
     assert names_in(tmp_path) == ["data/user/mine.npz", "params.yaml"], "nothing is left"
 
     save_npz(tmp_path, images=np.zeros((6, 28, 28), np.uint8))

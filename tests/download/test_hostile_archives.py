@@ -41,6 +41,6 @@ def test_an_npz_runs_no_code_and_writes_nothing(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "mine.npz", "a") as archive:
         archive.writestr(f"../{OUTSIDE}.npy", b"x")
     with pytest.raises(StageError):
-        npz.load(tmp_path / "mine.npz")
+        npz.load(tmp_path / "mine.npz", "unit")
     assert nothing_outside(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.npz"]

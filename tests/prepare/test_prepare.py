@@ -23,7 +23,8 @@ protocols:
     {baseline: cnn, train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5,
      longer: null, variants: [cnn, unpadded, mlp]}
 protocol: tiny
-data: {dataset: npz, file: mine.npz, test_fraction: 0.2, seed: 0}
+data:
+  {dataset: npz, file: mine.npz, folder: null, size: null, colour: rgb, scale: unit, test_fraction: 0.2, seed: 0}
 architecture: {channels: [2, 2], kernel: 3, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max, pool_size: 2}
 variants:
   cnn: {families: {}, run: {}}
@@ -48,10 +49,11 @@ def write_settings(folder, text=SETTINGS):
     return folder / "params.yaml"
 
 
-def write_dataset(folder, images=IMAGES, labels=LABELS, test=None):
+def write_dataset(folder, images=IMAGES, labels=LABELS, **splits):
+    """splits: (images, labels) of test and val."""
     arrays = {"train_images": images, "train_labels": labels}
-    if test is not None:
-        arrays |= {"test_images": test[0], "test_labels": test[1]}
+    for name, (split_images, split_labels) in splits.items():
+        arrays |= {f"{name}_images": split_images, f"{name}_labels": split_labels}
     (folder / "raw").mkdir(exist_ok=True)
     write_raw(folder / "raw", "npz", RawDataset("Mine", ["a", "b", "c"], arrays, {}))
     return folder / "raw"
@@ -169,6 +171,31 @@ def test_a_published_test_set_is_taken_from_there(tmp_path):
     np.testing.assert_array_equal(written["labels"], LABELS[::3][rows_of(folder)["test"]])
 
 
+def test_a_val_set_of_the_users_is_prepared_whole_and_leaves_all_other_images_to_train(tmp_path):
+    val = (IMAGES[:30] + np.uint8(100), LABELS[20:50])
+    with pytest.raises(StageError, match=r"train_size 81, but beside 20 test images .* and your own val set .* has 80"):
+        prepared(tmp_path, write_dataset(tmp_path, val=val), ("train_size: 20, val", "train_size: 81, val"), out="x")
+    edits = ("train_size: 20, val_size: 10", "train_size: all, val_size: 79"), ("train_size: 20}", "train_size: 80}")
+    folder = prepared(tmp_path, write_dataset(tmp_path, val=val), *edits)
+    written = load_file(folder / "val.safetensors")
+    np.testing.assert_array_equal(written["images"][:, 0, 5, 5], 100 + rows_of(folder)["val"])
+    np.testing.assert_array_equal(written["labels"], LABELS[20:50][rows_of(folder)["val"]])
+    assert sorted(rows_of(folder)["val"].tolist()) == list(range(30))
+    assert paths.read_json(folder / "constants.json")["class_counts"]["val"] == [30, 0, 0]
+    assert len(rows_of(folder)["train"]) == 80
+
+
+def test_pixels_that_are_floats_stay_so_within_a_margin_of_zeros(tmp_path):
+    images = IMAGES.astype(np.float32) / 7 - 3
+    folder = prepared(tmp_path, write_dataset(tmp_path, images))
+    written = load_file(folder / "train.safetensors")["images"]
+    assert written.dtype == np.float32
+    np.testing.assert_array_equal(
+        written[:, 0, 5, 5], np.arange(100, dtype=np.float32)[rows_of(folder)["train"]] / 7 - 3
+    )
+    assert not written[:, 0, 0].any()
+
+
 def test_constants_describe_the_canvas_and_count_the_classes(usual):
     assert paths.read_json(usual / "constants.json") == {
         "title": "Mine",
@@ -176,6 +203,7 @@ def test_constants_describe_the_canvas_and_count_the_classes(usual):
         "shape": [1, 11, 14],
         "margin": [1, 1],
         "class_counts": {"train": [40, 24, 16], "test": [10, 6, 4]},
+        "pixel_range": [0, 255],
         "layout_seed": 0,
     }
 

@@ -177,22 +177,21 @@ MISTAKES = {
         ["names layer 4, but channels has 3"],
     ),
     "a feature map that vanishes": (
-        ("channels: [16, 32, 32, 32]", "channels: [8, 8, 8, 8, 8, 8], reduce_at: [1, 2, 3, 4, 5, 6]"),
-        ["variants.depth_4.run.architecture: layer 6: the feature map vanishes (1×1 → 0×0)"],
+        ("architecture: {kernel: 1}", "architecture: {channels: [8, 8, 8, 8, 8, 8], reduce_at: [1, 2, 3, 4, 5, 6]}"),
+        ["variants.kernel_1.run.architecture: layer 6: the feature map vanishes (1×1 → 0×0)"],
     ),
     "reflection wider than the map": (
-        ("architecture: {padding: reflect}", "architecture: {padding: reflect, kernel: 65}"),
-        ["variants.padding_reflect.run.architecture: layer 1: reflect padding of 32 pixels"],
+        ("architecture: {padding: circular}", "architecture: {padding: reflect, kernel: 65}"),
+        ["variants.padding_circular.run.architecture: layer 1: reflect padding of 32 pixels"],
     ),
     "file without npz": (("file: null", "file: mine.npz"), ["'mine.npz' is only for dataset npz"]),
     "npz without file": (("dataset: fashion_mnist", "dataset: npz"), ["dataset npz needs `file`"]),
-    "path out of the folder": (
-        (
-            "dataset: fashion_mnist # mnist, kmnist, cifar10, cifar100, digits (offline), npz (your own)\n  file: null",
-            "dataset: npz\n  file: ../x.npz",
-        ),
-        ["must be the name of an .npz file"],
+    "path out of the folder": (("file: null", "file: ../x.npz"), ["'../x.npz' is only for dataset npz"]),
+    "size without folder": (
+        ("size: null", "size: 9"),
+        ["size 9 is only for dataset folder (dataset is 'fashion_mnist'"],
     ),
+    "folder without its name": (("dataset: fashion_mnist", "dataset: folder"), ["dataset folder needs `folder`"]),
     "key written twice": (("data:\n", "data:\n  dataset: mnist\n"), ["duplicate key", f"line {DATA_LINE + 2}"]),
     "not yaml": (("data:\n", "data: [\n"), ["not valid YAML"]),
 }
@@ -213,14 +212,56 @@ def test_several_mistakes_are_listed_together_and_those_of_the_base_once(tmp_pat
     assert str(error.value).count("kernel = 0") == str(error.value).count("lr = -1") == 1
 
 
+def user_data(**change):
+    return params.Data(**(SETTINGS.data.model_dump() | change))
+
+
 @pytest.mark.parametrize(
     ("shape", "expected"), [((5, 6, 7), (1, 10, 11)), ((5, 6, 7, 3), (3, 10, 11)), ((5, 1, 40), (1, 1, 44))]
 )
 def test_the_canvas_of_a_users_file_is_told_from_its_header(shape, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "USER", tmp_path)
     np.savez(tmp_path / "mine.npz", images=np.zeros(shape, np.uint8), labels=np.zeros(5, int))
-    data = params.Data(dataset="npz", file="mine.npz", test_fraction=0.2, seed=0)
+    data = user_data(dataset="npz", file="mine.npz")
     assert params.image_shape(SETTINGS.model_copy(update={"data": data})) == expected
+
+
+@pytest.mark.parametrize("name", ["../x.npz", "/x.npz", "..", "a/b.npz", "x.txt"])
+def test_a_file_of_the_users_lies_in_data_user(name):
+    with pytest.raises(ValueError, match=r"must be the name of (your|an) \.npz"):
+        user_data(dataset="npz", file=name)
+
+
+def test_images_with_their_channels_first_are_left_for_the_download_to_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "USER", tmp_path)
+    np.savez(tmp_path / "mine.npz", images=np.zeros((5, 3, 32, 32), np.uint8), labels=np.zeros(5, int))
+    data = user_data(dataset="npz", file="mine.npz")
+    assert params.image_shape(SETTINGS.model_copy(update={"data": data})) is None, "it is no image of 32 channels"
+
+
+@pytest.mark.parametrize(
+    ("colour", "size", "expected"),
+    [("rgb", None, (3, 10, 8)), ("grey", [20, 30], (1, 24, 34)), ("rgb", 9, (3, 13, 13))],
+)
+def test_the_canvas_of_a_folder_is_told_by_its_size_or_its_first_image(colour, size, expected, tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr(paths, "USER", tmp_path)
+    (tmp_path / "mine" / "cat").mkdir(parents=True)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    Image.new("L", (6, 4)).save(tmp_path / "mine" / "cat" / "a.jpg", exif=turned)
+    (tmp_path / "mine" / "cat" / "0.txt").write_text("no image")
+    size = tuple(size) if isinstance(size, list) else size
+    data = user_data(dataset="folder", folder="mine", colour=colour, size=size)
+    assert params.image_shape(SETTINGS.model_copy(update={"data": data})) == expected
+
+
+def test_a_variant_that_the_protocol_does_not_train_may_not_fit_the_images(tmp_path):
+    text = edited("architecture: {padding: valid}", "architecture: {padding: valid, kernel: 99}")
+    load(text, tmp_path)
+    with pytest.raises(params.ParamsError, match=r"variants\.padding_valid\.run\.architecture: layer 1: the feature map vanishes"):
+        load(text.replace("protocol: default", "protocol: quick"), tmp_path)
 
 
 def test_map_sizes_by_hand():

@@ -7,7 +7,7 @@ from stages.shared.params.architecture import Architecture
 from stages.shared.params.blocks import Data, Eda, Inference, Machine, Probe, Protocol, Published, Variant
 from stages.shared.params.fields import Block, Fraction, Natural, OwnSize, Positive, Quantity, Size
 from stages.shared.params.hypotheses import Contrast, Hypothesis, PublishedEffect, load_hypotheses
-from stages.shared.params.image_sizes import DATASETS, image_shape, raw_shape
+from stages.shared.params.image_sizes import DATASETS, MAX_CHANNELS, image_shape, raw_shape
 from stages.shared.params.load import load
 from stages.shared.params.messages import ParamsError
 from stages.shared.params.run import Recipe, Run, Sample
@@ -16,6 +16,7 @@ from stages.shared.params.settings import LONGER, Params
 __all__ = [
     "DATASETS",
     "LONGER",
+    "MAX_CHANNELS",
     "Architecture",
     "Block",
     "Contrast",

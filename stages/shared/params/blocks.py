@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.shared.params.fields import Block, Few, Fraction, Name, Natural, Positive, Quantity, Size, Text
+from stages.shared.params.fields import Block, Few, Fraction, Name, Natural, Pair, Positive, Quantity, Size, Text
 from stages.shared.params.messages import mistake
 from stages.shared.params.run import Run
 
@@ -30,9 +30,11 @@ class Protocol(Block):
     variants: Annotated[tuple[str, ...], Field(min_length=1)]
     longer: Longer | None
 
-    def images_to_train(self, n_images: int) -> int:
-        """Size of a train split, where `n_images` are there to train and to validate."""
-        return n_images - self.val_size if self.train_size == "all" else self.train_size
+    def images_to_train(self, n_images: int, has_val_set: bool) -> int:
+        """Size of a train split, where `n_images` are there to train and, without a val set, to validate too."""
+        if self.train_size != "all":
+            return self.train_size
+        return n_images if has_val_set else n_images - self.val_size
 
     @model_validator(mode="after")
     def _nothing_stands_twice(self) -> Self:
@@ -56,19 +58,41 @@ class Protocol(Block):
 
 
 class Data(Block):
-    dataset: Literal["fashion_mnist", "mnist", "kmnist", "cifar10", "cifar100", "digits", "npz"]
+    """size: [height, width] of every image of a folder, or one number for both; None where all have one size."""
+
+    dataset: Literal[
+        "fashion_mnist", "mnist", "kmnist", "emnist_letters", "svhn", "cifar10", "cifar100", "digits", "npz", "folder"
+    ]
     file: str | None
+    folder: str | None
+    size: Pair | None
+    colour: Literal["grey", "rgb"]
+    scale: Literal["unit", "none"]
     test_fraction: Fraction
     seed: Natural
 
+    @property
+    def target_size(self) -> tuple[int, int] | None:
+        """(height, width) to which the images of a folder are brought; None where they keep theirs."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
     @model_validator(mode="after")
-    def _file_goes_with_npz(self) -> Self:
-        if self.dataset == "npz" and not self.file:
-            raise mistake("dataset npz needs `file`, the name of your .npz in data/user/")
-        if self.dataset != "npz" and self.file is not None:
-            raise mistake(f"file {self.file!r} is only for dataset npz (dataset is {self.dataset!r}); set it to null")
-        if self.file is not None and (Path(self.file).name != self.file or not self.file.endswith(".npz")):
+    def _names_go_with_their_dataset(self) -> Self:
+        described = {"file": ("npz", "your .npz"), "folder": ("folder", "your folder of images")}
+        for field, (dataset, what) in described.items():
+            name = getattr(self, field)
+            if self.dataset == dataset and not name:
+                raise mistake(f"dataset {dataset} needs `{field}`, the name of {what} in data/user/")
+            if self.dataset != dataset and name is not None:
+                raise mistake(
+                    f"{field} {name!r} is only for dataset {dataset} (dataset is {self.dataset!r}); set it to null"
+                )
+            if name is not None and (Path(name).name != name or name == ".."):
+                raise mistake(f"{field} {name!r} must be the name of {what}, which lies in data/user/")
+        if self.file is not None and not self.file.endswith(".npz"):
             raise mistake(f"file {self.file!r} must be the name of an .npz file that lies in data/user/")
+        if self.size is not None and self.dataset != "folder":
+            raise mistake(f"size {self.size} is only for dataset folder (dataset is {self.dataset!r}); set it to null")
         return self
 
 

@@ -148,7 +148,7 @@ def _impossible_nets(settings: Params) -> list[str]:
     from stages.shared.architectures.closed_form import closed_form  # it imports the settings of a net from here
 
     mistakes = []
-    for key, variant in settings.variants.items():
+    for key, variant in settings.active_variants.items():
         shape = image_shape(settings, variant.run.sample.layout)
         if shape is not None:
             try:
