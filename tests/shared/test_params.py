@@ -260,7 +260,9 @@ def test_the_canvas_of_a_folder_is_told_by_its_size_or_its_first_image(colour, s
 def test_a_variant_that_the_protocol_does_not_train_may_not_fit_the_images(tmp_path):
     text = edited("architecture: {padding: valid}", "architecture: {padding: valid, kernel: 99}")
     load(text, tmp_path)
-    with pytest.raises(params.ParamsError, match=r"variants\.padding_valid\.run\.architecture: layer 1: the feature map vanishes"):
+    with pytest.raises(
+        params.ParamsError, match=r"variants\.padding_valid\.run\.architecture: layer 1: the feature map vanishes"
+    ):
         load(text.replace("protocol: default", "protocol: quick"), tmp_path)
 
 
