@@ -20,6 +20,8 @@ MAY_IMPORT = {
 }
 WITHOUT_TORCH = ("check", "download", "prepare", "eda", "collect", "figures", "render")
 WITHOUT_TORCH += ("shared/inference", "shared/drawing", "shared/params", "tools/compare")
+# Imported only where a variant is a user's own net, within the function that needs it.
+WITH_TORCH = {f"stages/shared/architectures/{name}.py" for name in ("own_net", "own_net_checks")}
 # Files that stages import and that are deps of none, each for its reason.
 EXEMPT = {
     "stages/shared/params": "DVC compares the values themselves, so that a new setting of the report retrains no model",
@@ -58,10 +60,10 @@ def file_of(module):
     return None
 
 
-def reached(start, beyond_exempt=True):
+def reached(start, not_beyond=()):
     """Every file of this project that is loaded with the files of `start`.
 
-    beyond_exempt: whether also those that only an exempt file imports.
+    not_beyond: files and folders whose own imports do not count.
     """
     seen, todo = set(), [file.relative_to(paths.ROOT).as_posix() for file in start]
     while todo:
@@ -69,7 +71,7 @@ def reached(start, beyond_exempt=True):
         if file in seen:
             continue
         seen.add(file)
-        if not beyond_exempt and is_below(file, EXEMPT):
+        if is_below(file, not_beyond):
             continue
         todo += [path for path in map(file_of, imports(paths.ROOT / file)) if path]
     return seen
@@ -103,7 +105,7 @@ def test_every_file_that_a_stage_imports_is_among_its_deps(stage):
     deps = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith("stages/")]
     for dep in deps:
         assert (paths.ROOT / dep).exists(), f"dvc.yaml names {dep}, which is not there"
-    files = reached(sources(STAGES / stage), beyond_exempt=False)
+    files = reached(sources(STAGES / stage), not_beyond=EXEMPT)
     files = {file for file in files if not file.endswith("__init__.py")}
     for file in files:
         assert is_below(file, [*deps, *EXEMPT]), f"{file} is imported by {stage}, but it is no dep of it in dvc.yaml"
@@ -132,7 +134,7 @@ def test_what_is_shared_has_at_least_two_users(room):
 
 @pytest.mark.parametrize("folder", WITHOUT_TORCH)
 def test_this_folder_never_imports_torch(folder):
-    for file in reached(sources(STAGES / folder)):
+    for file in reached(sources(STAGES / folder), not_beyond=WITH_TORCH) - WITH_TORCH:
         for node in ast.walk(ast.parse((paths.ROOT / file).read_text())):
             names = []
             if isinstance(node, ast.Import):
@@ -140,6 +142,15 @@ def test_this_folder_never_imports_torch(folder):
             elif isinstance(node, ast.ImportFrom):
                 names = [str(node.module)]
             assert "torch" not in {name.split(".")[0] for name in names}, f"{folder} loads torch through {file}"
+
+
+@pytest.mark.parametrize("file", sources(STAGES), ids=lambda file: file.relative_to(STAGES).as_posix())
+def test_what_needs_torch_for_an_own_net_is_imported_where_it_is_used(file):
+    if file.relative_to(STAGES).parts[0] not in WITHOUT_TORCH and file.name != "closed_form.py":
+        return
+    at_top = ast.Module([node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ImportFrom)], [])
+    named = {name for node in at_top.body for name in (node.module, *(f"{node.module}.{a.name}" for a in node.names))}
+    assert not named & {file.removesuffix(".py").replace("/", ".") for file in WITH_TORCH}
 
 
 @pytest.mark.parametrize("file", sources(STAGES), ids=lambda file: file.relative_to(STAGES).as_posix())

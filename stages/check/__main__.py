@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from stages.check.costs import missed_costs, refuse_too_large
+from stages.check.own_nets import refuse_broken
 from stages.shared import instruction_set, params, paths, stage_command
 from stages.shared.params import ParamsError
 
@@ -16,6 +17,7 @@ def main() -> None:
     parser.parse_args()
     settings = params.load()
     params.load_hypotheses(settings)
+    refuse_broken(settings)
     refuse_too_large(settings)
     obstacle = instruction_set.obstacle(settings.machine.instruction_set)
     if obstacle:

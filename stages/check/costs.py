@@ -16,7 +16,7 @@ def refuse_too_large(settings: Params) -> None:
     """Raises ParamsError, naming each variant of the protocol with more than MOST_PARAMETERS."""
     lines = []
     for key, variant in settings.active_variants.items():
-        shape, classes = _image(settings, key)
+        shape, classes = known_image(settings, key)
         if shape is None:
             return
         count = closed_form(variant.run.architecture, shape, classes or UNKNOWN_CLASSES).parameters
@@ -37,7 +37,7 @@ def missed_costs(settings: Params) -> list[str]:
     """
     lines = []
     for key, variant in settings.active_variants.items():
-        shape, classes = _image(settings, key)
+        shape, classes = known_image(settings, key)
         if shape is None or classes is None:
             return []
         for quantity, other in variant.matched.items():
@@ -47,7 +47,7 @@ def missed_costs(settings: Params) -> list[str]:
     return lines
 
 
-def _image(settings: Params, variant: str) -> tuple[tuple[int, int, int] | None, int | None]:
+def known_image(settings: Params, variant: str) -> tuple[tuple[int, int, int] | None, int | None]:
     """(channels, height, width) of an image on the variant's canvas, and the number of classes, so far as known."""
     known = params.DATASETS[settings.data.dataset]
     return params.image_shape(settings, settings.variants[variant].run.sample.layout), known.classes if known else None
@@ -56,6 +56,8 @@ def _image(settings: Params, variant: str) -> tuple[tuple[int, int, int] | None,
 def _miss(settings: Params, quantity: Quantity, key: str, other: str, shape: tuple[int, int, int], classes: int) -> str:
     """Empty where the quantity agrees. A receptive field has to agree exactly: no width moves it."""
     architecture, target_architecture = (settings.variant(name).run.architecture for name in (key, other))
+    if quantity == "receptive_field" and (architecture.own_module or target_architecture.own_module):
+        return f"whether its receptive field is that of {other} is unknown: one of the two is an own net"
     costs, target = closed_form(architecture, shape, classes), closed_form(target_architecture, shape, classes)
     deviates_by = deviation(quantity, costs, target)
     tolerance = settings.inference.match_tolerance

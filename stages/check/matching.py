@@ -49,7 +49,7 @@ def matched_widths(
     nearest widths, if none is within the tolerance, or if the architecture has no such widths.
     """
     start: Widths = getattr(architecture, field)
-    if architecture.connectivity == "resnet18" or not start:
+    if architecture.connectivity in ("resnet18", "module") or not start:
         raise ValueError(f"it has no {field} to widen or narrow")
 
     def deviation_with(widths: Widths) -> float:

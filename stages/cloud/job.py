@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from stages.cloud.account import (
 from stages.cloud.container import REQUIREMENTS
 from stages.cloud.settings import SageMaker
 from stages.shared import paths
-from stages.shared.run_records import CODE, PlannedRun, file_digest, imported_files
+from stages.shared.run_records import CODE, PlannedRun, file_digest, imported_files, own_net_files
 from stages.shared.stage_command import StageError
 
 SCHEMA = 2  # of the artifact; another number makes every job anew
@@ -93,7 +93,7 @@ def request(job: Job, name: str, place: Place, image: str) -> dict[str, Any]:
         },
         "hyper_parameters": hyperparameters(job),
         "input_data_config": [
-            _channel("code", _upload_code(place.uri("code"))),
+            _channel("code", _upload_code(place.uri("code"), _own_net_files(job))),
             _channel("prepared", _upload_data(place.uri("data"), place.prepared)),
         ],
         "output_data_config": {"s3_output_path": place.uri("jobs")},
@@ -130,10 +130,10 @@ def image_name(settings: SageMaker) -> str:
     return settings.image or AWS_IMAGE + ".".join(version("torch").split(".")[:2])
 
 
-def code_archive() -> bytes:
+def code_archive(own_net: Mapping[str, Path]) -> bytes:
     """A .tar.gz of the Python files that training imports, and of the versions of its packages. Nothing else is sent.
 
-    Equal files give equal bytes.
+    own_net: name → file of a user's own net; empty for any other. Equal files give equal bytes.
     """
     # The package stages.shared.params imports all of its modules; of other packages only the modules themselves count.
     settings = [f"stages.shared.params.{file.stem}" for file in (CODE / "stages/shared/params").glob("*.py")]
@@ -143,8 +143,8 @@ def code_archive() -> bytes:
     files |= {file for file in packages if file.exists()}
     tarred = io.BytesIO()
     with tarfile.open(fileobj=tarred, mode="w") as archive:
-        for file in sorted(files):
-            _add(archive, file.relative_to(CODE).as_posix(), file.read_bytes())
+        for name, file in sorted({**{file.relative_to(CODE).as_posix(): file for file in files}, **own_net}.items()):
+            _add(archive, name, file.read_bytes())
         _add(archive, REQUIREMENTS, "".join(f"{line}\n" for line in _requirements()).encode())
     return gzip.compress(tarred.getvalue(), mtime=0)
 
@@ -160,10 +160,14 @@ def _channel(name: str, uri: str) -> dict[str, Any]:
     return {"channel_name": name, "data_source": {"s3_data_source": source}}
 
 
+def _own_net_files(job: Job) -> tuple[tuple[str, Path], ...]:
+    return tuple(own_net_files(job.runs[0].spec.architecture.own_module).items())
+
+
 @cache
-def _upload_code(folder: str) -> str:
+def _upload_code(folder: str, own_net: tuple[tuple[str, Path], ...]) -> str:
     """folder: an S3 URI. Returns the prefix in it that holds the archive, which is named by its content."""
-    archive = code_archive()
+    archive = code_archive(dict(own_net))
     uri = f"{folder}/{hashlib.sha256(archive).hexdigest()[:16]}/"
     bucket, key = bucket_and_key(f"{uri}code.tar.gz")
     if not object_exists(f"{uri}code.tar.gz"):

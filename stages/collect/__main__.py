@@ -71,6 +71,7 @@ def all_tables(
     return {
         "runs.csv": runs,
         "diverged.csv": tables.diverged(variants),
+        "unmeasured.csv": tables.unmeasured(finished),
         "variants.csv": tables.variants(settings, runs, len(labels)),
         "effects.csv": tables.effects(
             settings, runs, verdicts.effects(settings, finished, hypotheses, judged), len(labels)

@@ -42,6 +42,15 @@ def diverged(variants: Sequence[VariantResults]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["variant", "seed", "epoch"])
 
 
+def unmeasured(variants: Sequence[VariantResults]) -> pd.DataFrame:
+    """One row for each probe that has no value for a variant, under its first seed that finished, and why."""
+    rows = []
+    for variant in variants:
+        reasons = variant.probes[variant.seeds[0]].get("reasons", {})
+        rows += [(variant.key, column, reasons[column]) for column in sorted(reasons)]
+    return pd.DataFrame(rows, columns=["variant", "column", "reason"])
+
+
 def variants(settings: Params, runs: pd.DataFrame, n_test: int) -> pd.DataFrame:
     """One row for each variant: every metric with its interval, costs, and the paired difference from the baseline.
 

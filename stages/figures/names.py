@@ -32,8 +32,10 @@ class Names:
         return _distinct(self._settings.levels(family))
 
     def net(self, variant: str) -> str:
-        """Return the kind of net: "CNN", "MLP"."""
-        return NETS[self._settings.variants[variant].run.architecture.connectivity]
+        """Return the kind of net: "CNN", "MLP"; of a user's own net the name of its class."""
+        architecture = self._settings.variants[variant].run.architecture
+        own = architecture.own_module
+        return own.class_.replace("_", " ") if own else NETS[architecture.connectivity]
 
     def nets_with_heads(self, variants: list[str]) -> list[str]:
         """Return "CNN + global average": the kind of each net and, where it averages over positions, its head.

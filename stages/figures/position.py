@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from stages.figures import calibration, selection, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, rows, style
-from stages.shared.drawing.tables import cell, csv, pipe_tables
+from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
+from stages.shared.metrics import METRICS
 
 MARGINS = 0.8  # inches of the figure that its rows do not take
 NETS_TO_RANK = 4  # fewest nets between which a rank correlation says anything
@@ -35,7 +36,8 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
 
 def texts(results: Results) -> dict[str, str]:
     tables = f"{table(results)}\n{calibration.table(results)}"
-    return {"tables/probes.md": tables, "tables/probes.csv": csv(_rows_of_csv(results))}
+    texts = {"tables/probes.md": tables, "tables/probes.csv": csv(_rows_of_csv(results))}
+    return texts | {"tables/own_nets.md": own_nets(results)}
 
 
 def facts(results: Results) -> dict[str, str]:
@@ -49,6 +51,20 @@ def facts(results: Results) -> dict[str, str]:
         "position_channels_sentence": _left_out(results),
         "position_agreement_sentence": _agreement(results),
     }
+
+
+def own_nets(results: Results) -> str:
+    """Which probes have no meaning for the users' own nets, and why; empty where all have one."""
+    own = [variant for variant in results.variants.index if results.connectivity(variant) == "module"]
+    rows = results.unmeasured[results.unmeasured["variant"].isin(own)]
+    names = {metric.column: metric.name for metric in METRICS.values()}
+    sentences = []
+    for (variant, reason), group in rows.groupby(["variant", "reason"], sort=False):
+        measures = "; ".join(escape(names.get(column, column)) for column in group["column"])
+        sentences.append(
+            f"Not measured of {wording.italic_label(results, str(variant))}, {escape(reason)}: {measures}."
+        )
+    return " ".join(sentences)
 
 
 def leaks(results: Results) -> Figure | str:

@@ -168,7 +168,8 @@ def _draw_map(axes: Axes, field: np.ndarray, colour: str) -> None:
 
 def _sizes_below_map(results: Results, variant: str) -> str:
     height, width, edge = theoretical(results, variant)
-    sees = "sees all" if math.isnan(edge) else f"sees {numbers.size(height, width)}"
+    without = "own net" if results.connectivity(variant) == "module" else "sees all"
+    sees = without if math.isnan(edge) else f"sees {numbers.size(height, width)}"
     effective = results.mean(variant, "effective_field").mean
     return sees if math.isnan(effective) else f"{sees}, effective {effective:.1f}"
 

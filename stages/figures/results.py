@@ -20,7 +20,7 @@ from stages.shared.params import Hypothesis, Params
 from stages.shared.stage_command import StageError, need
 
 TABLES = ["runs", "diverged", "variants", "effects", "hypotheses", "aa", "published"]
-TABLES += ["curves", "confusion", "hard_images", "shifts", "longer", "longer_hypotheses"]
+TABLES += ["curves", "confusion", "hard_images", "shifts", "longer", "longer_hypotheses", "unmeasured"]
 INDEXED = {
     "variants": "variant",
     "longer": "variant",
@@ -39,6 +39,7 @@ class Results:
     settings: without the variants of which every seed diverged; those are in `diverged` alone.
     declared: the hypotheses of hypotheses.yaml by key. variants, hypotheses: indexed by variant and by hypothesis.
     longer, longer_hypotheses: of the variants that were trained longer, under the same names.
+    unmeasured: which probes have no value for a variant, and why.
     hard_pixels: the images of hard_images in the same order, uint8 (n, C, H, W), without their margin.
     pictures: variant → the arrays in pictures.safetensors of its first seed that finished.
     dataset, constants: dataset.json and constants.json.
@@ -58,6 +59,7 @@ class Results:
     curves: pd.DataFrame
     confusion: pd.DataFrame
     shifts: pd.DataFrame
+    unmeasured: pd.DataFrame
     hard_images: pd.DataFrame
     hard_pixels: np.ndarray
     pictures: dict[str, dict[str, np.ndarray]]

@@ -56,7 +56,9 @@ def planned_probes(settings: Params, variants: Sequence[str]) -> list[PlannedRun
                 instruction_set=settings.machine.instruction_set,
             )
             pictures = False
-            planned.append(PlannedRun(variant, seed, run_records.run_digest(spec.determining_settings(), files), spec))
+            own = run_records.own_net_digests(run.architecture.own_module)
+            digest = run_records.run_digest(spec.determining_settings(), files | own)
+            planned.append(PlannedRun(variant, seed, digest, spec))
     return planned
 
 

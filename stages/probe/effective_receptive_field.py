@@ -5,7 +5,9 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
+from stages.probe.geometry import NO_FEATURES, Unmeasurable
 from stages.probe.layers import BATCH, normalised
+from stages.shared.architectures.own_net import WholeNet
 
 Field = Float[np.ndarray, "height width"]
 
@@ -15,14 +17,17 @@ def effective_receptive_field(model: nn.Sequential, images: Num[Tensor, "batch c
 
     centre: the unit at (h // 2, w // 2) of the last map, summed over its channels. A fully connected net's last
     hidden units count as channels of a map of one position. images: (N, C, H, W).
+    Raises Unmeasurable for a user's own net without `features`.
     """
     normalise, features, _ = model
+    if isinstance(features, WholeNet):
+        raise Unmeasurable(NO_FEATURES)
     total = torch.zeros(images.shape[2:], dtype=torch.float64)
     for batch in images.split(BATCH):
         pixels = normalised(normalise, batch).requires_grad_()
         maps = features(pixels)
         centre = maps if maps.ndim == 2 else maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
-        (gradient,) = torch.autograd.grad(centre.sum(), pixels)
+        (gradient,) = torch.autograd.grad(centre.sum(), pixels, materialize_grads=True)
         total += gradient.abs().mean(1).double().sum(0)
     field: Field = (total / len(images)).numpy()
     return field

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from stages.probe.geometry import interior, total_stride
-from stages.probe.layers import BATCH, Unmeasurable, layers, normalised
+from stages.probe.geometry import Unmeasurable, interior, total_stride
+from stages.probe.layers import BATCH, layers, normalised
 
 Images = Num[Tensor, "batch channel height width"]
 Maps = Float[Tensor, "batch channel height width"]

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
+from stages.probe.geometry import unknown_windows
 from stages.probe.layers import activations
 from stages.shared.architectures.layers import LocallyConnected2d
+from stages.shared.architectures.own_net import OwnFeatures, WholeNet
 
 Picture = Float[np.ndarray, "..."]
 
@@ -32,11 +34,22 @@ def first_filters(model: nn.Sequential, shape: tuple[int, int, int], channels: i
 
     Convolution: (filters, C, ky, kx). Locally connected: (rows, columns, filters, C, ky, kx), of `places` evenly spaced
     rows and columns of tiles, the first and the last among them, or of all where there are fewer.
-    Fully connected: (units, C, H, W). shape: (C, H, W) of an image.
+    Fully connected: (units, C, H, W). shape: (C, H, W) of an image. One filter of NaN, (1, C, 1, 1), for a user's own
+    net whose first layer is not known to be a convolution of the image.
     """
+    if isinstance(model[1], OwnFeatures | WholeNet) and not _begins_with_convolution(model[1]):
+        return np.full((1, shape[0], 1, 1), np.nan)
     first = next(module for module in model.modules() if type(module) in FILTERS)
     filters: Picture = np.ascontiguousarray(FILTERS[type(first)](first, shape, channels, places).detach().numpy())
     return filters
+
+
+def _begins_with_convolution(features: nn.Module) -> bool:
+    """Whether the first module of an own net that has weights is a convolution of all channels of the image."""
+    if isinstance(features, WholeNet) or unknown_windows(features):
+        return False
+    convolutions = (module for module in features.modules() if isinstance(module, nn.Conv2d))
+    return next((module.groups == 1 for module in convolutions), False)
 
 
 def _convolution(layer: Any, _: tuple[int, int, int], channels: int, __: int) -> Tensor:

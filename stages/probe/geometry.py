@@ -9,6 +9,11 @@ from torch import nn
 from stages.shared.architectures.closed_form import BLUR_TAPS
 from stages.shared.architectures.layer_settings import pair
 from stages.shared.architectures.layers import BlurPool2d, LocallyConnected2d
+from stages.shared.architectures.own_net import OwnFeatures, WholeNet
+
+
+class Unmeasurable(ValueError):
+    """A probe has no meaning for this model; the text is the reason."""
 
 
 class Step(NamedTuple):
@@ -52,6 +57,30 @@ def steps(module: nn.Module, axis: int) -> list[Step]:
     return [step for name, child in module.named_children() if name not in SHORTCUTS for step in steps(child, axis)]
 
 
+def unknown_windows(module: nn.Module) -> str:
+    """The type of the first module in a user's own net whose windows are unknown; empty where all are known.
+
+    Known is what stands in `torch.nn` and is in STEPS or POINTWISE, in plain sequences.
+    """
+    if type(module) in (nn.Sequential, OwnFeatures):
+        return next(filter(None, map(unknown_windows, module.children())), "")
+    has_odd_padding = isinstance(getattr(module, "padding", 0), str)  # "same"
+    is_known = type(module) in STEPS or isinstance(module, POINTWISE)
+    is_plain = is_known and not has_odd_padding and not getattr(module, "ceil_mode", False)
+    return "" if is_plain else type(module).__name__
+
+
+def _own(module: Any, axis: int) -> list[Step]:
+    unknown = unknown_windows(module)
+    if unknown:
+        raise Unmeasurable(f"an own net with {unknown} in its features: where their positions lie is unknown")
+    return [step for child in module.children() for step in steps(child, axis)]
+
+
+def _whole(_: Any, __: int) -> list[Step]:
+    raise Unmeasurable(NO_FEATURES)
+
+
 def _padding(module: Any, axis: int) -> list[Step]:
     left, right, top, bottom = module.padding
     before, after = ((top, bottom), (left, right))[axis]
@@ -71,8 +100,9 @@ def _span(module: Any, axis: int) -> int:
 
 
 def _pooling(module: Any, axis: int) -> list[Step]:
-    size = pair(module.kernel_size)[axis]
-    return [Step(0, 0, size, size, 1)]
+    size, stride, padding = (pair(value)[axis] for value in (module.kernel_size, module.stride, module.padding))
+    span = pair(getattr(module, "dilation", 1))[axis] * (size - 1) + 1
+    return [Step(padding, padding, span, stride, 1)]
 
 
 def _blur(module: Any, axis: int) -> list[Step]:
@@ -82,6 +112,10 @@ def _blur(module: Any, axis: int) -> list[Step]:
     )
 
 
+# Modules of a user's own net that leave every position where it is.
+POINTWISE: tuple[type[nn.Module], ...] = (nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, nn.Dropout, nn.Dropout2d)
+POINTWISE += (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Hardswish)
+NO_FEATURES = "an own net without features and head has no feature map to look at"
 SHORTCUTS = ("downsample", "shortcut")  # torchvision's name, and this project's
 STEPS: dict[type[nn.Module], Callable[[Any, int], list[Step]]] = {
     nn.ZeroPad2d: _padding,
@@ -92,4 +126,6 @@ STEPS: dict[type[nn.Module], Callable[[Any, int], list[Step]]] = {
     nn.MaxPool2d: _pooling,
     nn.AvgPool2d: _pooling,
     BlurPool2d: _blur,
+    OwnFeatures: _own,
+    WholeNet: _whole,
 }

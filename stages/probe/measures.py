@@ -1,6 +1,7 @@
 """All probes of one trained net that need no other: calibration, receptive field, equivariance, position, pictures."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ from stages.probe.effective_receptive_field import (
 )
 from stages.probe.equivariance import equivariance_error, first_layer_error, pixel_errors
 from stages.probe.feature_maps import feature_maps, first_filters, one_of_each_class
-from stages.probe.layers import Unmeasurable, last_map
+from stages.probe.geometry import Unmeasurable
+from stages.probe.layers import last_map
 from stages.probe.position_leak import ReadOut, position_share, read_out_of_position, without_position
 from stages.shared.params import Probe
 from stages.shared.random_streams import stream
@@ -88,11 +90,11 @@ def measures(
     measure(lambda: negative_log_likelihood(logits, labels), "nll")
 
     few = images[: settings.images]
-    field = effective_receptive_field(model, few)
-    measure(lambda: effective_size(field, settings.field_share), "effective_field")
-    measure(lambda: size_of_even_field(field, settings.field_share), "effective_field_even")
-    measure(lambda: size_by_luo(field, settings.luo_share), "effective_field_luo")
-    measure(lambda: support(field), "field_height", "field_width")
+    field = cache(lambda: effective_receptive_field(model, few))
+    measure(lambda: effective_size(field(), settings.field_share), "effective_field")
+    measure(lambda: size_of_even_field(field(), settings.field_share), "effective_field_even")
+    measure(lambda: size_by_luo(field(), settings.luo_share), "effective_field_luo")
+    measure(lambda: support(field()), "field_height", "field_width")
 
     measure(lambda: first_layer_error(model, few), "equivariance_error_first")
     measure(lambda: equivariance_error(model, few), "equivariance_error_last")
@@ -119,10 +121,18 @@ def measures(
     arrays: dict[str, Array] = {
         "class_accuracy": class_accuracy(logits, labels),
         "reliability": bins,
-        "effective_field": field,
+        "effective_field": _or_nan(field, (height, width)),
         "filters": first_filters(model, (channels, height, width), settings.drawn_channels, settings.drawn_places),
         "drawn_images": drawn.numpy(),
         "drawn_labels": labels[chosen].numpy(),
         **{f"map_{name}": array for name, array in maps.items()},
     }
     return Measures(scalars, arrays, reasons)
+
+
+def _or_nan(probe: Callable[[], Array], shape: tuple[int, int]) -> Array:
+    """What the probe returns; NaN of this shape where it has no meaning."""
+    try:
+        return probe()
+    except Unmeasurable:
+        return np.full(shape, np.nan)

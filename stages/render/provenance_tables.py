@@ -118,6 +118,8 @@ def _changes(settings: params.Params, run: params.Run) -> str:
 def _text(value: Any) -> str:
     if value is None or value == []:
         return "–"
+    if isinstance(value, dict):  # a user's own net
+        return ", ".join(f"{key}: {_text(part)}" for key, part in value.items() if part != {})
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

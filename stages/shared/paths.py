@@ -16,6 +16,7 @@ REPORT_SOURCES = ROOT / "report"
 LOCK = ROOT / "requirements.lock"
 DVC_LOCK = ROOT / "dvc.lock"
 COMPUTE = ROOT / "compute.yaml"
+MODULES = ROOT / "modules"  # the user's own nets
 
 DATA = ROOT / "data"
 USER = DATA / "user"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.shared import paths
+from stages.shared.params.architecture import OwnModule
 from stages.shared.stage_command import StageError
 
 RECORD = "record.json"
@@ -66,9 +67,36 @@ def file_digests(module: str, prepared: Path) -> dict[str, str]:
     return files | {"torch": version("torch").split("+")[0]}
 
 
+def own_net_digests(own: OwnModule | None) -> dict[str, str]:
+    """Name → SHA-256 of the files of a user's own net; none for any other."""
+    return {name: file_digest(file) for name, file in own_net_files(own).items()}
+
+
+def own_net_files(own: OwnModule | None) -> dict[str, Path]:
+    """The file of a user's own net in modules/, and those of this project that it imports; none for any other net.
+
+    Keys are names from the root of the repository on. Raises StageError if the file is not there, or is no Python.
+    """
+    if own is None:
+        return {}
+    path = paths.MODULES / own.file
+    if not path.is_file():
+        raise StageError(f"params.yaml: module.file = {own.file!r}: there is no such file in {path.parent.name}/")
+    try:
+        files = _reached(f"{path.parent.name}.{path.stem}", EXEMPT)
+    except SyntaxError as error:
+        raise StageError(f"params.yaml: module.file = {own.file!r}: {error.msg}, line {error.lineno}") from None
+    return {file.relative_to(_root_of(name)).as_posix(): file for name, file in files.items()}
+
+
 @cache
 def imported_files(module: str, exempt: Collection[str] = tuple(EXEMPT)) -> list[Path]:
     """The module's file and those of every module of `stages` that it imports, directly or not, but the exempt ones."""
+    return sorted(_reached(module, exempt).values())
+
+
+def _reached(module: str, exempt: Collection[str]) -> dict[str, Path]:
+    """Dotted name → file."""
     files: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -78,25 +106,32 @@ def imported_files(module: str, exempt: Collection[str] = tuple(EXEMPT)) -> list
         if name in files or is_exempt or path is None:
             continue
         files[name] = path
-        waiting += _imports(path)
-    return sorted(files.values())
+        waiting += _imports(name, path)
+    return files
 
 
 def _module_file(name: str) -> Path | None:
     """The module's file; None for a package, whose __init__ holds a docstring alone, and for names in a module."""
-    path = CODE.joinpath(*name.split(".")).with_suffix(".py")
+    path = _root_of(name).joinpath(*name.split(".")).with_suffix(".py")
     return path if path.exists() else None
 
 
-def _imports(path: Path) -> list[str]:
-    """Dotted names of what a file imports from `stages`; of `from a import b` both a and a.b."""
+def _root_of(name: str) -> Path:
+    """The folder that holds the package of a module."""
+    return paths.MODULES.parent if name.startswith(f"{paths.MODULES.name}.") else CODE
+
+
+def _imports(module: str, path: Path) -> list[str]:
+    """Dotted names of what a file imports from `stages` and `modules`; of `from a import b` both a and a.b."""
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.startswith("stages.")]
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(module.split(".")[: -node.level]) if node.level else ""
+            source = ".".join(filter(None, [package, node.module]))
+            names += [source, *(f"{source}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.startswith(("stages.", f"{paths.MODULES.name}."))]
 
 
 def file_digest(path: Path) -> str:

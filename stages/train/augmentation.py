@@ -6,19 +6,19 @@ from itertools import repeat
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64, Num
 from torch import Tensor
 
 from stages.shared.params import Recipe
 from stages.shared.random_streams import stream
 
-# Row numbers of the train images, (N,) → their pixels in this epoch, uint8 (N, C, H, W).
+# Row numbers of the train images, (N,) → their pixels in this epoch, (N, C, H, W), of the same type.
 View = Callable[[Tensor], Tensor]
 
 
 def views(
     recipe: Recipe,
-    images: UInt8[Tensor, "image channel height width"],
+    images: Num[Tensor, "image channel height width"],
     margin: tuple[int, int],
     order: npt.NDArray[np.int64] | None,
     seed: int,
@@ -65,8 +65,8 @@ def _augmented(
 
 
 def _taken(
-    images: UInt8[Tensor, "image channel height width"], sources: Int64[Tensor, "image place"]
-) -> UInt8[Tensor, "image channel height width"]:
+    images: Num[Tensor, "image channel height width"], sources: Int64[Tensor, "image place"]
+) -> Num[Tensor, "image channel height width"]:
     """Each image with, at every place, the pixel of all channels that stood at the place's source."""
     flat = images.flatten(2)
     return flat.gather(2, sources[:, None].expand_as(flat)).view(images.shape)

@@ -11,6 +11,7 @@ from stages.shared.architectures.closed_form import closed_form
 from stages.shared.prepared_data import load_constants, shape_of
 from stages.shared.process_pool import Report, run_parallel
 from stages.shared.run_records import PlannedRun, write_record
+from stages.shared.stage_command import StageError
 from stages.train.length import training_epochs, training_steps
 
 STEP_OVERHEAD = 20e6  # multiply-accumulates that take as long as what a training step does beside its products
@@ -51,18 +52,26 @@ def estimated_work(run: PlannedRun, constants: dict[str, Any]) -> float:
 def _train_one(
     work: dict[PlannedRun, float], prepared: Path, scratch: Path, finished: Finished, run: PlannedRun, report: Report
 ) -> float:
+    from stages.shared.architectures.own_net import in_words, is_of_own_net
     from stages.train.run import train_run
 
     start = time.monotonic()
     epochs = training_epochs(run.spec.recipe, run.spec.train_size)
     folder = scratch / run.digest
     folder.mkdir()
-    train_run(
-        run.spec,
-        prepared,
-        folder,
-        lambda text: report(work[run] / epochs, f"{run.variant}, seed {run.seed}, {text}"),
-    )
+    try:
+        train_run(
+            run.spec,
+            prepared,
+            folder,
+            lambda text: report(work[run] / epochs, f"{run.variant}, seed {run.seed}, {text}"),
+        )
+    except Exception as error:
+        own = run.spec.architecture.own_module
+        if own is None or not is_of_own_net(error):
+            raise
+        key = f"variants.{run.variant}.run.architecture.module.class = {own.class_!r}"
+        raise StageError(f"{key}: training fails under seed {run.seed}: {in_words(error)}") from None
     write_record(folder, run.digest)
     finished(run, folder)
     return time.monotonic() - start

@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 CURVES_FORMAT = "%.6f"
 
 Report = Callable[[str], None]
-Batch = tuple[Tensor, Tensor]  # images, (N, C, H, W) uint8; labels, (N,)
+Batch = tuple[Tensor, Tensor]  # images, (N, C, H, W); labels, (N,)
 
 
 def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
@@ -124,7 +124,7 @@ def _batches(spec: RunSpec, train: Split, constants: dict[str, Any]) -> Iterator
 def batches_of(
     recipe: Recipe, train: Split, order: np.random.Generator, shown: Iterator[View]
 ) -> Iterator[Iterator[Batch]]:
-    """Epoch after epoch, its batches: images, (N, C, H, W) uint8, and labels, (N,). shown: a view for each epoch."""
+    """Epoch after epoch, its batches: images, (N, C, H, W), and labels, (N,). shown: a view for each epoch."""
     for rows_of_batches, view in zip(
         ORDERS[recipe.order](order, len(train.labels), recipe.batch_size), shown, strict=True
     ):

@@ -9,7 +9,7 @@ from stages.cloud import settings as compute_settings
 from stages.shared import paths
 from stages.shared.params import Params
 from stages.shared.prepared_data import load_constants
-from stages.shared.run_records import PlannedRun, file_digests, missing_runs, run_digest
+from stages.shared.run_records import PlannedRun, file_digests, missing_runs, own_net_digests, run_digest
 from stages.train.run_spec import RunSpec
 
 NVIDIA_DRIVER = "libcuda.so.1"
@@ -25,7 +25,8 @@ def planned_runs(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
     for variant in variants:
         for seed in settings.seeds(variant):
             spec = RunSpec.of(settings, variant, seed, device, n_images, has_val_set)
-            runs.append(PlannedRun(variant, seed, run_digest(spec.determining_settings(), files), spec))
+            own = own_net_digests(spec.architecture.own_module)
+            runs.append(PlannedRun(variant, seed, run_digest(spec.determining_settings(), files | own), spec))
     return runs
 
 

@@ -18,7 +18,8 @@ class ClosedForm:
     products of attention.
 
     map_sizes: (height, width) after each layer, or the grid of tokens after each block. receptive_field: pixels
-    (height, width) that one unit of the last map sees; None where every unit sees the whole image by construction.
+    (height, width) that one unit of the last map sees; None where every unit sees the whole image by construction, and
+    of a user's own net, of which it is unknown.
     """
 
     parameters: int
@@ -215,6 +216,14 @@ def _resnet18(_: Architecture, shape: Shape, classes: int) -> ClosedForm:
     return ClosedForm(parameters + (512 + 1) * classes, macs + 512 * classes, sizes, (field, field))
 
 
+def _own_net(architecture: Architecture, shape: Shape, classes: int) -> ClosedForm:
+    """Not in closed form: the net is built and counted. Raises OwnNetError, a ValueError, if that fails."""
+    from stages.shared.architectures import own_net  # imports torch, which nothing else here needs
+
+    assert architecture.own_module is not None, "the settings of a net are checked"
+    return ClosedForm(*own_net.counted(architecture.own_module, shape, classes), [], None)
+
+
 # Connectivity → (architecture, shape of an image, classes) → its closed form.
 COUNTERS: dict[str, Callable[[Architecture, Shape, int], ClosedForm]] = {
     "conv": _layered,
@@ -224,4 +233,5 @@ COUNTERS: dict[str, Callable[[Architecture, Shape, int], ClosedForm]] = {
     "attention": _tokens,
     "mixer": _tokens,
     "resnet18": _resnet18,
+    "module": _own_net,
 }

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from stages.shared.params.fields import Block, Few, Natural, Pair, Positive, Widths, or_else
 from stages.shared.params.messages import mistake
@@ -35,8 +35,23 @@ class LayerChange(Block):
     dropout: Dropout | None = None
 
 
+class OwnModule(Block):
+    """A user's own net: a class in a file of modules/, and what it is called with, beside an image's shape and classes.
+
+    In params.yaml, and wherever settings are written, `class_` is `class`.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.py$")]
+    class_: Annotated[str, Field(alias="class", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    arguments: dict[str, JsonValue] = Field(default={})
+
+
 class Architecture(Block):
-    connectivity: Literal["conv", "separable", "locally_connected", "fully_connected", "attention", "mixer", "resnet18"]
+    connectivity: Literal[
+        "conv", "separable", "locally_connected", "fully_connected", "attention", "mixer", "resnet18", "module"
+    ]
     channels: Widths
     kernel: Pair
     dilation: Pair
@@ -59,6 +74,20 @@ class Architecture(Block):
     mlp_ratio: Few
     head: Literal["flatten", "global_average", "global_max"]
     hidden: Widths
+    module: OwnModule | None
+
+    @property
+    def own_module(self) -> OwnModule | None:
+        """The user's own net, if this is one."""
+        return self.module if self.connectivity == "module" else None
+
+    @model_validator(mode="after")
+    def _own_module_is_there(self) -> Self:
+        if self.connectivity == "module" and self.module is None:
+            raise mistake(
+                "connectivity module needs `module`, your own net: {file: my_net.py, class: Net, arguments: {}}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _layers_are_there(self) -> Self:

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from stages.shared import paths
 from stages.shared.architectures import geometry
-from stages.shared.params.architecture import LAYERED, Architecture, LayerChange
+from stages.shared.params.architecture import LAYERED, Architecture, LayerChange, OwnModule
 from stages.shared.params.blocks import Data, Eda, Family, Inference, Probe, Protocol, Published, Variant
 from stages.shared.params.fields import Block
 from stages.shared.params.image_sizes import image_shape, raw_shape
@@ -29,6 +29,7 @@ READ = {
     "attention": EVERY_NET | HEAD | {"patch", "heads", "positions", "mlp_ratio"},
     "mixer": EVERY_NET | HEAD | {"patch", "mlp_ratio"},
     "resnet18": {"connectivity"},
+    "module": {"connectivity", "module"},
 }
 
 
@@ -150,7 +151,8 @@ def _impossible_nets(settings: Params) -> list[str]:
     mistakes = []
     for key, variant in settings.active_variants.items():
         shape = image_shape(settings, variant.run.sample.layout)
-        if shape is not None:
+        is_own = variant.run.architecture.own_module is not None  # which takes torch; stages.check looks at it
+        if shape is not None and not is_own:
             try:
                 closed_form(variant.run.architecture, shape, classes=1)
             except ValueError as error:
@@ -166,6 +168,7 @@ BLOCKS: dict[str, type[Block]] = {
     "sample": Sample,
     "architecture": Architecture,
     "layers": LayerChange,
+    "module": OwnModule,
     "recipe": Recipe,
     "run": Run,
     "variants": Variant,
@@ -178,4 +181,4 @@ BLOCKS: dict[str, type[Block]] = {
 def _fields_at(location: list[str]) -> list[str]:
     """The keys allowed at a location such as ["variants", "kernel_5", "run"]."""
     block = next((BLOCKS[part] for part in reversed(location) if part in BLOCKS), Params)
-    return list(block.model_fields)
+    return [field.alias or name for name, field in block.model_fields.items()]

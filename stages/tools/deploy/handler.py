@@ -22,6 +22,7 @@ from stages.shared.params import Architecture
 
 MODEL = "model.json"  # in the package, beside the weights
 WEIGHTS = "weights.safetensors"
+MODULES = "modules"  # the folder of a user's own net
 
 MAX_BYTES = 4_000_000  # of a request: what a serverless endpoint takes
 MAX_PIXELS = 2**20  # of a PNG, looked at before it is unpacked
@@ -83,7 +84,7 @@ def model_fn(folder: str | Path) -> Classifier:
     # One thread: as in training, so that the bits agree, and quickest for one small image.
     torch.set_num_threads(1)
     architecture = Architecture.model_validate_json(json.dumps(card["architecture"]))
-    net = trained(architecture, tuple(card["canvas"]), len(card["classes"]), folder / WEIGHTS)
+    net = trained(architecture, tuple(card["canvas"]), len(card["classes"]), folder / WEIGHTS, folder / MODULES)
     order = None if card["order"] is None else np.array(card["order"], dtype=np.int64)
     channels, rows, columns = card["canvas"]
     above, beside = card["margin"]

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 from stages.shared import paths
 from stages.shared.prepared_data import load_constants, permutation_of, shape_of
+from stages.shared.run_records import own_net_files
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.choose import Choice
@@ -69,6 +70,7 @@ def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
         handler.MODEL: _json(_card(choice, constants)),
         handler.WEIGHTS: (runs / choice.variant / f"seed_{choice.seed}" / "weights.safetensors").read_bytes(),
         **_code(Path(__file__).parents[2]),
+        **{name: file.read_bytes() for name, file in own_net_files(choice.run.architecture.own_module).items()},
     }
     (out / ARCHIVE).write_bytes(_archive(contents))
     with unpacked(out / ARCHIVE) as folder:
