@@ -21,7 +21,7 @@ MAY_IMPORT = {
 WITHOUT_TORCH = ("check", "download", "prepare", "eda", "collect", "figures", "render")
 WITHOUT_TORCH += ("shared/inference", "shared/drawing", "shared/params", "tools/compare")
 # Imported only where a variant is a user's own net, within the function that needs it.
-WITH_TORCH = {f"stages/shared/architectures/{name}.py" for name in ("own_net", "own_net_checks")}
+WITH_TORCH = {"stages/shared/architectures/own_net.py", "stages/shared/own_nets.py"}
 # Files that stages import and that are deps of none, each for its reason.
 EXEMPT = {
     "stages/shared/params": "DVC compares the values themselves, so that a new setting of the report retrains no model",

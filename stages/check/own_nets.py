@@ -17,8 +17,8 @@ def refuse_broken(settings: Params) -> None:
             nets[key] = own, shape, classes or UNKNOWN_CLASSES
     if not nets:
         return
-    from stages.shared.architectures import own_net_checks  # imports torch, which takes seconds
+    from stages.shared import own_nets  # imports torch, which takes seconds
 
-    lines = own_net_checks.mistakes(nets)
+    lines = own_nets.mistakes(nets)
     if lines:
         raise ParamsError("\n  ".join(["params.yaml: an own net cannot be trained; nothing was run", *lines]))

@@ -43,7 +43,7 @@ def refuse_broken_own_nets(missing: list[PlannedRun]) -> None:
     owners = {run.variant: run.spec for run in missing if run.spec.architecture.own_module}
     if not owners:
         return
-    from stages.shared.architectures import own_net_checks  # imports torch, which takes seconds
+    from stages.shared import own_nets  # imports torch, which takes seconds
 
     constants = load_constants(paths.PREPARED)
     n_classes = len(constants["classes"])
@@ -51,7 +51,7 @@ def refuse_broken_own_nets(missing: list[PlannedRun]) -> None:
         variant: (spec.architecture.own_module, shape_of(spec.sample, constants), n_classes)
         for variant, spec in owners.items()
     }
-    lines = own_net_checks.mistakes(nets)
+    lines = own_nets.mistakes(nets)
     if lines:
         raise StageError("\n  ".join(["params.yaml: an own net cannot be trained; nothing was trained", *lines]))
 

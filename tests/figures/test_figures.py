@@ -59,7 +59,7 @@ FIGURES += " hypotheses leaks learning-curves lengths rates roadmap shift sizes 
 TABLES = (
     "convergence.csv convergence.md diverged.md fields.csv fields.md hypotheses.csv hypotheses.md history.md lengths.md"
 )
-TABLES += " probes.csv probes.md results.csv results.md"
+TABLES += " own_nets.md probes.csv probes.md results.csv results.md"
 FILES = {f"figures/{name}.svg" for name in FIGURES.split()} | {f"tables/{name}" for name in TABLES.split()}
 FILES |= {"answer.md", "facts.yml", "families.md", "replication.md"}
 # What each run cannot draw. Runs that are not named here draw nothing that these do not.
