@@ -3,12 +3,12 @@
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stages.shared import paths
 from stages.shared.architectures.own_net import OwnNetError, Shape, first_net, in_words, load_class, output_of
 from stages.shared.params.architecture import OwnModule
 from stages.shared.process_pool import Report, run_parallel
@@ -43,12 +43,25 @@ def _mistake(net: Net, report: Report) -> str:
 
 def check(own: OwnModule, shape: Shape, classes: int) -> None:
     """Raises OwnNetError, with the key below `architecture`, its value and what is allowed, at the first mistake."""
-    key = f"module.class = {own.class_!r}"
-    _check_arguments(own, load_class(own, paths.MODULES))
-    net = first_net(own, shape, classes, 0, paths.MODULES)
+    _check_arguments(own, load_class(own))
     images = {size: torch.randn(size, *shape, generator=torch.Generator().manual_seed(size)) for size in SIZES}
-    for check_one in (_check_weights, _check_output, _check_gradients, _check_parts):
-        check_one(key, own, net, images, classes)
+    trial = Trial(f"module.class = {own.class_!r}", own, shape, classes, first_net(own, shape, classes, 0), images)
+    for check_one in (_check_parameters, _check_output, _check_weights, _check_parts, _check_gradients):
+        check_one(trial)
+
+
+class Trial(NamedTuple):
+    """One net, and images to try it with: how many at once → standard normal images, (N, C, H, W).
+
+    key: with its value, as messages begin.
+    """
+
+    key: str
+    own: OwnModule
+    shape: Shape
+    classes: int
+    net: nn.Module
+    images: dict[int, Tensor]
 
 
 def _check_arguments(own: OwnModule, net_class: type[nn.Module]) -> None:
@@ -78,15 +91,15 @@ def _check_arguments(own: OwnModule, net_class: type[nn.Module]) -> None:
         raise OwnNetError(f"module.arguments lacks {', '.join(absent)}, which {own.class_} needs")
 
 
-Images = Mapping[int, Tensor]
+def _check_parameters(trial: Trial) -> None:
+    if not any(parameter.requires_grad for parameter in trial.net.parameters()):
+        raise OwnNetError(f"{trial.key}: it has no parameters, so that there is nothing to train")
 
 
-def _check_weights(key: str, own: OwnModule, net: nn.Module, images: Images, classes: int) -> None:
-    """There are some, the seed decides them, and they are all that decides what the net gives."""
-    if not any(parameter.requires_grad for parameter in net.parameters()):
-        raise OwnNetError(f"{key}: it has no parameters, so that there is nothing to train")
-    shape = (images[SIZES[0]].shape[1], images[SIZES[0]].shape[2], images[SIZES[0]].shape[3])
-    again, other = (first_net(own, shape, classes, seed, paths.MODULES) for seed in (0, 1))
+def _check_weights(trial: Trial) -> None:
+    """The seed decides them, and they are all that decides what the net gives."""
+    key, batch = trial.key, trial.images[SIZES[0]]
+    net, again, other = (first_net(trial.own, trial.shape, trial.classes, seed) for seed in (0, 0, 1))
     for name, value in net.state_dict().items():
         if not isinstance(value, Tensor):
             raise OwnNetError(f"{key}: its state_dict has {name!r}, which is no tensor, so that it cannot be saved")
@@ -99,18 +112,18 @@ def _check_weights(key: str, own: OwnModule, net: nn.Module, images: Images, cla
     except RuntimeError as error:
         raise OwnNetError(f"{key}: its weights cannot be loaded into it again: {in_words(error)}") from None
     with torch.no_grad():
-        one, two = (output_of(built.eval(), images[SIZES[0]].clone()) for built in (net, other))
-    if isinstance(one, Tensor) and not torch.allclose(one, two, equal_nan=True):
+        one, two = (output_of(built.eval(), batch.clone()) for built in (net, other))
+    if not torch.allclose(one, two):
         raise OwnNetError(
             f"{key}: what it gives depends on random numbers that are not saved with its weights; "
             "keep them in a buffer (register_buffer)"
         )
 
 
-def _check_output(key: str, own: OwnModule, net: nn.Module, images: Images, classes: int) -> None:
+def _check_output(trial: Trial) -> None:
     """In evaluation mode: logits of every image, finite, and the same each time."""
-    net.eval()
-    for size, batch in images.items():
+    key, net, classes = trial.key, trial.net.eval(), trial.classes
+    for size, batch in trial.images.items():
         given = batch.clone()
         with torch.no_grad():
             logits, again = output_of(net, given), output_of(net, batch.clone())
@@ -133,12 +146,11 @@ def _check_output(key: str, own: OwnModule, net: nn.Module, images: Images, clas
             raise OwnNetError(f"{key}: it changes the images that it is given; work on a copy, without in-place steps")
 
 
-def _check_gradients(key: str, own: OwnModule, net: nn.Module, images: Images, classes: int) -> None:
+def _check_gradients(trial: Trial) -> None:
     """In training mode, from the loss to every parameter."""
-    batch = images[SIZES[-1]]
-    net.train()
+    key, net, batch = trial.key, trial.net.train(), trial.images[SIZES[-1]]
     net.zero_grad()
-    loss = F.cross_entropy(output_of(net, batch.clone()), torch.arange(len(batch)) % classes)
+    loss = F.cross_entropy(output_of(net, batch.clone()), torch.arange(len(batch)) % trial.classes)
     try:
         loss.backward()
     except RuntimeError as error:
@@ -154,12 +166,12 @@ def _check_gradients(key: str, own: OwnModule, net: nn.Module, images: Images, c
     )
 
 
-def _check_parts(key: str, own: OwnModule, net: nn.Module, images: Images, classes: int) -> None:
+def _check_parts(trial: Trial) -> None:
     """Where it has features and head, these two alone are what it computes: the project trains and probes them."""
+    key, net, batch = trial.key, trial.net, trial.images[SIZES[-1]]
     features, head = getattr(net, "features", None), getattr(net, "head", None)
     if not (isinstance(features, nn.Module) and isinstance(head, nn.Module)):
         return
-    batch = images[SIZES[-1]]
     for is_training in (False, True):
         net.train(is_training)
         whole, in_parts = (_seeded_output(one, batch.clone()) for one in (net, nn.Sequential(features, head)))

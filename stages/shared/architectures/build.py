@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stages.shared import paths
 from stages.shared.architectures import own_net
 from stages.shared.architectures.closed_form import has_positions, projects
 from stages.shared.architectures.layer_settings import Layer, blocks_of, is_residual, layers_of, pair, stride_of
@@ -54,16 +53,15 @@ def build(
     mean: list[float],
     std: list[float],
     generator: torch.Generator,
-    modules: Path = paths.MODULES,
 ) -> nn.Sequential:
     """A module from pixels (N, C, H, W) in [0, 255] to logits (N, classes); weights drawn from `generator`.
 
-    shape: (C, H, W). mean, std: of each channel, of pixels / 255. modules: the folder of a user's own net.
+    shape: (C, H, W). mean, std: of each channel, of pixels / 255.
     Its children are `normalise`, `features` (all layers, to the last feature map) and `head`.
     Raises ValueError, naming the layer, if a feature map vanishes.
     """
     if architecture.own_module is not None:
-        return own_net.build(architecture.own_module, shape, classes, mean, std, generator, modules)
+        return own_net.build(architecture.own_module, shape, classes, mean, std, generator)
     with torch.random.fork_rng(devices=[]):  # torch draws default weights from its global generator; ours replace them
         features, head = BUILDERS[architecture.connectivity](architecture, shape, classes)
     model = nn.Sequential()
@@ -81,16 +79,13 @@ def save_weights(model: nn.Module, path: Path) -> None:
     save_file({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state}, path)
 
 
-def trained(
-    architecture: Architecture, shape: Shape, classes: int, weights: Path, modules: Path = paths.MODULES
-) -> nn.Sequential:
+def trained(architecture: Architecture, shape: Shape, classes: int, weights: Path) -> nn.Sequential:
     """The net whose weights, and constants of its pixels, are in the file `weights`; in evaluation mode.
 
-    modules: the folder of a user's own net.
     Raises safetensors.SafetensorError if the file is damaged, RuntimeError if it belongs to another architecture.
     """
     channels = shape[0]
-    model = build(architecture, shape, classes, [0.0] * channels, [1.0] * channels, torch.Generator(), modules)
+    model = build(architecture, shape, classes, [0.0] * channels, [1.0] * channels, torch.Generator())
     model.load_state_dict(load_file(weights))
     return model.eval()
 

@@ -49,13 +49,12 @@ def build(
     mean: list[float],
     std: list[float],
     generator: torch.Generator,
-    folder: Path = paths.MODULES,
 ) -> nn.Sequential:
     """As `build.build`, of the class that `own` names. Its constructor draws under the seed of `generator`.
 
-    folder: that holds the file. Raises OwnNetError.
+    Raises OwnNetError.
     """
-    net = first_net(own, shape, classes, generator.initial_seed(), folder)
+    net = first_net(own, shape, classes, generator.initial_seed())
     features, head = parts(net)
     model = nn.Sequential()
     model.add_module("normalise", ContiguousNormalise(mean, std))
@@ -76,7 +75,7 @@ def counted(own: OwnModule, shape: Shape, classes: int) -> tuple[int, int]:
 @cache  # a process trains many runs of a net
 def _counted(own: str, shape: Shape, classes: int, _: bytes) -> tuple[int, int]:
     """own: as JSON. The last argument is the content of its file, which decides the answer."""
-    net = first_net(OwnModule.model_validate_json(own), shape, classes, 0, paths.MODULES).eval()
+    net = first_net(OwnModule.model_validate_json(own), shape, classes, 0).eval()
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a process that has used several cannot be forked
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -85,12 +84,12 @@ def _counted(own: str, shape: Shape, classes: int, _: bytes) -> tuple[int, int]:
     return sum(one.numel() for one in net.parameters() if one.requires_grad), counter.get_total_flops() // 2
 
 
-def first_net(own: OwnModule, shape: Shape, classes: int, seed: int, folder: Path) -> nn.Module:
+def first_net(own: OwnModule, shape: Shape, classes: int, seed: int) -> nn.Module:
     """The net with the weights that its constructor draws from torch's generator under this seed.
 
     Raises OwnNetError if the class cannot be had, or its constructor fails.
     """
-    net_class = load_class(own, folder)
+    net_class = load_class(own)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         try:
@@ -125,11 +124,11 @@ def output_of(net: nn.Module, images: Float[Tensor, "batch channel height width"
     return output
 
 
-def load_class(own: OwnModule, folder: Path) -> type[nn.Module]:
+def load_class(own: OwnModule) -> type[nn.Module]:
     """The class that `own` names, from its file as it is now. Raises OwnNetError if it is not to be had."""
-    path, key = folder / own.file, f"module.file = {own.file!r}"
+    path, key = paths.MODULES / own.file, f"module.file = {own.file!r}"
     if not path.is_file():
-        there = ", ".join(sorted(file.name for file in folder.glob("*.py"))) or "none"
+        there = ", ".join(sorted(file.name for file in paths.MODULES.glob("*.py"))) or "none"
         raise OwnNetError(f"{key}: there is no such file in {PACKAGE}/ (have: {there})")
     try:
         module = _imported(path)
@@ -179,4 +178,4 @@ def _own_places(error: BaseException) -> list[tuple[str, int | None]]:
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))
-    return [(Path(name).name, line) for name, line in places if Path(name).parent.name == PACKAGE]
+    return [(Path(name).name, line) for name, line in places if Path(name).parent == paths.MODULES]

@@ -3,6 +3,7 @@
 It travels inside the package, and so imports nothing else of ours than the architectures and their settings.
 """
 
+import hashlib
 import io
 import json
 import struct
@@ -17,12 +18,12 @@ import torch
 from PIL import Image
 from torch import nn
 
+from stages.shared import paths
 from stages.shared.architectures.build import logits_of, trained
-from stages.shared.params import Architecture
+from stages.shared.params import Architecture, ParamsError
 
 MODEL = "model.json"  # in the package, beside the weights
 WEIGHTS = "weights.safetensors"
-MODULES = "modules"  # the folder of a user's own net
 
 MAX_BYTES = 4_000_000  # of a request: what a serverless endpoint takes
 MAX_PIXELS = 2**20  # of a PNG, looked at before it is unpacked
@@ -78,13 +79,18 @@ def answer(classifier: Classifier, body: bytes, content_type: str | None, accept
 
 
 def model_fn(folder: str | Path) -> Classifier:
-    """The classifier that an unpacked package holds."""
+    """The classifier that an unpacked package holds.
+
+    A user's own net is that of the code which runs, never one from the package: a package that somebody else made runs
+    nothing here. Raises ParamsError if it is not the file that the model was packed with.
+    """
     folder = Path(folder)
     card = json.loads((folder / MODEL).read_text(encoding="utf-8"))
+    _check_own_net(card.get("own_net", {}))
     # One thread: as in training, so that the bits agree, and quickest for one small image.
     torch.set_num_threads(1)
     architecture = Architecture.model_validate_json(json.dumps(card["architecture"]))
-    net = trained(architecture, tuple(card["canvas"]), len(card["classes"]), folder / WEIGHTS, folder / MODULES)
+    net = trained(architecture, tuple(card["canvas"]), len(card["classes"]), folder / WEIGHTS)
     order = None if card["order"] is None else np.array(card["order"], dtype=np.int64)
     channels, rows, columns = card["canvas"]
     above, beside = card["margin"]
@@ -96,6 +102,14 @@ def model_fn(folder: str | Path) -> Classifier:
         card["classes"],
         card["description"],
     )
+
+
+def _check_own_net(digests: dict[str, str]) -> None:
+    """digests: name, from the root of the code on → SHA-256, of the files of a user's own net."""
+    for name, wanted in digests.items():
+        file = paths.ROOT / name
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
+            raise ParamsError(f"{name} is not the file that this model was packed with; bring that back, or pack anew")
 
 
 def input_fn(body: bytes, content_type: str | None) -> npt.NDArray[np.uint8]:

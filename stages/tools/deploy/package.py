@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 from stages.shared import paths
 from stages.shared.prepared_data import load_constants, permutation_of, shape_of
-from stages.shared.run_records import own_net_files
+from stages.shared.run_records import own_net_digests, own_net_files
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.choose import Choice
@@ -132,6 +132,7 @@ def _card(choice: Choice, constants: dict[str, Any]) -> dict[str, Any]:
             "dataset": constants["title"],
             "val_accuracy": choice.val_accuracy,
         },
+        "own_net": own_net_digests(choice.run.architecture.own_module),
         "architecture": choice.run.architecture.model_dump(mode="json"),
         "canvas": list(canvas),
         "margin": margin,
