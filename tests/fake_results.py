@@ -19,6 +19,7 @@ from stages.shared import params, paths
 from stages.shared.architectures.closed_form import closed_form
 from stages.shared.architectures.layer_settings import pair
 from stages.shared.declared import claim_digest, read_record, record_path
+from stages.shared.params.architecture import LAYERED
 from stages.shared.run_files import read_test_labels
 from stages.shared.run_records import write_record
 
@@ -302,7 +303,7 @@ def _scalars(architecture: params.Architecture, rng: np.random.Generator) -> dic
         "equivariance_error_untrained": 0.3,
     }
     of_maps |= {"position_r2": 0.6, "position_r2_shuffled": leak, "position_share": 0.1}
-    if architecture.connectivity not in ("conv", "locally_connected"):
+    if architecture.connectivity not in LAYERED:
         of_maps |= dict.fromkeys(("map_channels", "position_channels", "position_channels_shuffled"), 32)
         return scalars | dict.fromkeys([*of_maps, "field_height", "field_width"])
     noisy = {name: value + float(rng.normal(0, 0.004)) for name, value in of_maps.items()}
@@ -322,7 +323,7 @@ def _pictures(
     arrays = {
         "reliability": np.tile([[10.0, 0.8, 0.75]], (probe.bins, 1)),
         "effective_field": rng.random((height, width)),
-        "filters": rng.normal(0, 0.3, filters[net.connectivity]),
+        "filters": rng.normal(0, 0.3, filters.get(net.connectivity, kernel)),
         "map_layer_1": rng.random((n_images, n_maps, *size)),
     }
     images = {"drawn_images": rng.integers(0, 255, (n_images, *shape), dtype=np.uint8)}

@@ -17,6 +17,21 @@ CNN = (9 + 1) * 16 + (9 * 16 + 1) * 32 + HEAD
 POOLED = (9 + 1) * 16 + (9 * 16 + 1) * 32 + (32 + 1) * 10
 LOCAL = 32 * 32 * (9 + 1) * 16 + 16 * 16 * (9 * 16 + 1) * 32 + HEAD
 MLP = (1024 + 1) * 256 + (256 + 1) * 128 + (128 + 1) * 10
+# A shortcut from 16 to 32 channels is a 1×1 convolution; the head is on 8×8 positions.
+DEEP = (9 + 1) * 16 + 2 * (9 * 16 + 1) * 16 + (9 * 16 + 1) * 32 + 5 * (9 * 32 + 1) * 32 + HEAD
+
+
+def tiled(side):
+    """A filter for each tile of the 32×32 positions, then of the 16×16."""
+    return (32 // side) ** 2 * (9 + 1) * 16 + (16 // side) ** 2 * (9 * 16 + 1) * 32 + HEAD
+
+
+def tokens(in_front, mixing, width, hidden):
+    """Two blocks, each of what mixes the tokens, an MLP and two norms, and a norm behind them."""
+    mlp = (width + 1) * hidden + (hidden + 1) * width
+    return in_front + 2 * (mixing + mlp + 2 * 2 * width) + 2 * width
+
+
 PARAMETERS = {
     "cnn": CNN,
     "global_average": POOLED,
@@ -65,6 +80,16 @@ PARAMETERS = {
     "one_layer": (9 + 1) * 32 + (15 * 15 * 32 + 1) * 100 + (100 + 1) * 10,
     "one_layer_padded": (9 + 1) * 32 + (16 * 16 * 32 + 1) * 100 + (100 + 1) * 10,
     "one_layer_64": (9 + 1) * 64 + (16 * 16 * 64 + 1) * 100 + (100 + 1) * 10,
+    **{f"tile_{side}": tiled(side) for side in (2, 4, 8)},
+    "attention": tokens(17 * 36 + 64 * 36, 4 * 37 * 36, 36, 2 * 36) + 37 * 10,
+    "attention_without_positions": tokens(17 * 36, 4 * 37 * 36, 36, 2 * 36) + 37 * 10,
+    "mixer": tokens(17 * 42, 2 * 65 * 64, 42, 42) + 43 * 10,
+    "deep_plain": DEEP,
+    "deep_residual": DEEP + 16 * 32,
+    "deep_plain_norm": DEEP + 2 * (3 * 16 + 6 * 32),
+    "deep_residual_norm": DEEP + 2 * (3 * 16 + 6 * 32) + 16 * 32 + 2 * 32,
+    "separable": (9 + 2 * 19) + (9 * 19 + 20 * 38) + (8 * 8 * 38 + 1) * 10,
+    "pooled_separable": (9 + 2 * 45) + (9 * 45 + 46 * 82) + (82 + 1) * 10,
     # Published for three channels and ten classes; the stem has one channel here.
     "resnet18": 11_173_962 - 2 * 64 * 9,
 }

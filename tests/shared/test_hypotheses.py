@@ -40,9 +40,10 @@ CLAIMS = {
     "below": ("is below", "are below", "lowers", "lower the accuracy", "hurts"),
     "alike": ("no difference that matters",),
     "not_above": ("buys nothing that matters", "no lead over the MLP that matters"),
-    "not_below": ("is as good as",),
+    "not_below": ("is as good as", "are as good as"),
 }
 CLAIMS["above"] += ("is the best of", "beat the")  # the published lab's own words
+CLAIMS["above"] += ("buy the", "shortcuts buy", "takes more", "more consistent", "lessens what")
 
 
 @pytest.mark.parametrize("key", HYPOTHESES)
