@@ -35,9 +35,9 @@ def reliability_diagrams(results: Results) -> Figure | str:
     if not bins:
         return "No variant's calibration was measured."
     names = selection.names_for_small_panels(results)
-    n_panels = max(PANELS, len(bins))
-    figure, grid = style.plt.subplots(1, n_panels, figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
-    panels = grid[0]
+    n_rows = -(-len(bins) // PANELS)
+    figure, grid = style.plt.subplots(n_rows, PANELS, figsize=(style.WIDTH, 2.6 * n_rows), sharey=True, squeeze=False)
+    panels = grid.ravel()
     for axes in panels[len(bins) :]:
         axes.set_axis_off()
     for axes, (variant, table) in zip(panels, bins.items(), strict=False):
@@ -54,7 +54,8 @@ def reliability_diagrams(results: Results) -> Figure | str:
         axes.set_aspect("equal")
         axes.set_xlabel("confidence", fontsize=7)
         axes.tick_params(labelsize=6.5)
-    panels[0].set_ylabel("accuracy", fontsize=7)
+    for row in grid:
+        row[0].set_ylabel("accuracy", fontsize=7)
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from stages.figures import selection, wording
 from stages.figures.results import Results
-from stages.shared.architectures.layer_settings import pair
+from stages.shared.architectures.layer_settings import layers_of
 from stages.shared.drawing import pictures, style
 
 FILTERS = 16  # of a variant
@@ -131,7 +131,8 @@ def _one_of_each_kernel(results: Results) -> list[str]:
     for variant in [results.baseline, *results.nets]:
         architecture = results.settings.variants[variant].run.architecture
         if architecture.connectivity == "conv":
-            first.setdefault((pair(architecture.kernel), pair(architecture.dilation)), variant)
+            layer = layers_of(architecture)[0]
+            first.setdefault((layer.kernel, layer.dilation), variant)
     return list(first.values())[:STRIPS]
 
 

@@ -11,11 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from stages.figures import wording
 from stages.figures.results import Results
 from stages.shared.drawing import style
 
 MEASURES = {"val_accuracy": ("val accuracy, %", 100), "train_loss": ("train loss", 1)}  # label of its axis, unit
 COLUMNS = 4  # panels beside each other
+MOST_PANELS = 12  # pairs of panels that a page holds
 LINES = 9  # lines in a panel: as many as there is room to name
 NAME, NAME_HEIGHT = 6, 0.1  # points of a name below the panels, and the inches that it takes
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
@@ -28,9 +30,16 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "learning-curves", learning_curves(results)
 
 
+def facts(results: Results) -> dict[str, str]:
+    left_out = list(_panels(results))[MOST_PANELS:]
+    if not left_out:
+        return {"curves_shown": "It has every family whose nets have one recipe."}
+    return {"curves_shown": f"It has no room for the panels of {wording.joined(left_out)}."}
+
+
 def learning_curves(results: Results) -> Figure:
     """For each family two panels, the mean over seeds with its interval as a band, and below them the lines' names."""
-    panels = _panels(results)
+    panels = dict(itertools.islice(_panels(results).items(), MOST_PANELS))
     columns = min(COLUMNS, len(panels))
     lengths = list(map(len, panels.values()))
     bands = [max(lengths[first : first + columns]) for first in range(0, len(panels), columns)]

@@ -2,8 +2,17 @@
 
 from stages.shared.drawing import style
 from stages.shared.params import Params
+from stages.shared.params.architecture import LAYERED
 
-NETS = {"conv": "CNN", "locally_connected": "locally connected net", "fully_connected": "MLP", "resnet18": "ResNet-18"}
+NETS = {
+    "conv": "CNN",
+    "separable": "separable CNN",
+    "locally_connected": "locally connected net",
+    "fully_connected": "MLP",
+    "attention": "vision transformer",
+    "mixer": "MLP-Mixer",
+    "resnet18": "ResNet-18",
+}
 
 
 class Names:
@@ -45,7 +54,7 @@ class Names:
         nets = [self.net(variant) for variant in variants]
         for place, variant in enumerate(variants):
             architecture = self._settings.variants[variant].run.architecture
-            if architecture.connectivity in ("conv", "locally_connected") and architecture.head != "flatten":
+            if architecture.connectivity in LAYERED and architecture.head != "flatten":
                 nets[place] += f" + {architecture.head.replace('_', ' ')}"
         pairs = zip(nets, variants, strict=True)
         return [net if nets.count(net) == 1 else self.short(variant) for net, variant in pairs]
@@ -84,14 +93,14 @@ class Names:
         return f"{self._settings.families[family].title}: {self._settings.variants[variant].families[family]}"
 
     def _all_colours(self) -> dict[str, str]:
-        members: dict[str, list[str]] = {}
+        members: dict[str, list[str]] = {}  # by hue, which several groups share where there are many
         for variant in self._settings.variants:
             family = self.first_family(variant)
             if family is not None and variant != self._settings.baseline:
-                members.setdefault(self.group(family), []).append(variant)
+                members.setdefault(self.group_colour(family), []).append(variant)
         colours = dict.fromkeys(self._settings.variants, style.GREY) | {self._settings.baseline: style.INK}
-        for group, variants in members.items():
-            colours |= dict(zip(variants, style.shades(self.group_colour(group), len(variants)), strict=True))
+        for hue, variants in members.items():
+            colours |= dict(zip(variants, style.shades(hue, len(variants)), strict=True))
         return colours
 
 

@@ -48,7 +48,8 @@ def test_probes_without_a_number_are_left_out_of_figures_and_sentences():
 
 def test_which_variants_are_shown():
     results = results_of("default")
-    assert selection.one_of_each_kind(results) == ["cnn", "locally_connected", "fully_connected"]
+    kinds = ["cnn", "locally_connected", "fully_connected", "attention", "mixer", "separable"]
+    assert selection.one_of_each_kind(results) == kinds
     assert selection.permuted_baseline(results) == "cnn_permuted"
     assert selection.one_of_kind(results, "resnet18") is None
     on_any_layout = selection.nets_on_any_layout(results)
@@ -56,7 +57,7 @@ def test_which_variants_are_shown():
     assert not {"cnn_again", "random_labels", "cnn_300", "cnn_lr_0_01"} & set(on_any_layout)
     maps = receptive_fields.shown_as_maps(results)
     # The baseline, the smallest and the largest field, the most layers, another dilation.
-    assert maps[:5] == ["cnn", "kernel_1", "depth_4", "three_kernels_3", "dilated_3"]
+    assert maps[:5] == ["cnn", "kernel_1", "deep_plain", "three_kernels_3", "dilated_3"]
     assert {"locally_connected", "fully_connected", "cnn_permuted"} <= set(maps)
     assert len(maps) <= receptive_fields.MAPS
 

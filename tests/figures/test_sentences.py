@@ -203,9 +203,9 @@ def test_what_another_unit_of_adjustment_would_change_is_listed():
 
 
 def test_the_fewest_seeds_follow_from_the_largest_family():
-    """Four hypotheses: 4 · 2/2⁸ = .031 and 4 · 2/2⁷ = .0625. One: 2/2⁶ = .031 and 2/2⁵ = .0625."""
+    """Five hypotheses: 5 · 2/2⁸ = .039 and 5 · 2/2⁷ = .078. One: 2/2⁶ = .031 and 2/2⁵ = .0625."""
     largest = hypotheses.fewest_seeds(results_of("default"))
-    assert largest.startswith("The largest family that was measured has 4 hypotheses: there, fewer than 8 seeds ")
+    assert largest.startswith("The largest family that was measured has 5 hypotheses: there, fewer than 8 seeds ")
     assert " has 1 hypothesis: there, fewer than 6 seeds " in hypotheses.fewest_seeds(results_of("three"))
     assert hypotheses.fewest_seeds(results_of("one variant")) == "No family of hypotheses was measured."
 
