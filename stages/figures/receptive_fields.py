@@ -116,8 +116,8 @@ def maps_and_sizes(results: Results) -> Figure | str:
 def shown_as_maps(results: Results) -> list[str]:
     """The variants with a measured field among those that tell most.
 
-    They are the baseline, the nets with the smallest and the largest theoretical field, the deepest, a dilated one, one
-    of each other kind of net, and the baseline on permuted pixels.
+    They are the baseline, the nets with the smallest and the largest theoretical field, the deepest, a dilated one, the
+    baseline on permuted pixels, and one of each other kind of net.
     """
     architectures = {variant: results.settings.variants[variant].run.architecture for variant in results.nets}
     edges = {variant: theoretical(results, variant)[2] for variant in results.nets}
@@ -129,7 +129,7 @@ def shown_as_maps(results: Results) -> list[str]:
     dilation = results.settings.variants[results.baseline].run.architecture.dilation
     dilated = [variant for variant in edges if architectures[variant].dilation != dilation]
     permuted = selection.permuted_baseline(results)
-    telling += [*dilated[:1], *selection.one_of_each_kind(results), *([permuted] if permuted else [])]
+    telling += [*dilated[:1], *([permuted] if permuted else []), *selection.one_of_each_kind(results)]
     probed = [variant for variant in dict.fromkeys(telling) if variant in results.pictures][:MAPS]
     return [variant for variant in probed if np.isfinite(results.pictures[variant]["effective_field"]).all()]
 

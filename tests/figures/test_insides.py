@@ -56,8 +56,8 @@ def test_which_variants_are_shown():
     assert {"cnn", "kernel_7", "linear", "cnn_permuted", "fully_connected_permuted"} <= set(on_any_layout)
     assert not {"cnn_again", "random_labels", "cnn_300", "cnn_lr_0_01"} & set(on_any_layout)
     maps = receptive_fields.shown_as_maps(results)
-    # The baseline, the smallest and the largest field, the most layers, another dilation.
-    assert maps[:5] == ["cnn", "kernel_1", "deep_plain", "three_kernels_3", "dilated_3"]
+    # The baseline, the smallest and the largest field, the most layers, another dilation, permuted pixels.
+    assert maps[:5] == ["cnn", "kernel_1", "deep_plain", "dilated_3", "cnn_permuted"]
     assert {"locally_connected", "fully_connected", "cnn_permuted"} <= set(maps)
     assert len(maps) <= receptive_fields.MAPS
 

@@ -26,12 +26,12 @@ def tiled(side):
     return (32 // side) ** 2 * (9 + 1) * 16 + (16 // side) ** 2 * (9 * 16 + 1) * 32 + HEAD
 
 
-def tokens(in_front, mixing, width, hidden):
-    """Two blocks, each of what mixes the tokens, an MLP and two norms, and a norm behind them."""
-    mlp = (width + 1) * hidden + (hidden + 1) * width
-    return in_front + 2 * (mixing + mlp + 2 * 2 * width) + 2 * width
+def tokens(depth, in_front, mixing, width):
+    """Blocks, each of what mixes the tokens, an MLP as wide as they are and two norms, and a norm behind them."""
+    return in_front + depth * (mixing + 2 * (width + 1) * width + 2 * 2 * width) + 2 * width
 
 
+HEAD_OF_TOKENS = 64 * 10  # weights for each channel
 PARAMETERS = {
     "cnn": CNN,
     "global_average": POOLED,
@@ -81,9 +81,9 @@ PARAMETERS = {
     "one_layer_padded": (9 + 1) * 32 + (16 * 16 * 32 + 1) * 100 + (100 + 1) * 10,
     "one_layer_64": (9 + 1) * 64 + (16 * 16 * 64 + 1) * 100 + (100 + 1) * 10,
     **{f"tile_{side}": tiled(side) for side in (2, 4, 8)},
-    "attention": tokens(17 * 36 + 64 * 36, 4 * 37 * 36, 36, 2 * 36) + 37 * 10,
-    "attention_without_positions": tokens(17 * 36, 4 * 37 * 36, 36, 2 * 36) + 37 * 10,
-    "mixer": tokens(17 * 42, 2 * 65 * 64, 42, 42) + 43 * 10,
+    "attention": tokens(3, 17 * 22 + 64 * 22, 4 * 23 * 22, 22) + HEAD_OF_TOKENS * 22 + 10,
+    "attention_without_positions": tokens(3, 17 * 22, 4 * 23 * 22, 22) + HEAD_OF_TOKENS * 22 + 10,
+    "mixer": tokens(1, 17 * 24, 2 * 65 * 64, 24) + HEAD_OF_TOKENS * 24 + 10,
     "deep_plain": DEEP,
     "deep_residual": DEEP + 16 * 32,
     "deep_plain_norm": DEEP + 2 * (3 * 16 + 6 * 32),
