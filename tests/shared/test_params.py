@@ -55,6 +55,26 @@ MISTAKES = {
         ("{kernel: 5}", "{kernel: 0}"),
         ["kernel_5.run.architecture.kernel = 0", "a whole number from 1 up to 1000, or [height, width]"],
     ),
+    "a setting that a transformer does not read": (
+        ("heads: 2, mlp_ratio: 1, positions: none}", "kernel: 5, mlp_ratio: 1, positions: none}"),
+        ["attention_without_positions.run.architecture.kernel: has no effect where connectivity is attention;"],
+    ),
+    "a typo in one layer": (
+        ("architecture: {kernel: 7}", "architecture: {layers: [{}, {kernal: 7}]}"),
+        [
+            "variants.kernel_7.run.architecture.layers.1.kernal = 7",
+            "did you mean 'kernel'?",
+            "allowed here: connectivity",
+        ],
+    ),
+    "one layer's tile of a convolution": (
+        ("architecture: {kernel: 1}", "architecture: {layers: [{}, {tile: 7}]}"),
+        ["variants.kernel_1.run.architecture: layer 2: a tile has no effect where connectivity is conv"],
+    ),
+    "more entries than layers": (
+        ("architecture: {kernel: 7}", "architecture: {layers: [{}, {}, {kernel: 7}]}"),
+        ["variants.kernel_7.run.architecture: layers has 3 entries, but channels has 2; an entry is a layer"],
+    ),
     "number in quotes": (("lr: 0.01", "lr: '1e-3'"), ["recipe.lr = '1e-3'", "without quotes"]),
     "negative lr": (("lr: 0.01", "lr: -1"), ["recipe.lr = -1: should be greater than 0"]),
     "unknown choice": (
