@@ -14,6 +14,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 WITH_TENSORS = [
     "stages.shared.architectures.build",
     "stages.shared.architectures.layers",
+    "stages.shared.architectures.own_net",
     "stages.train",
     "stages.probe",
 ]

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from own_net import WHOLE, own_architecture, use_folder
 from pipeline_workspace import stages_in
 from small_data import write_prepared
 from small_model import small_settings
@@ -480,6 +481,26 @@ def test_data_and_code_are_uploaded_once_and_nothing_but_them(layer):
         "stages/cloud/__init__.py",
         "stages/cloud/container.py",
     }
+
+
+def test_a_users_own_net_travels_with_the_code_and_is_trained_there_as_here(layer, tmp_path, monkeypatch):
+    use_folder(monkeypatch, tmp_path, whole=WHOLE, unused=WHOLE)
+    planned = own_runs()
+    _, here = trained(tmp_path / "here", planned, where=local)
+    _, there = trained(tmp_path / "there", planned)
+    assert there == here
+    packed = next(content for key, content in objects(layer).items() if key.endswith("code.tar.gz"))
+    with tarfile.open(fileobj=BytesIO(packed)) as archive:
+        assert [name for name in archive.getnames() if name.startswith("modules")] == ["modules/whole.py"]
+
+
+def own_runs():
+    settings = small_settings({"mine": {}}, (0,))
+    variant = settings.variants["mine"]
+    run = variant.run.model_copy(update={"architecture": own_architecture("whole.py", "Whole", units=6)})
+    return planned_runs(
+        settings.model_copy(update={"variants": {"mine": variant.model_copy(update={"run": run})}}), ["mine"]
+    )
 
 
 def test_the_name_follows_from_whatever_changes_the_files_and_from_nothing_else(monkeypatch):

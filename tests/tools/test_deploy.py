@@ -22,17 +22,19 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from own_net import WHOLE, own_architecture, use_folder
 from PIL import Image
 from safetensors.numpy import load_file
 from small_data import TRAIN
 from small_model import SAMPLES, packaged, small_settings
 
 from stages.shared import paths
-from stages.shared.architectures.build import build, logits_of, trained
+from stages.shared.architectures.build import build, logits_of, save_weights, trained
+from stages.shared.params import ParamsError
 from stages.shared.prepared_data import load_constants
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler, server
-from stages.tools.deploy.choose import choose
+from stages.tools.deploy.choose import Choice, choose
 from stages.tools.deploy.package import digest, package, unpacked
 from stages.train.data import load_splits
 from stages.train.run_spec import RunSpec
@@ -225,6 +227,41 @@ def test_an_unpacked_package_answers_by_itself_and_holds_no_file_that_the_handle
     assert {name for name in names if name.startswith("stages/")} == loaded | {"stages/tools/deploy/ray_serve.py"}
     others = {"config.yaml", "code/requirements.txt", "example.json", "model.json", "weights.safetensors"}
     assert {name for name in names if not name.startswith("stages/")} == others
+
+
+@pytest.fixture
+def of_own_net(monkeypatch, tmp_path, data):
+    """The package of a user's own net, without training."""
+    use_folder(monkeypatch, tmp_path, whole=WHOLE)
+    architecture = own_architecture("whole.py", "Whole", units=6)
+    net = build(architecture, (1, 8, 8), 3, [0.5], [0.3], torch.Generator().manual_seed(0))
+    (tmp_path / "runs" / "mine" / "seed_0").mkdir(parents=True)
+    save_weights(net, tmp_path / "runs" / "mine" / "seed_0" / "weights.safetensors")
+    run = small_settings().variants["cnn"].run.model_copy(update={"architecture": architecture})
+    (tmp_path / "out").mkdir()
+    package(Choice("mine", 0, run, 0.5, 0.5, 1, []), data / "prepared", tmp_path / "runs", tmp_path / "out")
+    return tmp_path / "out" / "model.tar.gz"
+
+
+def test_the_package_of_an_own_net_holds_its_file_and_answers_by_itself(of_own_net, tmp_path):
+    root = tmp_path / "unpacked"
+    with tarfile.open(of_own_net) as tar:
+        assert [name for name in tar.getnames() if name.startswith("modules")] == ["modules/whole.py"]
+        tar.extractall(root, filter="data")
+    program = "from stages.tools.deploy import handler; print(handler.model_fn('.').net[1][0])"
+    environment = {key: value for key, value in os.environ.items() if key != "PIPELINE_ROOT"} | {"PYTHONPATH": "."}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Whole(")
+
+
+def test_no_code_of_a_package_runs_here_and_another_file_of_that_name_is_refused(of_own_net):
+    with unpacked(of_own_net) as folder:
+        (folder / "modules" / "whole.py").write_text("raise AssertionError('it runs')\n")
+        assert handler.model_fn(folder).description["variant"] == "mine"
+        (paths.MODULES / "whole.py").write_text(WHOLE + "# edited\n")
+        with pytest.raises(ParamsError, match=r"modules/whole\.py is not the file that this model was packed with"):
+            handler.model_fn(folder)
 
 
 def test_the_serving_image_is_told_of_a_module_that_is_in_the_package_and_of_pinned_packages(archive):

@@ -57,6 +57,11 @@ PLAIN_WORDS = (
         "String should match pattern '^[a-z0-9]+(_[a-z0-9]+)*$'",
         "should be lower-case words joined by _, such as kernel_5",
     ),
+    (
+        r"String should match pattern '^[A-Za-z_][A-Za-z0-9_]*\.py$'",
+        "should be the name of a file in modules/, of letters, digits and _, such as my_net.py",
+    ),
+    ("String should match pattern '^[A-Za-z_][A-Za-z0-9_]*$'", "should be the name of a class, such as Net"),
     ("Tuple should have at least 1 item after validation, not 0", "should not be empty"),
     ("Dictionary should have at least 1 item after validation, not 0", "should not be empty"),
     ("String should have at least 1 character", "should not be empty"),

@@ -107,7 +107,7 @@ def model_fn(folder: str | Path) -> Classifier:
 def _check_own_net(digests: dict[str, str]) -> None:
     """digests: name, from the root of the code on → SHA-256, of the files of a user's own net."""
     for name, wanted in digests.items():
-        file = paths.ROOT / name
+        file = paths.MODULES.parent / name
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
             raise ParamsError(f"{name} is not the file that this model was packed with; bring that back, or pack anew")
 
