@@ -61,9 +61,8 @@ def own_nets(results: Results) -> str:
     sentences = []
     for (variant, reason), group in rows.groupby(["variant", "reason"], sort=False):
         measures = "; ".join(escape(names.get(column, column)) for column in group["column"])
-        sentences.append(
-            f"Not measured of {wording.italic_label(results, str(variant))}, {escape(reason)}: {measures}."
-        )
+        label = wording.italic_label(results, str(variant))
+        sentences.append(f"These probes have no value for {label} ({escape(reason)}): {measures}.")
     return " ".join(sentences)
 
 
