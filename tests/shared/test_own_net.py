@@ -178,7 +178,7 @@ MISTAKES = {
         {},
         [KEY, "gives (3, 7) for images", "allowed is (3, 3), a logit"],
     ),
-    "no tensor": (changed(FORWARD, "return None, images"), {}, [KEY, "gives tuple; allowed is a tensor of logits"]),
+    "no tensor": (changed(FORWARD, "return None, images"), {}, [KEY, "its forward gives tuple; allowed is a tensor"]),
     "not finite": (changed(FORWARD, f"{FORWARD} / 0"), {}, [KEY, "not finite before any training"]),
     "chance in evaluation": (
         changed(FORWARD, FORWARD.replace("images", "nn.functional.dropout(images)", 1)),

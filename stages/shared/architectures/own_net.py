@@ -114,13 +114,18 @@ def parts(net: nn.Module) -> tuple[nn.Module, nn.Module]:
 
 
 def output_of(net: nn.Module, images: Float[Tensor, "batch channel height width"]) -> Tensor:
-    """What the net makes of the images. Raises OwnNetError, with the exception's own words, if it fails."""
+    """What the net makes of the images.
+
+    Raises OwnNetError if it fails, with the exception's own words, or gives no tensor.
+    """
+    key = f"module.class = {type(net).__name__!r}"
     try:
-        output: Tensor = net(images)
+        output = net(images)
     except (Exception, SystemExit) as error:
-        key = f"module.class = {type(net).__name__!r}"
         where = f"its forward fails on images of shape {tuple(images.shape)}"
         raise OwnNetError(f"{key}: {where}: {in_words(error)}") from None
+    if not isinstance(output, Tensor):
+        raise OwnNetError(f"{key}: its forward gives {type(output).__name__}; allowed is a tensor, (N, classes)")
     return output
 
 
