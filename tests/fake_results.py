@@ -218,6 +218,7 @@ def write_data(
     counts = {"train": [6000] * len(classes)}
     counts["test"] = np.bincount(labels, minlength=len(classes)).tolist()
     constants = described | {"class_counts": counts, "shape": canvas, "margin": margins, "layout_seed": 0}
+    constants["pixel_range"] = [0, 255]
     _json(data / "prepared/constants.json", constants)
     for place, key in enumerate(loaded.trained_variants):
         mean = (means or {}).get(key, MEANS.get(key.removesuffix(params.LONGER), 0.9 + 0.001 * (place % 5)))

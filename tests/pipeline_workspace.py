@@ -194,10 +194,10 @@ def delete(settings, variant):
         protocol["variants"].remove(variant)
 
 
-def clone(folder, change=None, files=None):
+def clone(folder, change=None, files=None, own_settings=False):
     """A fresh clone, as far as git and DVC can tell, of the files that git knows or would take, with small settings.
 
-    change: of the small settings. files: name → .npz arrays in data/user/.
+    own_settings: leave the repository's. change: of the small settings. files: name → .npz arrays in data/user/.
     """
     command = ["git", "ls-files", "-co", "--exclude-standard"]
     listed = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True)
@@ -206,11 +206,12 @@ def clone(folder, change=None, files=None):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(paths.ROOT / name, folder / name)
     workspace = Workspace(folder)
-    with workspace.edited("params.yaml") as settings:
-        small = with_changes(with_changes(settings, SMALL), change or {})
-        settings.clear()
-        settings.update(small)
-    (folder / "hypotheses.yaml").write_text(HYPOTHESES, encoding="utf-8")
+    if not own_settings:
+        with workspace.edited("params.yaml") as settings:
+            small = with_changes(with_changes(settings, SMALL), change or {})
+            settings.clear()
+            settings.update(small)
+        (folder / "hypotheses.yaml").write_text(HYPOTHESES, encoding="utf-8")
     for name, arrays in (files or {}).items():
         np.savez(folder / "data" / "user" / name, **arrays)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)

@@ -34,5 +34,6 @@ def write_prepared(folder: Path, seed: int = 0) -> None:
         "title": "Lines",
         "class_counts": counts,
         "layout_seed": 0,
+        "pixel_range": [0, 255],
     }
     paths.write_json(folder / "constants.json", constants)

@@ -6,6 +6,7 @@ from stages.download.datasets import load
 from stages.download.raw import write_raw
 from stages.download.user_arrays import constant_channels
 from stages.shared import params, paths, stage_command
+from stages.shared.lettering import class_names
 
 DESCRIPTION = """
 Get the dataset that data.dataset in params.yaml names, verify its digests, and write data/raw/.
@@ -32,6 +33,8 @@ def main() -> None:
         if f"{split}_labels" in dataset.arrays
     ]
     print(f"download: {dataset.title} from {record['source']}: {', '.join(counts)}")
+    for remark in class_names.remarks(dataset.classes):
+        print(f"download: {remark}")
     for channel, value in constant_channels(dataset.arrays["train_images"]).items():
         print(
             f"download: channel {channel + 1} is {value:g} everywhere; it is kept, and normalised by a deviation of 1"

@@ -19,16 +19,16 @@ from stages.eda.drawing import (
     image_title,
     name_classes,
     plain_numbers,
-    shortened,
 )
 from stages.eda.outputs import Finding, Table, decimal, joined, share
-from stages.eda.statistics import Explained
+from stages.eda.statistics import BLOCK_VALUES, Explained, blocks, white
 from stages.shared.drawing import numbers, style
 from stages.shared.drawing.tables import cell, escape
+from stages.shared.lettering.class_names import shown
 
-WHITE = 255
+BINS = 256  # of pixel values in the histogram
 STRIP_COLUMNS = 2
-SPLIT_COLOURS = {"train": style.BLUE, "test": style.GREEN}
+SPLIT_COLOURS = {"train": style.BLUE, "val": style.ORANGE, "test": style.GREEN}
 
 
 def counts(split_labels: dict[str, np.ndarray], n_classes: int) -> pd.DataFrame:
@@ -43,13 +43,13 @@ def sample_rows(labels: np.ndarray, n_classes: int, per_class: int, rng: np.rand
 
 def mean_images(images: np.ndarray, labels: np.ndarray, n_classes: int) -> list[np.ndarray | None]:
     """Mean image (C, H, W) of each class, in [0, 1]; None for a class without image."""
-    groups = [images[labels == label] for label in range(n_classes)]
-    return [group.mean(axis=0, dtype=np.float64) / WHITE if len(group) else None for group in groups]
+    groups = (images[labels == label] for label in range(n_classes))
+    return [group.mean(axis=0, dtype=np.float64) / white(images) if len(group) else None for group in groups]
 
 
 def brightness(images: np.ndarray) -> np.ndarray:
     """Mean pixel of each image, in [0, 1]; (N, C, H, W) → (N,)."""
-    return images.mean(axis=(1, 2, 3), dtype=np.float64) / WHITE
+    return images.mean(axis=(1, 2, 3), dtype=np.float64) / white(images)
 
 
 def pixel_statistics(images: np.ndarray, labels: np.ndarray, n_classes: int) -> pd.DataFrame:
@@ -66,22 +66,32 @@ def pixel_statistics(images: np.ndarray, labels: np.ndarray, n_classes: int) -> 
 
 
 def mean_and_sd(images: np.ndarray) -> tuple[float, float]:
-    """Mean and SD of all pixels, in [0, 1]."""
-    return float(images.mean(dtype=np.float64)) / WHITE, float(images.std(dtype=np.float64)) / WHITE
+    """Mean and SD of all pixels, in [0, 1], from exact counts of their values."""
+    counts = _counts_of_values(images)
+    values = np.arange(len(counts))
+    n, total, squares = (sum(map(int, counts * values**power)) for power in (0, 1, 2))
+    return total / (n * white(images)), (n * squares - total**2) ** 0.5 / (n * white(images))
 
 
 def histogram(images: np.ndarray) -> np.ndarray:
-    """Share of the pixels that have each value; (256,)."""
-    return np.bincount(images.ravel(), minlength=WHITE + 1) / images.size
+    """Share of the pixels in each of 256 steps from black to white; (256,)."""
+    return _counts_of_values(images).reshape(BINS, -1).sum(axis=1) / images.size
+
+
+def _counts_of_values(images: np.ndarray) -> np.ndarray:
+    """How many pixels have each value that their type can hold."""
+    n_values = white(images) + 1
+    return np.sum([np.bincount(block.ravel(), minlength=n_values) for block in blocks(images, BLOCK_VALUES)], axis=0)
 
 
 def balance_figure(counts: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """Share of each class in each split; the line is an equal share."""
     figure, axes = style.plt.subplots(figsize=(style.WIDTH, 2.5))
-    for number, (split, colour) in enumerate(SPLIT_COLOURS.items()):
+    for number, split in enumerate(counts):
+        colour = SPLIT_COLOURS[str(split)]
         x = np.arange(len(classes)) + 0.18 * (number - 1)
         percents = 100 * counts[split] / counts[split].sum()
-        axes.scatter(x, percents, s=14, color=colour, label=split, linewidths=0, zorder=3)
+        axes.scatter(x, percents, s=14, color=colour, label=str(split), linewidths=0, zorder=3)
     look: dict[str, Any] = {"color": style.GREY, "linewidth": 0.7, "linestyle": style.DASHED, "zorder": 1}
     axes.axhline(100 / len(classes), label="equal share", **look)
     name_classes(axes, classes)
@@ -93,15 +103,15 @@ def balance_figure(counts: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
 
 def samples_figure(images: np.ndarray, rows: Sequence[np.ndarray], classes: Sequence[str]) -> Figure:
-    """A strip of images for each of the first classes. images: uint8 (N, C, H, W). rows: those of each class."""
+    """A strip of images for each of the first classes. images: (N, C, H, W). rows: those of each class."""
     drawn = classes[:MOST_CLASSES_DRAWN]
     per_class = max(1, max(len(rows_of_class) for rows_of_class in rows))
     columns = min(STRIP_COLUMNS, len(drawn))
     height = image_height(images.shape, (style.WIDTH / columns - 0.15) / per_class)
     figure, panels = image_panels(len(drawn), columns, height)
     for axes, name, rows_of_class in zip(panels, drawn, rows, strict=False):
-        image_title(axes, shortened(name, 40), fontsize=7.5)
-        draw_strip(axes, images[rows_of_class] / WHITE, per_class)
+        image_title(axes, name, fontsize=7.5)
+        draw_strip(axes, images[rows_of_class] / white(images), per_class)
     return figure
 
 
@@ -112,8 +122,8 @@ def mean_images_figure(means: Sequence[np.ndarray | None], classes: Sequence[str
     first = next(mean for mean in means if mean is not None)
     height = image_height((1, *first.shape), min(1.15, style.WIDTH / columns - 0.12))
     figure, panels = image_panels(drawn, columns, height)
-    for axes, name, mean in zip(panels, classes, means, strict=False):
-        image_title(axes, shortened(name, 17), fontsize=7.5, loc="center")
+    for axes, name, mean in zip(panels, shown(classes, longest=17), means, strict=False):
+        image_title(axes, name, fontsize=7.5, loc="center")
         if mean is not None:
             draw_strip(axes, mean[None], 1)
     return figure

@@ -10,6 +10,7 @@ from scipy.linalg import eigvalsh
 
 from stages.eda.drawing import grid, nothing_to_draw, plain_numbers
 from stages.eda.outputs import Finding, Table, decimal, joined
+from stages.eda.statistics import BLOCK_VALUES, blocks
 from stages.shared.drawing import numbers, style
 
 MOST_DOTS = 200  # images that stand for all in a plot with a dot for each image
@@ -36,8 +37,17 @@ def explained_variance(images: np.ndarray) -> np.ndarray:
     is smaller: their nonzero eigenvalues agree.
     """
     flat = images.reshape(len(images), -1)
-    centred = flat - flat.mean(axis=0, dtype=np.float64)
-    gram = centred.T @ centred if flat.shape[1] <= len(flat) else centred @ centred.T
+    mean = flat.mean(axis=0, dtype=np.float64)
+    gram = np.zeros((min(flat.shape),) * 2)
+    if flat.shape[1] <= len(flat):
+        for block in blocks(flat, BLOCK_VALUES):
+            centred = block - mean
+            gram += centred.T @ centred
+    else:
+        step = max(1, BLOCK_VALUES // len(flat))
+        for start in range(0, flat.shape[1], step):
+            centred = flat[:, start : start + step] - mean[start : start + step]
+            gram += centred @ centred.T
     values = np.maximum(eigvalsh(gram, overwrite_a=True, check_finite=False)[::-1], 0)
     return values / values.sum() if values.sum() > 0 else np.array([])
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics.pairwise import euclidean_distances
+
+from stages.eda.statistics import blocks
 
 BLOCK_VALUES = 4_000_000  # distances held in memory at once
 
@@ -60,7 +61,8 @@ def pairs_within(images: np.ndarray, nearest: np.ndarray, limit: float) -> tuple
     nearest: distance of each image to its nearest other one.
     """
     rows = np.flatnonzero(nearest <= limit)  # both images of a close pair have a close neighbour
-    first, second, distance = pairs_between(images[rows], images[rows], nearest[rows], limit)
+    with_neighbour = images[rows]
+    first, second, distance = pairs_between(with_neighbour, with_neighbour, nearest[rows], limit)
     once = first < second
     return rows[first[once]], rows[second[once]], distance[once]
 
@@ -73,6 +75,8 @@ def pairs_between(
     nearest: distance of each image to its nearest reference.
     """
     rows = np.flatnonzero(nearest <= limit)
+    if not len(rows):
+        return np.array([], dtype=int), np.array([], dtype=int), np.array([])
     image_rows, reference_rows, distances = [np.array([], dtype=int)], [np.array([], dtype=int)], [np.array([])]
     for start, block in _squared_distances(images[rows], references):
         block_distances = np.sqrt(block)
@@ -85,11 +89,18 @@ def pairs_between(
 
 def _squared_distances(images: np.ndarray, references: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Block after block: the row of its first image, and the squared distances of its images to all references."""
-    if not len(images):
-        return
-    flat_references = references.reshape(len(references), -1).astype(np.float64)
-    norms = np.sum(flat_references**2, axis=1)[None]
-    step = max(1, BLOCK_VALUES // len(references))
+    flat, flat_references = (array.reshape(len(array), -1) for array in (images, references))
+    squares, reference_squares = _sums_of_squares(flat), _sums_of_squares(flat_references)
+    step, columns = max(1, BLOCK_VALUES // len(references)), max(1, 4 * BLOCK_VALUES // len(references))
     for start in range(0, len(images), step):
-        block = images[start : start + step].reshape(-1, flat_references.shape[1]).astype(np.float64)
-        yield start, euclidean_distances(block, flat_references, Y_norm_squared=norms, squared=True)
+        block = flat[start : start + step]
+        products = np.zeros((len(block), len(references)))
+        for left in range(0, flat.shape[1], columns):
+            some = slice(left, left + columns)
+            products += block[:, some].astype(np.float64) @ flat_references[:, some].astype(np.float64).T
+        yield start, squares[start : start + step, None] - 2 * products + reference_squares
+
+
+def _sums_of_squares(flat: np.ndarray) -> np.ndarray:
+    """(N, P) → (N,)."""
+    return np.concatenate([np.sum(block.astype(np.float64) ** 2, axis=1) for block in blocks(flat, BLOCK_VALUES)])

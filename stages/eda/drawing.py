@@ -9,7 +9,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from stages.eda.statistics import white
 from stages.shared.drawing import style
+from stages.shared.lettering.class_names import shown
 
 LAYOUT_LOOKS: dict[str, dict[str, Any]] = {
     "original": {"color": style.BLUE, "marker": "o", "linestyle": "-"},
@@ -31,7 +33,7 @@ def name_classes(axes: Axes, classes: Sequence[str]) -> None:
         axes.set_xlabel("class, in order")
         axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
         return
-    names = [style.plain(shortened(name, 18)) for name in classes]
+    names = [style.plain(name) for name in shown(classes, longest=18)]
     axes.set_xticks(range(n), names, rotation=35, ha="right", rotation_mode="anchor", fontsize=7.5 if n <= 12 else 6)
 
 
@@ -54,11 +56,6 @@ def nothing_to_draw(axes: Axes, reason: str) -> None:
     axes.set_xticks([])
 
 
-def shortened(name: str, length: int) -> str:
-    """The name with at most `length` characters."""
-    return name if len(name) <= length else f"{name[: length - 1]}…"
-
-
 def image_title(axes: Axes, title: str, **keywords: Any) -> None:
     """A small title above an image."""
     axes.set_title(style.plain(title), fontweight="normal", pad=2, **keywords)
@@ -78,7 +75,7 @@ def image_panels(drawn: int, columns: int, height: float) -> tuple[Figure, list[
 def draw_pairs(figure: Figure, images: np.ndarray, others: np.ndarray, titles: Sequence[str]) -> None:
     """Draw pairs beside each other on an empty figure, the first image of each above the second.
 
-    images, others: uint8 (n, C, H, W), as many as titles.
+    images, others: (n, C, H, W), as many as titles.
     """
     panels = figure.subplots(2, IMAGE_COLUMNS, squeeze=False)
     for axes in panels.ravel():
@@ -86,7 +83,7 @@ def draw_pairs(figure: Figure, images: np.ndarray, others: np.ndarray, titles: S
     for column, title in enumerate(titles[:IMAGE_COLUMNS]):
         image_title(panels[0, column], title, fontsize=7, loc="center")
         for axes, image in zip(panels[:, column], (images[column], others[column]), strict=True):
-            draw_strip(axes, image[None] / 255, 1)
+            draw_strip(axes, image[None] / white(images), 1)
 
 
 def pairs_height(shape: tuple[int, ...]) -> float:

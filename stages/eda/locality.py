@@ -11,7 +11,7 @@ from scipy import stats
 
 from stages.eda.drawing import LAYOUT_LOOKS, grid, nothing_to_draw
 from stages.eda.outputs import Finding, Table, decimal, interval, joined
-from stages.eda.statistics import ABOVE, ALIKE, BELOW, UNKNOWN
+from stages.eda.statistics import ABOVE, ALIKE, BELOW, BLOCK_VALUES, UNKNOWN, blocks
 from stages.shared.drawing import numbers, style
 
 DIRECTIONS = {"across": 3, "down": 2}  # axis of (N, C, H, W)
@@ -50,15 +50,15 @@ class Locality:
 def measure(original: np.ndarray, permuted: np.ndarray, max_distance: int, confidence: float) -> Locality:
     """Correlations of both layouts, across and down, up to `max_distance` or the image's size.
 
-    original, permuted: uint8 (N, C, H, W).
+    original, permuted: (N, C, H, W).
     """
     rows, at_distance_one = [], []
     for layout, images in (("original", original), ("permuted", permuted)):
-        standard = _standardised(images)
+        contributions = _contributions_of_all(images, max_distance)
         by_direction = []
         for direction, axis in DIRECTIONS.items():
             for distance in range(1, min(max_distance, original.shape[axis] - 1) + 1):
-                by_image = _contributions(standard, axis, distance)
+                by_image = contributions[axis, distance]
                 rows.append((layout, direction, distance, by_image.mean()))
                 if distance == 1:
                     by_direction.append(by_image)
@@ -166,11 +166,19 @@ def _reach_sentence(locality: Locality, below_half: dict[str, int | None]) -> st
     )
 
 
-def _standardised(images: np.ndarray) -> np.ndarray:
-    """Each pixel minus its mean over the images, over its SD; NaN where it is the same in all. (N, C, H, W)."""
-    constant = (images == images[0]).all(axis=0)
-    centred = images - images.mean(axis=0, dtype=np.float64)
-    return centred / np.where(constant, np.nan, np.sqrt(np.mean(centred**2, axis=0)))
+def _contributions_of_all(images: np.ndarray, max_distance: int) -> dict[tuple[int, int], np.ndarray]:
+    """(axis, distance) → `_contributions` of each image, (N,). The images are standardised in blocks."""
+    constant = np.all([(block == images[0]).all(axis=0) for block in blocks(images, BLOCK_VALUES)], axis=0)
+    mean = images.mean(axis=0, dtype=np.float64)
+    squares = sum(np.sum((block - mean) ** 2, axis=0) for block in blocks(images, BLOCK_VALUES))
+    deviation = np.where(constant, np.nan, np.sqrt(squares / len(images)))
+    parts: dict[tuple[int, int], list[np.ndarray]] = {}
+    for block in blocks(images, BLOCK_VALUES):
+        standard = (block - mean) / deviation
+        for axis in DIRECTIONS.values():
+            for distance in range(1, min(max_distance, images.shape[axis] - 1) + 1):
+                parts.setdefault((axis, distance), []).append(_contributions(standard, axis, distance))
+    return {key: np.concatenate(by_block) for key, by_block in parts.items()}
 
 
 def _contributions(standard: np.ndarray, axis: int, distance: int) -> np.ndarray:
@@ -178,10 +186,12 @@ def _contributions(standard: np.ndarray, axis: int, distance: int) -> np.ndarray
 
     The mean over the images is the mean correlation over all pairs of pixels of one channel that both vary.
     """
-    length = standard.shape[axis]
-    products = standard.take(range(length - distance), axis) * standard.take(range(distance, length), axis)
+    moved = np.moveaxis(standard, axis, 0)  # a view
+    products = np.moveaxis(moved[:-distance] * moved[distance:], 0, axis)
     pairs = products.reshape(len(products), -1)
     varying = ~np.isnan(pairs[0])
+    if varying.all():
+        return pairs.mean(axis=1)
     return pairs[:, varying].mean(axis=1) if varying.any() else np.full(len(pairs), np.nan)
 
 

@@ -74,8 +74,12 @@ class Outputs:
         style.save(figure, file)
         return SVG(filename=str(file))
 
-    def table(self, name: str, table: Table) -> Markdown:
+    def table(self, name: str, table: Table | None) -> Markdown:
+        """table: None where there is nothing to list; the report then includes an empty file."""
         stem = self._folder / "tables" / name
+        if table is None:
+            stem.with_suffix(".md").write_text("", encoding="utf-8")
+            return Markdown("")
         text = pipe_tables(table.shown, f"tbl-eda-{name}", table.caption)
         stem.with_suffix(".md").write_text(text, encoding="utf-8")
         stem.with_suffix(".csv").write_text(csv(table.full), encoding="utf-8")

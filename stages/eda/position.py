@@ -12,10 +12,9 @@ from matplotlib.patheffects import withStroke
 
 from stages.eda.drawing import MOST_CLASSES_DRAWN, grid
 from stages.eda.outputs import Finding, Table, decimal, joined, share
-from stages.eda.statistics import Explained, eta_squared
+from stages.eda.statistics import BLOCK_VALUES, Explained, blocks, eta_squared, white
 from stages.shared.drawing import numbers, placing, style
 
-WHITE = 255
 MEASURES = {
     "centroid_x": "centroid, across",
     "centroid_y": "centroid, down",
@@ -30,13 +29,13 @@ SIZES = {"box_width": "width", "box_height": "height"}
 
 
 def background(images: np.ndarray) -> np.ndarray:
-    """Median of the pixels on the border of all images, for each channel (C,). images: uint8 (N, C, H, W)."""
+    """Median of the pixels on the border of all images, for each channel (C,). images: (N, C, H, W)."""
     return np.median(images[:, :, border(*images.shape[2:])], axis=(0, 2))
 
 
 def contrast(images: np.ndarray, background: np.ndarray) -> np.ndarray:
     """How far each pixel is from the background, mean over the channels, in [0, 1]; (N, C, H, W) → (N, H, W)."""
-    return np.abs(images - background[:, None, None]).mean(axis=1) / WHITE
+    return np.abs(images - background[:, None, None]).mean(axis=1) / white(images)
 
 
 def border(height: int, width: int) -> np.ndarray:
@@ -50,6 +49,12 @@ def border(height: int, width: int) -> np.ndarray:
     if width > 1:
         on_border[:, [0, -1]] = True
     return on_border
+
+
+def measure_all(images: np.ndarray, background: np.ndarray, threshold: float) -> pd.DataFrame:
+    """`measure` of the images' contrast with the background, in blocks."""
+    tables = [measure(contrast(block, background), threshold) for block in blocks(images, BLOCK_VALUES)]
+    return pd.concat(tables, ignore_index=True)
 
 
 def measure(contrast: np.ndarray, threshold: float) -> pd.DataFrame:
@@ -125,10 +130,12 @@ def finding(
     threshold: float,
     size: tuple[int, int],
     confidence: float,
+    white: int,
 ) -> Finding:
     """Whether position is itself a cue to the class, and how much the object moves.
 
     Bears on translation equivariance: a net that averages over positions gives that cue up. size: height and width.
+    white: the value of a white pixel.
     """
     border_share = float(measures["touches_border"].mean())
     sds = {axis: float(measures[f"centroid_{axis}"].std(ddof=0)) for axis in DIRECTIONS}
@@ -137,7 +144,7 @@ def finding(
     facts |= {f"centroid_sd_{axis}": decimal(sds[axis]) for axis in DIRECTIONS}
     facts |= {
         "border_share": share(border_share),
-        "object_sentence": _object_sentence(background, threshold, empty, len(measures)),
+        "object_sentence": _object_sentence(background, threshold, empty, len(measures), white),
         "border_sentence": _border_sentence(border_share),
         "position_sentence": _position_sentence(explained, confidence),
         "size_sentence": _size_sentence(explained),
@@ -154,11 +161,11 @@ def finding(
     return Finding(facts, values)
 
 
-def _object_sentence(background: np.ndarray, threshold: float, empty: int, n: int) -> str:
+def _object_sentence(background: np.ndarray, threshold: float, empty: int, n: int, white: int) -> str:
     value = joined([f"{value:g}" for value in background])
     none = f" {numbers.plural(empty, 'image')} of {n:,} {'has' if empty == 1 else 'have'} none." if empty else ""
     return (
-        f"The background is the median of the border's pixels ({value} of {WHITE}), and the object all pixels that "
+        f"The background is the median of the border's pixels ({value} of {white}), and the object all pixels that "
         f"differ from it by more than {100 * threshold:g}{numbers.NBSP}% of the full scale.{none}"
     )
 

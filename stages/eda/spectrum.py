@@ -9,10 +9,11 @@ from scipy import stats
 
 from stages.eda.drawing import LAYOUT_LOOKS, grid, nothing_to_draw, plain_numbers
 from stages.eda.outputs import Finding, decimal, interval, share
+from stages.eda.statistics import blocks, white
 from stages.shared.drawing import style
 
-WHITE = 255
-BLOCK = 512  # images transformed at once
+BLOCK = 512  # images transformed at once, or fewer that have
+BLOCK_VALUES = 1 << 22  # so many values
 NYQUIST = 0.5  # cycles per pixel: the finest structure that pixels can hold
 
 
@@ -26,16 +27,15 @@ class Slope:
 
 
 def power(images: np.ndarray) -> np.ndarray:
-    """Mean power of each frequency, (H, W) in the order of numpy's fft. images: uint8 (N, C, H, W).
+    """Mean power of each frequency, (H, W) in the order of numpy's fft. images: (N, C, H, W).
 
     The sum is the mean variance within an image and channel, since each image loses its mean. There is no window, so
     that opposite borders count as neighbours.
     """
     n, channels, height, width = images.shape
     total = np.zeros((height, width))
-    for start in range(0, n, BLOCK):
-        block = images[start : start + BLOCK] / WHITE
-        total += (np.abs(np.fft.fft2(block)) ** 2).sum(axis=(0, 1))
+    for block in blocks(images, min(BLOCK_VALUES, BLOCK * images[0].size)):
+        total += (np.abs(np.fft.fft2(block / white(images))) ** 2).sum(axis=(0, 1))
     mean_power = total / (n * channels * (height * width) ** 2)
     mean_power[0, 0] = 0
     return mean_power

@@ -1,12 +1,27 @@
 """Statistics that several topics use: how much of a measure the class explains, and the words for a difference."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 ABOVE, BELOW, ALIKE, UNKNOWN = "above", "below", "not distinguishable from", "unknown"
+BLOCK_VALUES = 1 << 24  # pixel values computed with at once, of 8 bytes each and a few copies
 ROUNDING = 1e-9  # relative to the size of the values: what varies by less is constant
+
+
+def white(images: np.ndarray) -> int:
+    """The value of a white pixel: 255 for uint8, 65535 for uint16."""
+    return int(np.iinfo(images.dtype).max)
+
+
+def blocks(images: np.ndarray, values: int) -> Iterator[np.ndarray]:
+    """The images in blocks of about so many values, so that a statistic holds no copy of all of them."""
+    step = max(1, values // math.prod(images.shape[1:]))
+    for start in range(0, len(images), step):
+        yield images[start : start + step]
 
 
 @dataclass(frozen=True)

@@ -162,15 +162,15 @@ def _one_decimal(share: float) -> str:
 
 
 def _draw_points(axes: Axes, points: list[placing.Point]) -> None:
+    costs = [point.x for point in points]
     axes.set_xscale("log")
+    axes.set_xlim(min(costs) / 1.6, max(costs) * 1.6)  # first: one net alone gives the axis no extent
     axes.plot(*_front_corners(points).T, color=FRONT_COLOUR, linewidth=1.0, linestyle=(0, (4, 2)), zorder=1)
     for point in points:
         if np.isfinite(point.low):
             axes.vlines(point.x, point.low, point.high, color=point.colour, linewidth=1.2, zorder=3)
         size = 24 if point.label else 10
         axes.scatter([point.x], [point.y], s=size, color=point.colour, edgecolors="white", linewidths=0.5, zorder=4)
-    costs = [point.x for point in points]
-    axes.set_xlim(min(costs) / 1.6, max(costs) * 1.6)
     low, high = axes.get_ylim()
     axes.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     axes.grid()

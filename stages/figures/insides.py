@@ -12,6 +12,7 @@ from stages.figures import selection, wording
 from stages.figures.results import Results
 from stages.shared.architectures.layer_settings import layers_of
 from stages.shared.drawing import pictures, style
+from stages.shared.lettering import class_names
 
 FILTERS = 16  # of a variant
 STRIPS = 8  # of convolutional variants
@@ -85,7 +86,9 @@ def feature_maps(results: Results) -> Figure | str:
     layers = layers_to_draw(arrays)
     if not layers:
         return "The baseline has no feature map."
-    images, labels = arrays["drawn_images"], arrays["drawn_labels"]
+    images = pictures.in_bytes(arrays["drawn_images"], results.constants["pixel_range"])
+    labels = arrays["drawn_labels"]
+    classes = class_names.shown(results.constants["classes"], longest=14)
     is_signal = pictures.is_signal(images.shape[2:])
     aspect: Literal["auto", "equal"] = "auto" if is_signal else "equal"
     n_channels = next(iter(layers.values())).shape[1]
@@ -99,7 +102,7 @@ def feature_maps(results: Results) -> Figure | str:
     figure, grid = style.plt.subplots(len(images), len(ratios), figsize=size, width_ratios=ratios, squeeze=False)
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
         pictures.show_image(grid[row, 0], image)
-        grid[row, 0].set_ylabel(style.plain(results.constants["classes"][int(label)], 14), fontsize=7)
+        grid[row, 0].set_ylabel(style.plain(classes[int(label)]), fontsize=7)
         for axes, maps in zip(grid[row, 1:], layers.values(), strict=True):
             low, high = min(0.0, float(maps.min())), float(np.quantile(maps, BRIGHT)) or 1.0
             mosaic = pictures.mosaic(maps[row], CHANNELS_BESIDE, gap=max(1, maps.shape[3] // 12))

@@ -11,6 +11,7 @@ from matplotlib.image import AxesImage
 from stages.figures import selection, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, pictures, style
+from stages.shared.lettering import class_names
 
 NUMBERED_CLASSES = 12  # up to so many, each cell holds its number
 NAMED_CLASSES = 40  # up to so many, each row has its name
@@ -63,7 +64,7 @@ def baseline_confusion(results: Results) -> Figure:
         axes.set_yticks(range(0, n, 10))
     else:
         size = 7.5 if n <= NUMBERED_CLASSES else max(4.5, 8.5 - 0.1 * n)
-        names = [style.plain(name, 22) for name in classes]
+        names = [style.plain(name) for name in class_names.shown(classes, longest=22)]
         axes.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
         axes.set_yticks(range(n), names, fontsize=size)
         axes.tick_params(length=0)
@@ -98,7 +99,8 @@ def confusion_differences(results: Results) -> Figure | str:
         return "There are no two variants to compare, or too many classes to name."
     differences = [confusion_difference(results, *pair) for pair in pairs]
     names, limit = selection.names_for_small_panels(results), float(np.abs(differences).max()) or 1.0
-    ticks, labels = range(len(classes)), [style.plain(name, 14) for name in classes]
+    ticks = range(len(classes))
+    labels = [style.plain(name) for name in class_names.shown(classes, longest=14)]
     figure, grid = style.plt.subplots(1, 2, figsize=(style.WIDTH, 3.3), sharey=True, squeeze=False)
     panels = grid[0]
     for axes in panels[len(pairs) :]:
@@ -124,7 +126,7 @@ def gallery(results: Results) -> Figure | str:
     hard = results.hard_images[results.hard_images["failures"] > 0].head(GALLERY_COLUMNS * GALLERY_LINES)
     if hard.empty:
         return "No run gets any test image wrong."
-    classes = [style.plain(name, 15) for name in results.constants["classes"]]
+    classes = [style.plain(name) for name in class_names.shown(results.constants["classes"], longest=15)]
     _, _, height, width = results.hard_pixels.shape
     image_height = min(1.2, (style.WIDTH / GALLERY_COLUMNS - 0.08) * height / width)
     if pictures.is_signal((height, width)):

@@ -14,7 +14,9 @@ from safetensors.numpy import load_file
 
 from stages.figures.names import Names
 from stages.shared import params, paths
+from stages.shared.drawing import pictures
 from stages.shared.inference import intervals
+from stages.shared.lettering import class_names
 from stages.shared.metrics import METRICS, is_fraction, n_images
 from stages.shared.params import Hypothesis, Params
 from stages.shared.stage_command import StageError, need
@@ -40,9 +42,9 @@ class Results:
     declared: the hypotheses of hypotheses.yaml by key. variants, hypotheses: indexed by variant and by hypothesis.
     longer, longer_hypotheses: of the variants that were trained longer, under the same names.
     unmeasured: which probes have no value for a variant, and why.
-    hard_pixels: the images of hard_images in the same order, uint8 (n, C, H, W), without their margin.
+    hard_pixels: the images of hard_images in the same order, (n, C, H, W) from 0 to 255, without their margin.
     pictures: variant → the arrays in pictures.safetensors of its first seed that finished.
-    dataset, constants: dataset.json and constants.json.
+    dataset, constants: dataset.json and constants.json; the latter with the names of the classes as they are shown.
     """
 
     settings: Params
@@ -205,11 +207,15 @@ def load(settings: Params) -> Results:
     need(dataset, "download")
     need(constants, "prepare")
     described = paths.read_json(constants)
+    described["classes"] = class_names.shown(described["classes"])
     return Results(
         settings=settings,
         declared=declared,
         pictures={variant: _pictures(variant, tables["runs"]) for variant in settings.active_variants},
-        hard_pixels=hard_pixels(paths.PREPARED / "test.safetensors", tables["hard_images"], described["margin"]),
+        hard_pixels=pictures.in_bytes(
+            hard_pixels(paths.PREPARED / "test.safetensors", tables["hard_images"], described["margin"]),
+            described["pixel_range"],
+        ),
         dataset=paths.read_json(dataset),
         constants=described,
         **tables,
@@ -217,7 +223,7 @@ def load(settings: Params) -> Results:
 
 
 def hard_pixels(test: Path, hard_images: pd.DataFrame, margin: list[int]) -> np.ndarray:
-    """The images that hard_images.csv names, without their margin: uint8 (n, C, H, W). No other image is read."""
+    """The images that hard_images.csv names, without their margin: (n, C, H, W). No other image is read."""
     with safe_open(test, framework="numpy") as file:
         images = file.get_slice("images")
         _, _, height, width = images.get_shape()

@@ -10,6 +10,7 @@ from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import escape
 from stages.shared.inference import intervals
 from stages.shared.inference import verdict as verdicts
+from stages.shared.lettering.class_names import breakable
 from stages.shared.metrics import METRICS, POINTS
 
 
@@ -22,7 +23,7 @@ def italic_label(results: Results, variant: str) -> str:
 
 
 def dataset_title(results: Results) -> str:
-    return escape(results.dataset["title"])
+    return escape(breakable(results.dataset["title"]))
 
 
 def class_names(results: Results) -> list[str]:

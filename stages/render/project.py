@@ -12,8 +12,10 @@ from ruamel.yaml import YAML
 from stages.render import provenance_tables
 from stages.render.document import VARIABLES
 from stages.shared import params, paths
+from stages.shared.lettering import fonts
 from stages.shared.stage_command import StageError, need
 
+FONTS = "fonts"
 CSV_LINKS = "tables/csv.html"
 
 
@@ -29,7 +31,8 @@ def assemble(folder: Path) -> None:
     """Write a project that `quarto render` takes as it is.
 
     At its top lie report/ and what the figures stage wrote (figures/, tables/, families.md); in eda/ what the eda stage
-    wrote. The variables are `facts`, `eda`, `settings` (those of params.yaml, as text) and `origin` (what the report
+    wrote; in fonts/ the fonts of the printed page.
+    The variables are `facts`, `eda`, `settings` (those of params.yaml, as text) and `origin` (what the report
     was made from).
     """
     for path, stage in ((paths.FIGURES, "figures"), (paths.EDA, "eda"), (paths.RAW, "download")):
@@ -38,6 +41,7 @@ def assemble(folder: Path) -> None:
     shutil.copytree(paths.REPORT_SOURCES, folder, dirs_exist_ok=True)
     shutil.copytree(paths.FIGURES, folder, dirs_exist_ok=True, ignore=unwanted)
     shutil.copytree(paths.EDA, folder / "eda", dirs_exist_ok=True, ignore=unwanted)
+    add_fonts(folder)
     settings = params.load(paths.PARAMS)
     variables = _facts(paths.FIGURES / "facts.yml") | _facts(paths.EDA / "facts.yml")
     variables["settings"] = provenance_tables.settings_as_text(settings)
@@ -47,6 +51,13 @@ def assemble(folder: Path) -> None:
     # JSON is YAML; Quarto reads every string in it as markdown.
     text = json.dumps(variables, indent=2, sort_keys=True, ensure_ascii=False)
     (folder / VARIABLES).write_text(text + "\n", encoding="utf-8")
+
+
+def add_fonts(folder: Path) -> None:
+    """Put the fonts of the printed page into a project."""
+    (folder / FONTS).mkdir(exist_ok=True)
+    for font in fonts.files():
+        shutil.copy2(font, folder / FONTS)
 
 
 def _csv_links(folder: Path) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from stages.shared import params, paths, provenance, stage_command
 from stages.shared.drawing.tables import cell, escape, pipe_tables
+from stages.shared.lettering.class_names import BREAK, breakable
 
 DIGITS = 16  # of a digest in the report; its CSV has all
 BLOCKS = ("protocol", "data", "machine", "eda", "sample", "architecture", "recipe", "probe", "inference")
@@ -56,7 +57,10 @@ def write(settings: params.Params, folder: Path) -> None:
     _write(
         folder / "files",
         "The data's files, as unpacked.",
-        {"File": list(map(cell, digests)), "SHA-256, its first digits": [text[:DIGITS] for text in digests.values()]},
+        {
+            "File": [cell(breakable(name)) for name in digests],
+            "SHA-256, its first digits": [text[:DIGITS] for text in digests.values()],
+        },
         pd.DataFrame({"File": list(digests), "SHA-256": list(digests.values())}),
     )
 
@@ -90,7 +94,7 @@ def _write(stem: Path, caption: str, columns: dict[str, list[str]], data: pd.Dat
 
 
 def _without_escapes(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.map(lambda text: re.sub(r"\\(.)", r"\1", text))
+    return frame.map(lambda text: re.sub(r"\\(.)", r"\1", text).replace(BREAK, ""))
 
 
 def _labels(variants: list[str]) -> list[str]:
@@ -120,6 +124,8 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, dict):  # a user's own net
         return ", ".join(f"{key}: {_text(part)}" for key, part in value.items() if part != {})
+    if isinstance(value, str):
+        return breakable(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

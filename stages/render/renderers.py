@@ -15,7 +15,7 @@ import pypandoc
 import typst
 
 from stages.render import document
-from stages.render.project import CSV_LINKS
+from stages.render.project import CSV_LINKS, FONTS
 from stages.shared.stage_command import StageError
 
 VARIABLE = "REPORT_RENDERER"
@@ -102,9 +102,11 @@ def render_embedded(project: Path, out: Path) -> None:
     source = project / "report.typ"
     (out / "index.html").write_bytes(_pandoc(project, text, [*metadata, *HTML_OPTIONS]))
     source.write_bytes(_pandoc(project, text, [*metadata, *typst_options]))
-    # Only the fonts inside typst are used, and no date, so that every machine makes the same file.
+    # Only the fonts inside typst and the project are used, and no date, so that every machine makes the same file.
     try:
-        pdf, warnings = typst.compile_with_warnings(source, root=project, ignore_system_fonts=True, timestamp=0)
+        pdf, warnings = typst.compile_with_warnings(
+            source, root=project, font_paths=[project / FONTS], ignore_system_fonts=True, timestamp=0
+        )
     except typst.TypstError as error:
         raise StageError(f"typst could not set the report: {error}") from None
     if warnings:

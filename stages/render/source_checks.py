@@ -16,6 +16,7 @@ from stages.render.syntax_tree import Attributes, as_written, attributes_of, ele
 
 # Stands for a variable: a text that means nothing in markdown, so that one in code or in an attribute is seen there.
 PLACEHOLDER = r"⟪\1⟫"
+WORD_ENDS = "[ \n\u200b]"  # the last is a space of no width
 PAGE_WIDTH = 92  # characters of a table's type across the printed page
 CALLOUTS = ("callout-note", "callout-tip", "callout-important", "callout-warning", "callout-caution")
 NUMBERED = ("fig", "tbl", "sec", "eq")  # what "@fig-x" refers to; any other "@x" is a citation
@@ -173,7 +174,7 @@ def _check_table(content: Any) -> Iterator[Mistake]:
     body_rows = [row for _, _, first_rows, rows in bodies for row in (*first_rows, *rows)]
     table = [[text_of(cell[-1]) for cell in cells] for _, cells in (*head_rows, *body_rows)]
     columns = zip(*table, strict=False)
-    longest_words = [max(len(word) for cell in column for word in re.split("[ \n]", cell)) for column in columns]
+    longest_words = [max(len(word) for cell in column for word in re.split(WORD_ENDS, cell)) for column in columns]
     width = sum(longest_words) + 2 * len(longest_words)
     if width > PAGE_WIDTH:
         text = f"the table is wider than the page ({width} of {PAGE_WIDTH} characters); split or transpose it"

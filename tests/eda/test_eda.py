@@ -60,7 +60,9 @@ def stack(*pictures):
 
 def data_of(train, labels, test, test_labels):
     """A dataset of two classes, for what needs train and test images alone."""
-    return dataset.Dataset("Two", ["a", "b"], (0, 0), {}, train, labels, train, test, test_labels)
+    return dataset.Dataset(
+        "Two", ["a", "b"], ["a", "b"], (0, 0), {}, train, labels, train, test, test_labels, len(test)
+    )
 
 
 def noise(*shape, seed=0):
@@ -414,7 +416,7 @@ def cells_of(kind="code"):
     return [cell for cell in nbformat.read(SOURCE, as_version=4).cells if cell.cell_type == kind]
 
 
-def write_prepared(folder, images, labels, names, margin):
+def write_prepared(folder, images, labels, names, margin, pixel_range=(0, 255)):
     """data/prepared/ of images (N, H, W, C): 60 % train, 40 % test."""
     canvas = on_canvas(images, margin)
     folder.mkdir(parents=True)
@@ -422,7 +424,7 @@ def write_prepared(folder, images, labels, names, margin):
         save_file({"images": canvas[rows], "labels": labels[rows]}, folder / f"{split}.safetensors")
     margins = [0 if size == 1 else margin for size in images.shape[1:3]]
     constants = {"title": "Some data", "classes": names, "margin": margins, "shape": list(canvas.shape[1:])}
-    paths.write_json(folder / "constants.json", constants | {"layout_seed": 1})
+    paths.write_json(folder / "constants.json", constants | {"layout_seed": 1, "pixel_range": pixel_range})
 
 
 def lines(n=100, seed=0):
@@ -647,7 +649,7 @@ def finished(tmp_path_factory):
 def test_the_stage_writes_the_executed_notebook_and_all_that_the_report_needs(finished):
     root, result = finished
     assert result.returncode == 0, result.stderr
-    assert "eda: 10 figures, 8 tables → data/eda" in result.stdout
+    assert "eda: 10 figures, 9 tables → data/eda" in result.stdout
     assert "cell/s" in result.stderr, "the progress is shown"
     code = [cell for cell in nbformat.read(root / "data/eda/eda.ipynb", as_version=4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(cells_of()) + 2))

@@ -49,6 +49,7 @@ families:
   kernel: {title: Kernel size, reference: cnn, question: How large must a filter be?, held: Width and depth.}
   structure: {title: Structure, reference: cnn, question: Does order matter?, held: Pixels.}
 """)
+LONG_NAME = "00000_Animalia_Annelida_Clitellata_Haplotaxida_Lumbricidae_Lumbricus_terrestris"
 SIGNALS = yaml.load("""
 data: {dataset: npz, file: mine.npz}
 protocols:
@@ -77,6 +78,21 @@ def users_images(shape, classes):
         place = 2 + 3 * label + rng.integers(0, 2)
         image[:, place : place + 2] += 130
     return {"images": images, "labels": labels}
+
+
+def users_signals():
+    """The same as numbers of any size, with labels in words, and a test and a val set."""
+    arrays = users_images((1, 16), 2)
+    images, labels = arrays["images"] * np.float64(-7.5) + 300, np.array(["low", "high"])[arrays["labels"]]
+    rows = {"": slice(40, 160), "val_": slice(0, 40), "test_": slice(160, 200)}
+    return {f"{split}{name}": array[some] for split, some in rows.items() for name, array in
+            (("images", images), ("labels", labels))}  # fmt: skip
+
+
+def with_opaque_alpha(arrays):
+    """The images as uint16, with a fourth channel that is the same everywhere."""
+    images = arrays["images"].astype(np.uint16) * 257
+    return arrays | {"images": np.concatenate([images, np.full_like(images[..., :1], 65535)], axis=3)}
 
 
 def assert_both_reports(workspace, *texts):
@@ -332,6 +348,18 @@ def test_a_mistake_in_params_is_one_message_before_any_stage_runs(place, value, 
             id="colour",
         ),
         pytest.param(SIGNALS, users_images((1, 16), 2), ("1×16", "1×5"), id="height 1"),
+        pytest.param(
+            SIGNALS | {"data": SIGNALS["data"] | {"scale": "none"}},
+            users_signals(),
+            ("validates on the 40 images of the val set that came with the data", "rounded to 16 bits", "low"),
+            id="signals with splits of their own",
+        ),
+        pytest.param(
+            COLOUR,
+            with_opaque_alpha(users_images((12, 10, 3), 3)) | {"classes": np.array([LONG_NAME, "สุนัข", "猫 كلب"])},
+            ("4-channel", "thai character so sua", "terrestris", "00000_Animal…_terrestris", "猫 كلب"),
+            id="opaque alpha, and names that are long or cannot be drawn",
+        ),
     ],
 )
 def test_a_users_own_images_go_through_every_stage_to_both_reports(change, arrays, texts, tmp_path):

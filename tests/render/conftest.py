@@ -141,6 +141,7 @@ def small(tmp_path):
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
+    project.add_fonts(folder)
     (tmp_path / "out").mkdir()
     return SmallProject(folder, tmp_path / "out")
 

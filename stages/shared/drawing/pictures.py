@@ -1,6 +1,6 @@
 """Images, signals and feature maps inside a figure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +18,14 @@ def show_image(axes: Axes, image: np.ndarray) -> None:
         axes.set_ylim(-0.05, 1.05)
     else:
         axes.imshow(enlarged(to_rgb(image)), interpolation="none", aspect="equal")
+
+
+def in_bytes(images: np.ndarray, pixel_range: Sequence[float]) -> np.ndarray:
+    """Images on the scale from 0 to 255. pixel_range: their values that are drawn black and white."""
+    low, high = pixel_range
+    if (low, high) == (0, 255):
+        return images
+    return np.clip((images - np.float64(low)) * (255 / ((high - low) or 1)), 0, 255)
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:

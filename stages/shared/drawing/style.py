@@ -1,5 +1,6 @@
 """One look for every figure: fonts, sizes, the palette, and a way to save that repeats byte for byte."""
 
+import dataclasses
 from pathlib import Path
 from typing import IO
 
@@ -9,8 +10,11 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from cycler import cycler
+from matplotlib import font_manager
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+
+from stages.shared.lettering import fonts
 
 # Okabe and Ito 2008: told apart with every common colour blindness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -29,12 +33,13 @@ FONT = 8  # points
 def use_style() -> None:
     """Set matplotlib's defaults for the report. Call it before any figure is made."""
     plt.rcdefaults()
+    _add_fonts()
     plt.rcParams.update(
         {
             "figure.figsize": (WIDTH, 3.2),
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
-            "font.family": "DejaVu Sans",  # matplotlib ships it
+            "font.family": list(fonts.FAMILIES),
             "font.size": FONT,
             "axes.titlesize": 9,
             "axes.titleweight": "bold",
@@ -55,6 +60,15 @@ def use_style() -> None:
             "svg.hashsalt": "figures",
         }
     )
+
+
+def _add_fonts() -> None:
+    """Let matplotlib find the fonts that it does not ship, for bold text too, though they have one weight."""
+    manager = font_manager.fontManager
+    for file in fonts.files():
+        if str(file) not in {entry.fname for entry in manager.ttflist}:
+            manager.addfont(file)
+            manager.ttflist.append(dataclasses.replace(manager.ttflist[-1], weight="bold"))
 
 
 def plain(text: str, longest: int = 60) -> str:
