@@ -201,8 +201,8 @@ MISTAKES = {
         ["variants.kernel_1.run.architecture: layer 6: the feature map vanishes (1×1 → 0×0)"],
     ),
     "reflection wider than the map": (
-        ("architecture: {padding: circular}", "architecture: {padding: reflect, kernel: 65}"),
-        ["variants.padding_circular.run.architecture: layer 1: reflect padding of 32 pixels"],
+        ("architecture: {kernel: 1}", "architecture: {padding: reflect, kernel: 65}"),
+        ["variants.kernel_1.run.architecture: layer 1: reflect padding of 32 pixels"],
     ),
     "file without npz": (("file: null", "file: mine.npz"), ["'mine.npz' is only for dataset npz"]),
     "npz without file": (("dataset: fashion_mnist", "dataset: npz"), ["dataset npz needs `file`"]),
