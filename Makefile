@@ -14,7 +14,7 @@ TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv sagemaker repro quick runs jobs prune compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
+.PHONY: help venv sagemaker repro quick runs jobs prune reference reference-report conform compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,15 @@ jobs: $(SAGEMAKER) ## Show the jobs on SageMaker that are to be made, and their 
 
 prune: $(READY) ## Remove finished runs that no longer match from the store: make prune GB=2 (default: what compute.yaml says)
 	@python -m stages.tools.prune $(GB)
+
+reference-report: $(READY) ## Render the report of the published results in data/reference/, without training: make reference-report P=default
+	@python -m stages.tools.reference report $(P)
+
+conform: $(READY) ## Say whether what was trained here agrees with the published results
+	@python -m stages.tools.reference conform $(P)
+
+reference: $(READY) ## Make the published results that are missing, hours of it: make reference P=replication
+	@python -m stages.tools.reference make $(P)
 
 compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace)
 	@python -m stages.tools.compare $(A) $(B) $(C)

@@ -15,6 +15,7 @@ WITH_TENSORS = [
     "stages.shared.architectures.build",
     "stages.shared.architectures.layers",
     "stages.shared.architectures.own_net",
+    "stages.shared.architectures.tokens",
     "stages.train",
     "stages.probe",
 ]

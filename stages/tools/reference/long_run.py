@@ -1,0 +1,95 @@
+"""Train and probe a protocol, one variant after another, and put each into the bundle as soon as it is finished."""
+
+import shutil
+from pathlib import Path
+
+from stages.shared import params, paths
+from stages.shared.params import Params
+from stages.shared.stage_command import StageError, need
+from stages.tools.reference import bundle, workspace
+from stages.tools.reference.settings import trained_as
+
+WORK = paths.DATA / "long_runs"
+
+
+def make(protocol: str) -> None:
+    """Make what the bundle lacks. It may be broken off at any time, and goes on after the last variant that is there.
+
+    A variant whose settings have changed is made again. The workspace with what is not in the bundle yet, the weights
+    among it, is data/long_runs/<protocol>.
+    """
+    root = WORK / protocol
+    workspace.lay_out(root, paths.PARAMS, paths.HYPOTHESES, protocol)
+    settings = params.load(root / "params.yaml")
+    _remove_outdated(settings)
+    _restore_record(root, protocol)
+    for stage in ("download", "prepare", "eda"):
+        workspace.run(root, stage)
+    planned = list(settings.trained_variants)
+    for number, variant in enumerate(planned, 1):
+        if variant in bundle.finished_variants(protocol):
+            continue
+        print(f"reference: {variant}, {number} of {len(planned)}", flush=True)
+        workspace.run(root, "train", variant)
+        workspace.run(root, "probe", variant)
+        bundle.pack_variant(protocol, variant, root / "data")
+        bundle.keep_settings(protocol, root)
+        for kind in ("runs", "probes"):
+            shutil.rmtree(root / "data" / kind / variant)
+        shutil.rmtree(root / "data" / "finished_runs", ignore_errors=True)
+        finish(settings, root)
+
+
+def publish(settings: Params) -> None:
+    """Put the results of this workspace, whose protocol is finished, into the bundle."""
+    need(paths.RESULTS, "collect")
+    protocol = settings.protocol
+    _remove_outdated(settings)
+    for variant in settings.trained_variants:
+        bundle.pack_variant(protocol, variant, paths.DATA)
+    bundle.keep_settings(protocol, paths.ROOT)
+    _keep_tables(protocol, paths.DATA)
+    print(f"reference: protocol {protocol}, {len(settings.trained_variants)} variants → {bundle.folder(protocol)}")
+
+
+def _keep_tables(protocol: str, data: Path) -> None:
+    bundle.pack_data(protocol, data)
+    shutil.copyfile(data / "results" / "hypotheses.csv", bundle.folder(protocol) / "hypotheses.csv")
+
+
+def finish(settings: Params, root: Path) -> None:
+    """Bring the parts of the bundle up to date that depend on every variant: the images that the report shows."""
+    protocol = settings.protocol
+    available = bundle.finished_variants(protocol)
+    if settings.baseline not in available:
+        return
+    with paths.scratch_folder("reference") as so_far:
+        workspace.lay_out(so_far, root / "params.yaml", root / "hypotheses.yaml", protocol, available)
+        for name in ("raw", "prepared", "eda", "declared"):
+            (so_far / "data" / name).symlink_to(root / "data" / name)
+        bundle.unpack_variants(protocol, available, so_far / "data")
+        workspace.run(so_far, "collect")
+        _keep_tables(protocol, so_far / "data")
+
+
+def _remove_outdated(settings: Params) -> None:
+    """Remove the archives of variants that the settings of today would train otherwise, or not at all."""
+    protocol = settings.protocol
+    kept = bundle.folder(protocol) / "params.yaml"
+    if not kept.exists():
+        return
+    before = params.load(kept)
+    for variant in bundle.finished_variants(protocol):
+        if trained_as(settings, variant) != trained_as(before, variant):
+            print(f"reference: {variant} is made again, since its settings have changed", flush=True)
+            (bundle.folder(protocol) / f"{variant}.tar.xz").unlink()
+
+
+def _restore_record(root: Path, protocol: str) -> None:
+    """The record of the hypotheses says of the first training whether their runs existed; a later one must not."""
+    kept, record = bundle.folder(protocol) / f"{protocol}.json", root / "data" / "declared" / f"{protocol}.json"
+    if kept.exists() and not record.exists():
+        record.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kept, record)
+    if bundle.finished_variants(protocol) and not kept.exists():
+        raise StageError(f"{kept.relative_to(paths.ROOT)} is missing; `git checkout` brings it back")

@@ -1,0 +1,153 @@
+"""The published results: packed and unpacked to the byte, compared, and made by a run that can be broken off."""
+
+import lzma
+
+import numpy as np
+import pytest
+
+from stages.shared import params, paths
+from stages.shared.stage_command import StageError
+from stages.tools.reference import bundle, conform, long_run, workspace
+from stages.tools.reference.settings import trained_as
+
+INFERENCE = params.load().inference
+
+
+@pytest.fixture
+def reference(tmp_path, monkeypatch):
+    """A folder in place of data/reference."""
+    monkeypatch.setattr(bundle, "REFERENCE", tmp_path / "reference")
+    monkeypatch.setattr("stages.shared.paths.ROOT", tmp_path)
+    return tmp_path / "reference"
+
+
+def write_runs(data):
+    for kind, name, content in (
+        ("runs", "metrics.json", b"{}"),
+        ("runs", "weights.safetensors", b"large"),
+        ("probes", "probe.json", b"[]"),
+    ):
+        folder = data / kind / "cnn" / "seed_0"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def test_an_archive_has_every_file_but_the_weights_and_equal_files_give_equal_bytes(reference, tmp_path):
+    archives = []
+    for name in ("one", "other"):
+        write_runs(tmp_path / name)
+        bundle.pack_variant("tiny", "cnn", tmp_path / name)
+        archives.append((reference / "tiny" / "cnn.tar.xz").read_bytes())
+    assert archives[0] == archives[1]
+    assert bundle.finished_variants("tiny") == ["cnn"]
+    bundle.unpack_variants("tiny", ["cnn"], tmp_path / "out")
+    files = sorted(file.relative_to(tmp_path / "out") for file in (tmp_path / "out").rglob("*.*"))
+    assert [file.as_posix() for file in files] == ["probes/cnn/seed_0/probe.json", "runs/cnn/seed_0/metrics.json"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive", lzma.compress(b"no tar")])
+def test_a_missing_or_damaged_archive_is_named_with_what_to_do(reference, tmp_path, content):
+    archive = reference / "tiny" / "cnn.tar.xz"
+    archive.parent.mkdir(parents=True)
+    if content is not None:
+        archive.write_bytes(content)
+    with pytest.raises(StageError, match=r"reference/tiny/cnn\.tar\.xz is (missing|damaged).*git checkout"):
+        bundle.unpack_variants("tiny", ["cnn"], tmp_path / "out")
+
+
+def test_a_workspace_has_the_protocol_and_of_its_variants_those_that_are_there(tmp_path):
+    settings = params.load()
+    workspace.lay_out(tmp_path, paths.PARAMS, paths.HYPOTHESES, "full", ["stride_2", "cnn", "stride_2_longer"])
+    laid_out = params.load(tmp_path / "params.yaml")
+    assert laid_out.protocol == "full"
+    assert list(laid_out.trained_variants) == ["cnn", "stride_2"]
+    assert laid_out.variants == settings.variants
+    workspace.lay_out(tmp_path, paths.PARAMS, paths.HYPOTHESES, "default", ["cnn", "stride_2", "cnn_longer"])
+    assert list(params.load(tmp_path / "params.yaml").trained_variants) == ["cnn", "stride_2", "cnn_longer"]
+
+
+def test_what_decides_the_training_makes_another_variant_and_prose_does_not():
+    settings = params.load()
+    protocol = settings.chosen_protocol
+    variants = {key: one.model_copy(update={"families": {}}) for key, one in settings.variants.items()}
+    assert trained_as(settings.model_copy(update={"variants": variants}), "cnn") == trained_as(settings, "cnn")
+    for name, change in {"epochs": 9, "seeds": (0, 1), "margin": 3}.items():
+        others = {settings.protocol: protocol.model_copy(update={name: change})}
+        assert trained_as(settings.model_copy(update={"protocols": others}), "cnn") != trained_as(settings, "cnn")
+    assert trained_as(settings, "lab_mlp") is None
+
+
+def arm(share, seeds=range(10), n_images=2000, seed=0):
+    """Correctness of images of which `share` are right: alike under every seed but for some noise."""
+    generator = np.random.default_rng(seed)
+    easy = np.random.default_rng(99).random(n_images)
+    return {one: (easy + generator.normal(0, 0.01, n_images) < share).astype(np.uint8) for one in seeds}
+
+
+@pytest.mark.parametrize(
+    ("here", "published", "outcome"),
+    [
+        (arm(0.8), arm(0.8), conform.SAME),
+        (arm(0.8), arm(0.8, seed=1), conform.AGREES),
+        (arm(0.8), arm(0.9, seed=1), conform.DIFFERS),
+        (arm(0.8, range(2), 60), arm(0.75, range(2), 60, seed=1), conform.UNDECIDED),
+    ],
+)
+def test_results_are_the_same_agree_differ_or_are_too_few(here, published, outcome):
+    (row,) = conform._rows({"cnn": [here, published]}, INFERENCE)
+    assert row.outcome == outcome
+    text = conform.text([row])
+    assert f"1 {outcome}: " in text
+    assert len(text.splitlines()) == 4
+
+
+def test_a_comparison_is_of_both_gaps():
+    """Both nets are ten points lower here: each differs, and their difference does not."""
+    shares = (0.7, 0.6, 0.8, 0.7)
+    arms = [arm(share, n_images=200_000, seed=seed) for seed, share in enumerate(shares)]
+    rows = conform._rows({"a": [arms[0], arms[2]], "b": [arms[1], arms[3]], "a − b": arms}, INFERENCE)
+    assert [row.outcome for row in rows] == [conform.DIFFERS, conform.DIFFERS, conform.AGREES]
+
+
+@pytest.mark.slow
+def test_results_are_published_shown_again_and_agree_with_themselves(workspace):
+    command = ("python", "-m", "stages.tools.reference")
+    workspace.succeed(*command, "publish")
+    folder = workspace.folder / "data" / "reference" / "tiny"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 1e6
+    report = {name: (workspace.folder / "data" / "report" / name).read_bytes() for name in ("index.html", "report.pdf")}
+    output = workspace.succeed(*command, "report", "tiny")
+    assert "train" not in output
+    shown = workspace.folder / "data" / "reference-report"
+    assert {name: (shown / name).read_bytes() for name in report} == report
+    output = workspace.succeed(*command, "conform")
+    assert "kernel_1 − cnn" in output
+    assert "4 the same: every test image has the same answer" in output
+    workspace.set_kernel(2)
+    assert "3 the same" not in workspace.succeed(*command, "conform"), "another net is not compared"
+
+
+@pytest.mark.slow
+def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_changed(workspace):
+    command = ("python", "-m", "stages.tools.reference", "make", "tiny")
+    workspace.succeed(*command)
+    folder = workspace.folder / "data" / "reference" / "tiny"
+    archives = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert {"cnn.tar.xz", "kernel_1.tar.xz", "fully_connected.tar.xz", "data.tar.xz"} <= set(archives)
+    (folder / "kernel_1.tar.xz").unlink()
+    output = workspace.succeed(*command)
+    assert "reference: kernel_1, 2 of 3" in output
+    assert "reference: cnn" not in output
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == archives
+    workspace.set_kernel(2)
+    output = workspace.succeed(*command)
+    assert "kernel_1 is made again, since its settings have changed" in output
+    assert "reference: cnn" not in output
+    assert (folder / "kernel_1.tar.xz").read_bytes() != archives["kernel_1.tar.xz"]
+
+
+def test_without_the_record_of_the_hypotheses_nothing_is_added(reference, tmp_path):
+    write_runs(tmp_path)
+    bundle.pack_variant("tiny", "cnn", tmp_path)
+    with pytest.raises(StageError, match=r"tiny\.json is missing"):
+        long_run._restore_record(tmp_path / "work", "tiny")
