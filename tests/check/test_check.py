@@ -161,6 +161,7 @@ def with_own_net(root, source, arguments="{width: 4}"):
     )
 
 
+@pytest.mark.slow
 def test_an_own_net_is_tried_and_its_cost_is_that_which_is_counted(tmp_path):
     # 4·9 + 4 + 8·36 + 8 + 8·64·10 + 10 = 5466 parameters against 25290 of cnn: 78.4 % fewer.
     code, message, modules = run_stage(tmp_path, with_own_net(tmp_path, TEMPLATE))
@@ -172,6 +173,7 @@ def test_an_own_net_is_tried_and_its_cost_is_that_which_is_counted(tmp_path):
     assert "torch" in modules
 
 
+@pytest.mark.slow
 def test_a_broken_own_net_ends_the_stage_with_its_line_and_nothing_is_written(tmp_path):
     code, message, _ = run_stage(tmp_path, with_own_net(tmp_path, TEMPLATE, "{widht: 4}"))
     assert code == 1
