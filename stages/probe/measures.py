@@ -59,7 +59,7 @@ def measures(
 ) -> Measures:
     """All probes of one net. It and `untrained`, the same net before its training, are in evaluation mode.
 
-    images: the test images as the net sees them, uint8 (N, C, H, W); permuted, if the net was trained on permuted ones.
+    images: the test images as the net sees them, (N, C, H, W); permuted, if the net was trained on permuted ones.
     labels: (N,). seed: of the streams that shuffle pixels and draw answers. A net whose logits are not finite has no
     scalar, but it has pictures, and a reliability of NaN. If torch has one thread, the bits do not depend on the number
     of cores.

@@ -41,7 +41,7 @@ def predictions_under_shifts(
     shown: npt.NDArray[np.int64],
     order: npt.NDArray[np.int64] | None,
 ) -> npt.NDArray[np.int64]:
-    """Predicted classes, (N, k), of images (N, C, H, W) uint8 that are shifted and then rearranged.
+    """Predicted classes, (N, k), of images (N, C, H, W) that are shifted and then rearranged.
 
     shown: (N, k), see `design`. order: (H·W,), of the pixels; None leaves them where they are.
     """

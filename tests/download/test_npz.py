@@ -176,7 +176,7 @@ def test_what_is_too_large_is_named_before_it_is_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "memory_bytes", lambda: 4_000_000)
     monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", lambda *_: pytest.fail("it was loaded"))
     expected = (
-        r"images of shape \(6, 500, 500\) and type uint8 take 0\.0 GB in memory, and 3 times that .* has 0\.0 GB; save"
+        r"images of shape \(6, 500, 500\) and type uint8 take 0\.0 GB in memory, and 4 times that .* has 0\.0 GB; save"
     )
     with pytest.raises(StageError, match=expected):
         npz.load(path, "unit")

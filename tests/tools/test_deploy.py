@@ -283,6 +283,14 @@ def test_weights_that_are_not_those_of_the_settings_are_refused(data, tmp_path):
         package(choice, data / "prepared", data / "runs", tmp_path)
 
 
+def test_a_net_that_is_trained_on_floats_is_not_served(data, tmp_path):
+    constants = load_constants(data / "prepared") | {"pixel_range": [-1.5, 7]}
+    paths.write_json(tmp_path / "prepared" / "constants.json", constants)
+    choice = choose(small_settings(), data / "runs", "cnn")
+    with pytest.raises(StageError, match="its pixels are floats, and the server takes images of 8 bits; save"):
+        package(choice, tmp_path / "prepared", data / "runs", tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00"])
 def test_a_damaged_package_is_refused(tmp_path, content):
     (tmp_path / "model.tar.gz").write_bytes(content)

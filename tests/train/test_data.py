@@ -6,10 +6,11 @@ import torch
 from safetensors.numpy import load_file, save_file
 from small_data import write_prepared
 
+from stages.shared.architectures.layers import Normalise
 from stages.shared.pixel_order import permutation
 from stages.shared.prepared_data import scattered, shape_of
 from stages.shared.stage_command import StageError
-from stages.train.data import Split, load_splits, mean_and_std
+from stages.train.data import Split, load_splits, mean_and_std, scale_of
 from stages.train.evaluate import EVALUATION_BATCH, accuracy, evaluate
 
 
@@ -129,6 +130,41 @@ def test_mean_and_std_agree_with_numpy_over_several_blocks():
     mean, std = mean_and_std(images)
     np.testing.assert_allclose(mean, (images / 255).mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(std, (images / 255).std((0, 2, 3)), rtol=1e-12)
+
+
+def test_floats_are_standardised_by_their_own_numbers():
+    rng = np.random.default_rng(0)
+    images = rng.normal([[[5.0]], [[-300.0]], [[0.0]]], [[[2.0]], [[40.0]], [[0.0]]], (5000, 3, 2, 2)).astype(
+        np.float32
+    )
+    mean, std = mean_and_std(images)
+    np.testing.assert_allclose(255 * np.array(mean), images.mean((0, 2, 3), np.float64), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(255 * np.array(std)[:2], images.std((0, 2, 3), np.float64)[:2], rtol=1e-9)
+    assert 255 * std[2] == pytest.approx(1), "a channel that never varies has a deviation of one"
+    seen = Normalise(mean, std)(torch.from_numpy(images))
+    np.testing.assert_allclose(seen.mean((0, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(seen.std((0, 2, 3), correction=0), [1, 1, 0], atol=1e-5)
+
+
+def test_floats_that_are_not_standardised_stay_as_they_are(run_spec):
+    images = torch.linspace(-3, 9, 16).reshape(1, 1, 4, 4)
+    sample = run_spec(sample={"pixels": "unit"}).sample
+    torch.testing.assert_close(Normalise(*scale_of(sample, images))(images), images, rtol=1e-6, atol=0)
+
+
+def test_every_seed_validates_on_the_users_own_val_set_and_draws_train_alone(tmp_path, run_spec):
+    write_prepared(tmp_path)
+    val = {"images": np.arange(30 * 64).reshape(30, 1, 8, 8).astype(np.uint8), "labels": np.arange(30) % 3}
+    save_file(val, tmp_path / "val.safetensors")
+    specs = [run_spec(seed=seed).model_copy(update={"val_size": None}) for seed in (0, 1)]
+    one, other = (load_splits(tmp_path, spec) for spec in specs)
+    for splits in (one, other):
+        np.testing.assert_array_equal(splits["val"].images, val["images"])
+        np.testing.assert_array_equal(splits["val"].labels, val["labels"])
+    assert not torch.equal(one["train"].images, other["train"].images)
+    rearranged = load_splits(tmp_path, run_spec(sample={"layout": "permuted"}).model_copy(update={"val_size": None}))
+    order = torch.from_numpy(permutation("permuted", 6, 6, (1, 1), seed=0))
+    assert torch.equal(rearranged["val"].images.flatten(2), one["val"].images.flatten(2)[:, :, order])
 
 
 def test_a_channel_that_never_varies_is_standardised_to_zero():

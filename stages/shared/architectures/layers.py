@@ -9,9 +9,9 @@ from stages.shared.architectures.layer_settings import pair
 
 
 class Normalise(nn.Module):
-    """Pixels in [0, 255] to zero mean and unit variance.
+    """Pixels, bytes or floats, to zero mean and unit variance.
 
-    The constants are those of the train split, and are saved with the weights.
+    mean, std: of each channel of the train split, of pixels / 255. They are saved with the weights.
     """
 
     mean: Tensor

@@ -62,6 +62,11 @@ def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
     settings and the prepared data.
     """
     constants = load_constants(prepared)
+    if constants["pixel_range"] != [0, 255]:
+        raise StageError(
+            f"{constants['title']}: its pixels are floats, and the server takes images of 8 bits; save your images as "
+            "uint8 to deploy a net that is trained on them"
+        )
     image = _first_test_image(prepared, constants)
     contents = {
         "config.yaml": CONFIG.encode(),
