@@ -98,5 +98,5 @@ def _conditions(settings: dict[str, Any]) -> list[Any]:
     """What gives a variant the same run wherever the variant itself is described alike."""
     name = settings.get("protocol")
     protocol = settings.get("protocols", {}).get(name, {})
-    of_protocol = [protocol.get(key) for key in ("train_size", "val_size", "epochs", "margin")]
+    of_protocol = [protocol.get(key) for key in ("train_size", "val_size", "epochs", "margin", "rates")]
     return [name, of_protocol, *(settings.get(block) for block in ("data", "sample", "architecture", "recipe"))]

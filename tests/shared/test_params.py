@@ -41,6 +41,21 @@ def test_what_another_protocol_runs_may_be_too_large_for_this_one(tmp_path):
     assert "cnn_patches_2" not in load(larger, tmp_path).active_variants
 
 
+def test_a_protocol_may_have_its_own_learning_rate_for_a_variant(tmp_path):
+    longer = "    longer:\n      times: 4\n"
+    settings = load(edited(longer, "    rates: {cnn_permuted: 0.02}\n" + longer), tmp_path)
+    assert (
+        settings.variants["cnn_permuted"].run.recipe.lr
+        == settings.trained_variants["cnn_permuted_longer"].run.recipe.lr
+    )
+    assert settings.variants["cnn_permuted"].run.recipe.lr == 0.02
+    assert settings.variants["cnn"].run.recipe.lr == settings.recipe.lr
+    with pytest.raises(
+        params.ParamsError, match=r"protocols\.default: rates name \['lab_mlp'\], which `variants` lack"
+    ):
+        load(edited(longer, "    rates: {lab_mlp: 0.02}\n" + longer), tmp_path)
+
+
 def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):
     assert load(edited("lr: 0.003", "lr: 1e-3"), tmp_path).recipe.lr == 0.001
 

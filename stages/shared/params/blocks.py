@@ -19,6 +19,8 @@ class Longer(Block):
 
 
 class Protocol(Block):
+    """rates: variant → its learning rate in this protocol, where that is not the variant's own."""
+
     baseline: str
     train_size: Size
     val_size: Positive
@@ -29,6 +31,7 @@ class Protocol(Block):
     probe_images: Annotated[int, Field(ge=2)]
     variants: Annotated[tuple[str, ...], Field(min_length=1)]
     longer: Longer | None
+    rates: dict[Name, Annotated[float, Field(gt=0)]] = Field(default={})
 
     def images_to_train(self, n_images: int, has_val_set: bool) -> int:
         """Size of a train split, where `n_images` are there to train and, without a val set, to validate too."""
@@ -49,6 +52,9 @@ class Protocol(Block):
                 f"few_seeds {list(self.few_seeds)} have {others}, which seeds {list(self.seeds)} lack; "
                 "comparisons are paired by seed"
             )
+        absent = [name for name in self.rates if name not in self.variants]
+        if absent:
+            raise mistake(f"rates name {absent}, which `variants` lack")
         absent = [name for name in self.longer.variants if name not in self.variants] if self.longer else []
         if absent:
             raise mistake(

@@ -54,12 +54,14 @@ def load(path: Path = paths.PARAMS) -> Params:
 
 
 def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
-    """Give every variant its whole sample, architecture and recipe: the base, then the variant's changes.
+    """Give every variant its whole sample, architecture and recipe: the base, then the variant's changes, then the
+    learning rate that the chosen protocol has for it.
 
     A value of the wrong type is left as it is, for the validation to name.
     """
     if not isinstance(raw.get("variants"), dict):
         return raw
+    rates = _rates(raw)
     variants = {}
     for key, variant in raw["variants"].items():
         if isinstance(variant, dict) and isinstance(variant.get("run"), dict):
@@ -69,9 +71,19 @@ def _with_changes_merged(raw: dict[str, Any]) -> dict[str, Any]:
                 run[block] = change
                 if isinstance(base, dict) and isinstance(change, dict):
                     run[block] = {**base, **change}
+            if key in rates and isinstance(run["recipe"], dict):
+                run["recipe"] = {**run["recipe"], "lr": rates[key]}
             variant = {**variant, "run": run}
         variants[key] = variant
     return {**raw, "variants": variants}
+
+
+def _rates(raw: dict[str, Any]) -> dict[str, Any]:
+    """Of the chosen protocol; none where something of the wrong type stands there, for the validation to name."""
+    protocols, name = raw.get("protocols"), raw.get("protocol")
+    chosen = protocols.get(name) if isinstance(protocols, dict) and isinstance(name, str) else None
+    rates = chosen.get("rates", {}) if isinstance(chosen, dict) else {}
+    return rates if isinstance(rates, dict) else {}
 
 
 def _is_inherited(error: ErrorDetails, raw: dict[str, Any]) -> bool:
