@@ -24,6 +24,7 @@ from stages.shared.stage_command import StageError
 SPLITS = ("train", "val", "test")
 NOT_THE_USERS = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}  # what systems leave in folders; names in lower case
 MOST_FAULTS = 10  # in one message
+LINKED = "is a link to a folder, and DVC does not see what changes behind it; put the folder itself in its place"
 READERS = min(8, os.cpu_count() or 1)  # threads
 
 
@@ -45,6 +46,8 @@ def load(folder: Path, data: Data) -> tuple[RawDataset, str]:
     if not folder.is_dir():
         there = sorted(path.name for path in paths.USER.glob("*") if path.is_dir())
         raise StageError(f"{absent(folder.name, 'folder')}; the folders in data/user/ are {', '.join(there) or 'none'}")
+    if folder.is_symlink():
+        raise StageError(f"{name}: {LINKED}")
     try:
         classes, files = find_images(folder)
         arrays, digest = _read(folder, files, data)
@@ -61,7 +64,9 @@ def find_images(folder: Path) -> tuple[list[str], list[ImageFile]]:
     """
     faults: list[str] = []
     roots = _split_folders(folder)
+    faults += [f"{split}: {LINKED}" for split, root in roots.items() if root != folder and root.is_symlink()]
     class_folders = {split: _classes_in(root, folder, faults) for split, root in roots.items()}
+    _refuse([fault for fault in faults if fault.endswith(LINKED)])
     classes = checked_names([path.name for path in class_folders["train"]])
     if len(classes) < 2:
         raise StageError(
@@ -100,7 +105,9 @@ def _classes_in(root: Path, folder: Path, faults: list[str]) -> list[Path]:
     """The folders of the classes, sorted by name; what else lies beside them is a fault."""
     folders = []
     for path in _visible(root):
-        if path.is_dir():
+        if path.is_dir() and path.is_symlink():
+            faults.append(f"{path.relative_to(folder)}: {LINKED}")
+        elif path.is_dir():
             folders.append(path)
         else:
             faults.append(

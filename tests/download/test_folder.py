@@ -244,10 +244,23 @@ def test_hidden_files_and_links_to_images_are_as_they_should_be(mine, tmp_path):
     (mine / "__MACOSX").mkdir()
     outside = save(tmp_path / "elsewhere" / "z.png", GREY + 3)
     (mine / "cat" / "z.png").symlink_to(outside)
-    (mine / "emu").symlink_to(outside.parent)
     raw = load(mine)
-    assert raw.classes == ["cat", "dog", "emu"]
-    assert raw.arrays["train_images"][:, 0, 0, 0].tolist() == [0, 3, 255, 3]
+    assert raw.classes == ["cat", "dog"]
+    assert raw.arrays["train_images"][:, 0, 0, 0].tolist() == [0, 3, 255]
+
+
+def test_links_to_folders_are_refused_since_dvc_does_not_see_what_is_behind_them(mine, tmp_path):
+    mine.with_name("linked").symlink_to(mine)
+    with pytest.raises(StageError, match="data/user/linked: is a link to a folder, and DVC does not see what changes"):
+        load(mine.with_name("linked"))
+    (mine / "emu").symlink_to(save(tmp_path / "elsewhere" / "z.png", GREY).parent)
+    with pytest.raises(StageError, match="emu: is a link to a folder"):
+        load(mine)
+    split = mine.with_name("split")
+    split.mkdir()
+    (split / "train").symlink_to(mine)
+    with pytest.raises(StageError, match="train: is a link to a folder"):
+        load(split)
 
 
 def test_an_absent_folder_names_those_that_are_there(mine):
