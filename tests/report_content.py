@@ -4,8 +4,15 @@ import html
 import re
 from html.parser import HTMLParser
 
+from stages.shared.drawing.numbers import NBSP
+
 NUMBER = re.compile(r"[−+]?\d[\d,]*(?:\.\d+)?")
 VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+
+
+def spaced(text):
+    """With ordinary spaces alone."""
+    return text.replace(NBSP, " ")
 
 
 class Page(HTMLParser):

@@ -29,6 +29,8 @@ INDEXED = {
     "hypotheses": "hypothesis",
     "longer_hypotheses": "hypothesis",
 }
+REFERENCE = "reference"  # the protocol whose results are published as those of scale
+JUDGED = ["difference", "total_low", "total_high", "verdict", "outcome"]  # of a hypothesis
 CONTROLS = "controls"  # the family whose variants test the benchmark
 TEXT_COLUMNS = ["variant", "reference", "family", "level", "hypothesis", "metric"]
 TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared", "kind", "key", "source"]
@@ -45,6 +47,8 @@ class Results:
     hard_pixels: the images of hard_images in the same order, (n, C, H, W) from 0 to 255, without their margin.
     pictures: variant → the arrays in pictures.safetensors of its first seed that finished.
     dataset, constants: dataset.json and constants.json; the latter with the names of the classes as they are shown.
+    reference: what is published of the hypotheses at another scale, by their keys; empty where nothing is that has the
+    same data. reference_train_size: of each seed there.
     """
 
     settings: Params
@@ -67,6 +71,8 @@ class Results:
     pictures: dict[str, dict[str, np.ndarray]]
     dataset: dict[str, Any]
     constants: dict[str, Any]
+    reference: pd.DataFrame
+    reference_train_size: int
 
     @cached_property
     def names(self) -> Names:
@@ -208,6 +214,7 @@ def load(settings: Params) -> Results:
     need(constants, "prepare")
     described = paths.read_json(constants)
     described["classes"] = class_names.shown(described["classes"])
+    reference, reference_train_size = _reference(settings)
     return Results(
         settings=settings,
         declared=declared,
@@ -218,8 +225,23 @@ def load(settings: Params) -> Results:
         ),
         dataset=paths.read_json(dataset),
         constants=described,
+        reference=reference,
+        reference_train_size=reference_train_size,
         **tables,
     )
+
+
+def _reference(settings: Params) -> tuple[pd.DataFrame, int]:
+    """The published hypotheses.csv and its train images a seed; no row where it is of other data, or this very one."""
+    folder = paths.REFERENCE / REFERENCE
+    nothing = pd.DataFrame(columns=["hypothesis", "n_seeds", *JUDGED]).set_index("hypothesis"), 0
+    if settings.protocol == REFERENCE or not (folder / "hypotheses.csv").exists():
+        return nothing
+    published = params.load(folder / "params.yaml")
+    size = published.chosen_protocol.train_size
+    if published.data != settings.data or size == "all":
+        return nothing
+    return _read_csv(folder / "hypotheses.csv").set_index("hypothesis"), size
 
 
 def hard_pixels(test: Path, hard_images: pd.DataFrame, margin: list[int]) -> np.ndarray:

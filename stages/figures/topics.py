@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from stages.figures import (
     accuracy,
     answer,
+    at_scale,
     calibration,
     costs,
     declared,
@@ -39,7 +40,7 @@ from stages.shared.drawing import style
 
 # In the order of the report.
 TOPICS: tuple[ModuleType, ...] = (answer, protocol, declared, hypotheses, accuracy, training_data, costs, learning)
-TOPICS += (training_length,)
+TOPICS += (training_length, at_scale)
 TOPICS += (learning_rates, families, shifts, insides, receptive_fields, position, mistakes, calibration, replication)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.figures import wording
-from stages.figures.results import Results
+from stages.figures.results import JUDGED, Results
 from stages.shared.drawing import numbers, rows, style
 from stages.shared.drawing.tables import cell, csv, pipe_tables
 from stages.shared.inference import intervals
@@ -89,11 +89,10 @@ def lengths_sentence(results: Results) -> str:
 def both_lengths(results: Results) -> pd.DataFrame:
     """One row for each hypothesis that was measured at both lengths: both differences, both verdicts, what holds."""
     measured = [key for key in results.declared if results.has_run(key) and _has_longer(results, key)]
-    columns = ["difference", "total_low", "total_high", "verdict", "outcome"]
-    first = results.hypotheses.loc[measured, ["metric", "n_images", *columns]]
-    longer = results.longer_hypotheses.loc[measured, columns].add_prefix("longer_")
+    first = results.hypotheses.loc[measured, ["metric", "n_images", *JUDGED]]
+    longer = results.longer_hypotheses.loc[measured, JUDGED].add_prefix("longer_")
     table = first.join(longer)
-    table["holds"] = [_holds(row) for _, row in table.iterrows()]
+    table["holds"] = [holds(row, "longer_") for _, row in table.iterrows()]
     return table.rename_axis("hypothesis").reset_index()
 
 
@@ -160,34 +159,43 @@ def lengths_table(results: Results) -> str:
     table = both_lengths(results)
     if table.empty:
         return ""
+    columns = side_by_side(results, table, {"": "Difference", "longer_": "Longer"})
+    caption = (
+        f"Every measured hypothesis with nets trained as the protocol says, and with the same nets trained "
+        f"{times(results)}: the difference, in points where no unit is named, and the verdict."
+    )
+    return pipe_tables(columns, "tbl-lengths", caption)
+
+
+def side_by_side(results: Results, table: pd.DataFrame, differences: dict[str, str]) -> pd.DataFrame:
+    """Cells: each hypothesis, for each prefix of the columns its difference and verdict, and what holds.
+
+    differences: prefix → the name of the column of differences.
+    """
     columns = {
         "Hypothesis": [cell(f"{results.number(key)}: {results.declared[key].statement}") for key in table["hypothesis"]]
     }
-    for prefix, name in (("", "Difference"), ("longer_", "Longer")):
+    for prefix, name in differences.items():
         effects = [wording.effect(row["metric"], row[f"{prefix}difference"]) for _, row in table.iterrows()]
         columns[name] = [effect.replace(f"{numbers.NBSP}points", "") for effect in effects]
         stated = table[f"{prefix}verdict"]
         columns[f"Verdict{' ' if prefix else ''}"] = [
             numbers.DASH if verdict == verdicts.NOT_STATED else str(verdict) for verdict in stated
         ]
-    columns["So it"] = list(table["holds"])
-    caption = (
-        f"Every measured hypothesis with nets trained as the protocol says, and with the same nets trained "
-        f"{times(results)}: the difference, in points where no unit is named, and the verdict."
-    )
-    return pipe_tables(pd.DataFrame(columns), "tbl-lengths", caption)
+    return pd.DataFrame(columns | {"So it": list(table["holds"])})
 
 
 def _has_longer(results: Results, key: str) -> bool:
     return key in results.longer_hypotheses.index and not pd.isna(results.longer_hypotheses.loc[key, "n_seeds"])
 
 
-def _holds(row: pd.Series) -> str:
-    if row["verdict"] == row["longer_verdict"] == verdicts.EQUIVALENT:
+def holds(row: pd.Series, prefix: str) -> str:
+    """Whether a verdict is the same elsewhere, where the columns have this prefix."""
+    if row["verdict"] == row[f"{prefix}verdict"] == verdicts.EQUIVALENT:
         return HOLDS
-    if row["difference"] * row["longer_difference"] < 0:
+    if row["difference"] * row[f"{prefix}difference"] < 0:
         return TURNS
-    return HOLDS if row["verdict"] == row["longer_verdict"] else OTHER_VERDICT
+    return HOLDS if row["verdict"] == row[f"{prefix}verdict"] else OTHER_VERDICT
 
 
 def _gain(results: Results, variant: str) -> Estimate:

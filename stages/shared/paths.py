@@ -29,6 +29,7 @@ DECLARED = DATA / "declared"  # records that git keeps, one for each protocol
 RUNS = DATA / "runs"
 PROBES = DATA / "probes"
 RESULTS = DATA / "results"
+REFERENCE = DATA / "reference"  # published results, kept in git, a folder for each protocol
 METRICS = DATA / "metrics.json"  # of DVC, kept in git
 FIGURES = DATA / "figures"
 REPORT = DATA / "report"

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from fake_results import RUNS, reached, results_of
+from report_content import spaced
 
 from stages.figures import (
     accuracy,
@@ -20,16 +21,11 @@ from stages.figures import (
     training_data,
     wording,
 )
-from stages.shared.drawing.numbers import NBSP
 from stages.shared.drawing.tables import escape
 from stages.shared.inference import intervals
 from stages.shared.params import Contrast
 
 FOUR = ("cnn", "fully_connected", "cnn_permuted", "fully_connected_permuted")
-
-
-def spaced(text):
-    return text.replace(NBSP, " ")
 
 
 UP = "+5.00 points [5.00, 5.00], with new images [4.57, 5.43]"

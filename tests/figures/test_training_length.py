@@ -5,16 +5,10 @@ import dataclasses
 import pandas as pd
 import pytest
 from fake_results import finished, only, seeds, settings
+from report_content import spaced
 
 from stages.figures import training_length
 from stages.figures.results import Results
-from stages.shared.drawing import numbers
-
-
-def spaced(text):
-    """With ordinary spaces alone."""
-    return text.replace(numbers.NBSP, " ")
-
 
 NETS = ("cnn", "kernel_1", "kernel_5", "fully_connected")
 

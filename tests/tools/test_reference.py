@@ -16,7 +16,7 @@ INFERENCE = params.load().inference
 @pytest.fixture
 def reference(tmp_path, monkeypatch):
     """A folder in place of data/reference."""
-    monkeypatch.setattr(bundle, "REFERENCE", tmp_path / "reference")
+    monkeypatch.setattr("stages.shared.paths.REFERENCE", tmp_path / "reference")
     monkeypatch.setattr("stages.shared.paths.ROOT", tmp_path)
     return tmp_path / "reference"
 

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _published() -> list[str]:
-    return sorted(file.parent.name for file in bundle.REFERENCE.glob(f"*/{bundle.DATA}"))
+    return sorted(file.parent.name for file in paths.REFERENCE.glob(f"*/{bundle.DATA}"))
 
 
 def _shown(path: Path) -> Path:

@@ -16,7 +16,6 @@ from safetensors.numpy import load_file, save_file
 from stages.shared import paths
 from stages.shared.stage_command import StageError
 
-REFERENCE = paths.DATA / "reference"
 LEFT_OUT = ("weights.safetensors",)
 SETTINGS = ("params.yaml", "hypotheses.yaml")
 DATA = "data.tar.xz"  # what describes the images, and those of them that the report shows
@@ -25,7 +24,7 @@ PUBLISHED_TIME = 315_532_800  # 1980, so that equal content gives equal bytes
 
 
 def folder(protocol: str) -> Path:
-    return REFERENCE / protocol
+    return paths.REFERENCE / protocol
 
 
 def finished_variants(protocol: str) -> list[str]:

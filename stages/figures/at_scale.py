@@ -1,0 +1,59 @@
+"""Which verdicts hold at the scale of the published reference, where the nets have many more train images."""
+
+import pandas as pd
+
+from stages.figures import training_length, wording
+from stages.figures.results import JUDGED, Results
+from stages.shared.drawing import numbers
+from stages.shared.drawing.tables import csv, pipe_tables
+from stages.shared.inference import verdict as verdicts
+
+
+def texts(results: Results) -> dict[str, str]:
+    both = at_both_scales(results)
+    files = {"tables/at-scale.md": table(results)}
+    return files if both.empty else files | {"tables/at-scale.csv": csv(both)}
+
+
+def facts(results: Results) -> dict[str, str]:
+    return {"at_scale": sentence(results)}
+
+
+def sentence(results: Results) -> str:
+    """How many of the verdicts are the published ones."""
+    both = at_both_scales(results)
+    if both.empty:
+        return "No verdict of another scale is published for these data, so there is none to compare these with."
+    stated = both[(both[["verdict", "reference_verdict"]] != verdicts.NOT_STATED).all(axis=1)]
+    trained = f"with {results.reference_train_size:,} train images a seed"
+    if stated.empty:
+        return f"Beside what is published {trained}, no verdict is stated here (@tbl-at-scale)."
+    same = int((stated["holds"] == training_length.HOLDS).sum())
+    turned = [results.number(key) for key in stated.loc[stated["holds"] == training_length.TURNS, "hypothesis"]]
+    both_scales = f"{numbers.plural(len(stated), 'verdict')} stated here and published {trained}"
+    parts = [f"Of {both_scales}, {same} {'is' if same == 1 else 'are'} the same"]
+    if turned:
+        parts.append(f"{wording.joined(turned)} {'has' if len(turned) == 1 else 'have'} the other sign there")
+    return f"{'; '.join(parts)} (@tbl-at-scale)."
+
+
+def at_both_scales(results: Results) -> pd.DataFrame:
+    """One row for each hypothesis that was measured here and is published: both differences, both verdicts."""
+    known = results.reference.index[results.reference["n_seeds"].notna()]
+    measured = [key for key in results.declared if results.has_run(key) and key in known]
+    there = results.reference.loc[measured, JUDGED].add_prefix("reference_")
+    both = results.hypotheses.loc[measured, ["metric", *JUDGED]].join(there)
+    both["holds"] = [training_length.holds(row, "reference_") for _, row in both.iterrows()]
+    return both.rename_axis("hypothesis").reset_index()
+
+
+def table(results: Results) -> str:
+    both = at_both_scales(results)
+    if both.empty:
+        return ""
+    columns = training_length.side_by_side(results, both, {"": "Here", "reference_": "Published"})
+    caption = (
+        f"Every hypothesis that is measured here and published with {results.reference_train_size:,} train images a "
+        f"seed: the difference, in points where no unit is named, and the verdict at both scales."
+    )
+    return pipe_tables(columns, "tbl-at-scale", caption)

@@ -1,0 +1,50 @@
+"""The verdicts of a run beside those that are published at another scale."""
+
+import dataclasses
+import io
+
+import pandas as pd
+from fake_results import results_of
+from report_content import spaced
+
+from stages.figures import at_scale
+
+RESULTS = results_of("default")
+
+
+def beside(**changes):
+    """The default's results, with the same ones as published but for these: hypothesis → columns that differ."""
+    published = RESULTS.hypotheses.copy()
+    for key, columns in changes.items():
+        for name, value in columns.items():
+            published.loc[key, name] = value
+    return dataclasses.replace(RESULTS, reference=published, reference_train_size=20_000)
+
+
+def test_without_published_results_there_is_nothing_to_compare():
+    alone = dataclasses.replace(RESULTS, reference=RESULTS.hypotheses.iloc[:0], reference_train_size=0)
+    assert at_scale.sentence(alone).startswith("No verdict of another scale is published")
+    assert at_scale.texts(alone) == {"tables/at-scale.md": ""}
+
+
+def test_the_same_verdicts_hold_and_others_are_named():
+    same = beside()
+    both = at_scale.at_both_scales(same)
+    assert len(both) == RESULTS.hypotheses["n_seeds"].notna().sum()
+    assert set(both["holds"]) == {"holds"}
+    assert spaced(at_scale.sentence(same)) == (
+        f"Of {len(both)} verdicts stated here and published with 20,000 train images a seed, {len(both)} are the same "
+        "(@tbl-at-scale)."
+    )
+    gap = RESULTS.hypotheses.loc["gap_original", "difference"]
+    turned = beside(gap_original={"difference": -gap, "verdict": "worse"})
+    number = RESULTS.number("gap_original")
+    assert f"{len(both) - 1} are the same; {number} has the other sign there" in spaced(at_scale.sentence(turned))
+    assert "sign turns" in at_scale.table(turned)
+    assert "| sign turns" not in at_scale.table(same)
+
+
+def test_what_was_not_measured_there_is_left_out():
+    fewer = beside(gap_original={"n_seeds": float("nan")})
+    assert "gap_original" not in set(at_scale.at_both_scales(fewer)["hypothesis"])
+    assert len(pd.read_csv(io.StringIO(at_scale.texts(fewer)["tables/at-scale.csv"]))) > 5
