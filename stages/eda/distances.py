@@ -91,7 +91,8 @@ def _squared_distances(images: np.ndarray, references: np.ndarray) -> Iterator[t
     """Block after block: the row of its first image, and the squared distances of its images to all references."""
     flat, flat_references = (array.reshape(len(array), -1) for array in (images, references))
     squares, reference_squares = _sums_of_squares(flat), _sums_of_squares(flat_references)
-    step, columns = max(1, BLOCK_VALUES // len(references)), max(1, 4 * BLOCK_VALUES // len(references))
+    step = min(len(images), max(1, BLOCK_VALUES // len(references)))
+    columns = max(1, 4 * BLOCK_VALUES // max(step, len(references)))
     for start in range(0, len(images), step):
         block = flat[start : start + step]
         products = np.zeros((len(block), len(references)))
