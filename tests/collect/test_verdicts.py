@@ -223,7 +223,8 @@ def test_a_contrast_has_one_verdict_wherever_it_stands():
         }
         (lead, same), table = judged(arms, **declared).to_dict("records"), effects(arms, **declared)
         rows = table.query("variant == 'fully_connected' and reference == 'cnn'")
-        assert set(rows["family"]) == {"connectivity", "structure", "sample_size", "learning_rate"}
+        of_both = {"connectivity", "structure", "sample_size", "learning_rate", "augmentation", "attention"}
+        assert set(rows["family"]) == of_both
         assert lead["verdict"] == "better"
         assert set(rows["verdict"]) == {"worse"}
         assert set(rows["p_adjusted"]) == {lead["p_adjusted"]}
