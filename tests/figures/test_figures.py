@@ -57,7 +57,8 @@ drawing = cache(draw)
 FIGURES = "accuracy calibration confusion confusion-differences cost feature-maps fields filters forest gallery"
 FIGURES += " hypotheses leaks learning-curves lengths rates roadmap shift sizes structure"
 TABLES = (
-    "at-scale.md convergence.csv convergence.md diverged.md fields.csv fields.md hypotheses.csv hypotheses.md history.md lengths.md"
+    "at-scale.md "
+    "convergence.csv convergence.md diverged.md fields.csv fields.md hypotheses.csv hypotheses.md history.md lengths.md"
 )
 TABLES += " own_nets.md probes.csv probes.md results.csv results.md"
 FILES = {f"figures/{name}.svg" for name in FIGURES.split()} | {f"tables/{name}" for name in TABLES.split()}
