@@ -64,6 +64,7 @@ def only(raw: dict[str, Any], *variants: str) -> None:
     for protocol in raw["protocols"].values():
         protocol["variants"] = list(variants)
         protocol["longer"] = None
+        protocol.pop("rates", None)
         if protocol["baseline"] not in variants:
             protocol["baseline"] = "cnn" if "cnn" in variants else variants[0]
 

@@ -51,9 +51,9 @@ def test_a_protocol_may_have_its_own_learning_rate_for_a_variant(tmp_path):
     assert settings.variants["cnn_permuted"].run.recipe.lr == 0.02
     assert settings.variants["cnn"].run.recipe.lr == settings.recipe.lr
     with pytest.raises(
-        params.ParamsError, match=r"protocols\.default: rates name \['lab_mlp'\], which `variants` lack"
+        params.ParamsError, match=r"protocols\.default\.rates: 'lab_mpl' is not one of cnn,.*did you mean"
     ):
-        load(edited(longer, "    rates: {lab_mlp: 0.02}\n" + longer), tmp_path)
+        load(edited(longer, "    rates: {lab_mpl: 0.02}\n" + longer), tmp_path)
 
 
 def test_a_number_may_be_written_as_dvc_reads_it(tmp_path):

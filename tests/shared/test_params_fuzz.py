@@ -32,6 +32,7 @@ def few():
     tree["variants"] = {key: tree["variants"][key] for key in sorted(keys)}
     for protocol in tree["protocols"].values():
         protocol["variants"] = [key for key in protocol["variants"] if key in keys]
+        protocol["rates"] = {key: rate for key, rate in protocol.get("rates", {}).items() if key in keys}
         if protocol["longer"]:
             protocol["longer"]["variants"] = [key for key in protocol["longer"]["variants"] if key in keys]
     return tree

@@ -52,9 +52,6 @@ class Protocol(Block):
                 f"few_seeds {list(self.few_seeds)} have {others}, which seeds {list(self.seeds)} lack; "
                 "comparisons are paired by seed"
             )
-        absent = [name for name in self.rates if name not in self.variants]
-        if absent:
-            raise mistake(f"rates name {absent}, which `variants` lack")
         absent = [name for name in self.longer.variants if name not in self.variants] if self.longer else []
         if absent:
             raise mistake(

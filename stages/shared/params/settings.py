@@ -108,7 +108,8 @@ class Params(Block):
                     raise mistake(f"variants.{key}.matched.{quantity} names the variant itself")
         must_be_one_of("protocol", self.protocol, self.protocols)
         for name, protocol in self.protocols.items():
-            for field, keys in {"baseline": (protocol.baseline,), "variants": protocol.variants}.items():
+            names_in = {"baseline": (protocol.baseline,), "variants": protocol.variants, "rates": tuple(protocol.rates)}
+            for field, keys in names_in.items():
                 for key in keys:
                     must_be_one_of(f"protocols.{name}.{field}", key, self.variants)
             for key in protocol.longer.variants if protocol.longer else ():
