@@ -1,210 +1,346 @@
-"""The answer: what locality and sharing buy, what the permutation takes, and the way from the MLP to the CNN."""
+"""The first page: the answer in at most five plain sentences, and one picture.
 
-import re
+A sentence here has rounded numbers without intervals: those are in the picture, and in the chapters that follow.
+"""
+
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
+import matplotlib.patheffects
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.figures import accuracy, hypotheses, shifts, training_length, wording
+from stages.figures import accuracy, hypotheses, ladder, training_length, wording
+from stages.figures.ladder import GAP, LOCALITY, PERMUTED, SHARING
 from stages.figures.results import Results
-from stages.shared.drawing import axis, numbers, rows, style
+from stages.shared.drawing import numbers, rows, style
 from stages.shared.inference import verdict as verdicts
-from stages.shared.inference.intervals import difference_of_pairs, on_shared_seeds
+from stages.shared.metrics import METRICS
 
-# Keys of hypotheses.yaml. A sentence about a hypothesis that is not declared or did not run is left out.
-GAP, PERMUTED, TAKES = "gap_original", "gap_permuted", "permutation_takes_the_lead"
-LOCALITY, SHARING, MORE = "locality", "sharing", "locality_over_sharing"
-
-ASSUMPTIONS = ("fully_connected", "locally_connected", "conv")  # each net assumes more than the one before
-MARGINS = 0.85  # inches of the roadmap that its rows do not take
+# Kind of net → what the first page calls it, and what it assumes, in lines of the picture's axis.
+PLAIN_NETS = {
+    "fully_connected": "fully connected net",
+    "locally_connected": "locally connected net",
+    "conv": "convolutional net",
+}
+ASSUMES = {
+    "fully_connected": "assumes nothing\nabout images",
+    "locally_connected": "looks at\nneighbours together",
+    "conv": "… with the same\nweights everywhere",
+}
+WORTH = {"locality": "Looking at neighbouring pixels together", "sharing": "using the same weights at every place"}
+ORIGINAL, SHUFFLED = "images as they are", "the same images,\npixels shuffled"
+COLOURS = {ORIGINAL: style.BLUE, SHUFFLED: style.VERMILION}
+HEIGHT = 3.3  # inches
+SIZE = 9.5  # points: readable on a phone, where a figure is about half as wide as on paper
+SHOWN_ALONE = 12  # variants in the picture of a run without a ladder
 
 
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
-    yield "roadmap", roadmap(results)
+    yield "answer", picture(results)
 
 
 def texts(results: Results) -> dict[str, str]:
-    return {"answer.md": answer(results)}
+    figure = f'![{caption(results)}](figures/answer.svg){{#fig-answer fig-alt="{alternative_text(results)}"}}'
+    return {"answer.md": f"{' '.join(sentences(results))}\n\n{figure}\n"}
 
 
-def facts(results: Results) -> dict[str, str]:
-    return {
-        "gap": without_heads(gap(results)) or "The gap between the CNN and the MLP was not measured.",
-        "ladder": without_heads(ladder(results)) or "The rungs between the MLP and the CNN were not compared.",
-        "permutation": without_heads(permutation(results)) or "The gap on permuted pixels was not measured.",
-    }
-
-
-def answer(results: Results) -> str:
-    """A markdown list of what the variants that ran can tell."""
-    shift = shifts.sentence(results)
-    points = [
-        gap(results) or accuracy.best_sentence(results),
-        ladder(results),
-        permutation(results),
-        f"**Shifts.** {shift}" if shift else "",
-        f"**Longer training.** {training_length.lengths_sentence(results)}" if len(results.longer) else "",
-        " ".join(filter(None, (hypotheses.tally(results), wording.why_no_verdict(results), "See @sec-hypotheses."))),
+def sentences(results: Results) -> list[str]:
+    """What the variants that ran can tell, in at most five sentences without brackets."""
+    found = [
+        gap(results) or best(results),
+        parts(results),
+        shuffled(results),
+        longer(results) or shifted(results),
+        expectations(results),
     ]
-    return "\n".join(f"- {point}" for point in points if point) + "\n"
+    return [sentence for sentence in found if sentence]
 
 
 def gap(results: Results) -> str:
-    """What convolution buys on the original pixels."""
+    """What convolution buys on images as they are."""
     if not results.has_run(GAP):
         return ""
-    contrast = results.declared[GAP].contrast
-    reached = f"{wording.mean(results, contrast.variant)} against {wording.mean(results, contrast.reference)}"
-    return f"**Convolution.** On {wording.dataset_title(results)}, {_judged(results, GAP)} ({reached})."
-
-
-def ladder(results: Results) -> str:
-    """What locality buys and what sharing buys, each net of what the same step buys where the pixels are permuted."""
-    ran = [key for key in (LOCALITY, SHARING) if results.has_run(key)]
-    parts = [f"**{wording.capitalised(key)}.** {_net_of_control(results, key)}" for key in ran]
-    if len(parts) == 2 and results.has_run(MORE):
-        row = results.hypotheses.loc[MORE]
-        clause = _clause(row["verdict"], "locality buys more", "sharing buys more", "both buy as much")
-        parts.append(f"Locality's part minus sharing's is {wording.evidence(row)}{clause}.")
-    return " ".join(parts)
-
-
-def _net_of_control(results: Results, key: str) -> str:
-    """A step between two nets, the same step on permuted pixels, and what the assumption buys: their difference."""
-    row, contrast = results.hypotheses.loc[key], results.declared[key].contrast
-    if contrast.minus is None:
-        return f"{wording.capitalised(_judged(results, key))}."
-    step, control = (wording.effect(row["metric"], row[name]) for name in ("mean", "reference_mean"))
-    pairs = [(contrast.variant, contrast.minus.variant), (contrast.reference, contrast.minus.reference)]
-    if all(results.permuted_twin(original) == twin for original, twin in pairs):
-        where = f"on permuted pixels, where {key} cannot help"
-    else:
-        labels = [wording.italic_label(results, twin) for _, twin in pairs]
-        where = f"from {labels[1]} to {labels[0]}, which it is compared with"
-    nets = f"the {results.names.net(contrast.variant)} minus the {results.names.net(contrast.reference)}"
-    words = [f"{key} buys accuracy", f"{key} costs accuracy", f"{key} buys no more than there"]
-    clause = _clause(row["verdict"], *words)
+    row, contrast = results.hypotheses.loc[GAP], results.declared[GAP].contrast
+    first, second = (numbers.percent_sign(results.mean(arm).mean, 1) for arm in (contrast.variant, contrast.reference))
+    nets = [_net(results, arm) for arm in (contrast.variant, contrast.reference)]
+    clauses = {
+        verdicts.BETTER: f"convolution buys {_points(row)}",
+        verdicts.WORSE: f"convolution costs {_points(row)}",
+        verdicts.EQUIVALENT: "the difference is too small to matter",
+        verdicts.INCONCLUSIVE: "the difference may be chance",
+    }
+    clause = clauses.get(row["verdict"], f"a difference of {_signed(row)}, from too few seeds for a verdict")
     return (
-        f"In accuracy, {nets} is {step}, and {control} {where}. "
-        f"The difference of the two is {wording.evidence(row)}{clause}."
+        f"On {wording.dataset_title(results)}, the {nets[0]} labels {first} of the test images correctly "
+        f"and the {nets[1]} {second}: {clause}."
     )
 
 
-def permutation(results: Results) -> str:
-    """The gap on permuted pixels, and what the permutation takes from it."""
-    parts = []
-    if results.has_run(PERMUTED):
-        parts.append(f"With the pixels permuted, {_judged(results, PERMUTED)}.")
-    if results.has_run(TAKES):
-        row = results.hypotheses.loc[TAKES]
-        words = [f"the permutation {words}" for words in ("takes from it", "adds to it", "leaves it as it is")]
-        clause = _clause(row["verdict"], *words)
-        lead = "The lead on original pixels minus the lead on permuted ones"
-        parts.append(f"{lead} is {wording.evidence(row)}{clause}.")
-    return f"**Order of the pixels.** {' '.join(parts)}" if parts else ""
+def best(results: Results) -> str:
+    """The net with the highest mean, where there is no gap to tell of."""
+    means = results.variants.loc[results.nets, "accuracy_mean"]
+    chosen = results.baseline if means[results.baseline] == means.max() else str(means.idxmax())
+    correct = f"{numbers.percent_sign(float(means.max()), 1)} of the test images of {wording.dataset_title(results)}"
+    name = f"the {_net(results, chosen)}" if chosen == results.baseline else wording.italic_label(results, chosen)
+    if len(means) == 1:
+        return f"The one net that ran, {name}, labels {correct} correctly."
+    return f"Of {len(means)} nets, {name} is right most often: on {correct}."
 
 
-def without_heads(text: str) -> str:
-    """Leave out the bold words at the head of each point of the list."""
-    return re.sub(r"\*\*[^*]+\*\* ", "", text)
+def parts(results: Results) -> str:
+    """What locality and sharing are worth, each net of its control."""
+    ran = [key for key in (LOCALITY, SHARING) if results.has_run(key)]
+    if not ran:
+        return ""
+    text = " and ".join(f"{WORTH[key]} {_worth(results.hypotheses.loc[key])}" for key in ran)
+    return f"{wording.capitalised(text)}, {'both ' if len(ran) == 2 else ''}{_beyond(results, ran)}."
 
 
-def roadmap(results: Results) -> Figure | str:
-    """Test accuracy of each of `steps`; at the right the paired difference from the net that the step changes."""
-    if len(results.variants) == 1:
-        return "Only the baseline ran: there is no road to it."
-    drawn, path = [], []
-    for place, (variant, changed) in enumerate(steps(results)):
-        change = "start"
-        if changed is not None:
-            difference = results.mean_difference(variant, changed)
-            change = numbers.points_interval(difference.mean, difference.low, difference.high)
-            change += net_of_control(results, variant, changed)
-        drawn.append(accuracy.row(results, variant, results.names.label(variant), text=change))
-        if changed != results.baseline:
-            path.append((drawn[-1].mean, place))
-    figure, (axes,) = rows.figure(len(drawn), rest=MARGINS)
-    rows.draw(axes, drawn, rest=MARGINS)
-    x, y = np.array(path).T
-    axes.plot(x, y, color=style.GREY, linewidth=1.0, drawstyle="steps-pre", zorder=1)
-    if len(drawn) > len(path):
-        axes.axhline(len(path) - 0.5, color=style.PALE, linewidth=0.7)
-        below = 1 - len(path) / len(drawn)
-        axes.axvline(x[-1], ymax=below, color=style.GREY, linewidth=0.7, linestyle=style.DASHED, zorder=1)
-    arrows = axis.cut(axes, drawn, centre=x[-1], whole=len(path))
-    axes.set_xlabel(f"test accuracy, %{axis.ARROW if arrows else ''}")
+def shuffled(results: Results) -> str:
+    """What is left of the lead where the pixels are shuffled."""
+    if not results.has_run(PERMUTED):
+        return ""
+    row, contrast = results.hypotheses.loc[PERMUTED], results.declared[PERMUTED].contrast
+    net, other = _net(results, contrast.variant), _net(results, contrast.reference)
+    led = results.has_run(GAP) and results.hypotheses.loc[GAP, "verdict"] == verdicts.BETTER
+    clauses = {
+        verdicts.BETTER: f"the {net} {'still ' if led else ''}leads, by {_points(row)}",
+        verdicts.WORSE: f"{'the lead is gone: ' if led else ''}the {net} is {_points(row)} below the {other}",
+        verdicts.EQUIVALENT: f"{'the lead is gone: ' if led else ''}the two nets are as good as each other",
+        verdicts.NO_BETTER: f"the {net} has no lead that matters",
+        verdicts.NO_WORSE: f"the {net} is as good as the {other}, or better",
+        verdicts.INCONCLUSIVE: f"it is open whether the {net} leads",
+    }
+    clause = clauses.get(row["verdict"], f"the {net} minus the {other} is {_signed(row)}")
+    return f"Where the pixels of all images are shuffled in the same way, {clause}."
+
+
+def longer(results: Results) -> str:
+    """Whether the gap is there with nets that were trained longer."""
+    table = results.longer_hypotheses
+    if GAP not in table.index or pd.isna(table.loc[GAP, "n_seeds"]):
+        return ""
+    row, contrast = table.loc[GAP], results.declared[GAP].contrast
+    net, other = _net(results, contrast.variant), _net(results, contrast.reference)
+    clauses = {
+        verdicts.BETTER: f"the {net} leads by {_points(row)}",
+        verdicts.WORSE: f"the {net} is {_points(row)} below the {other}",
+        verdicts.EQUIVALENT: "the two nets are as good as each other",
+        verdicts.INCONCLUSIVE: f"it is open whether the {net} leads",
+    }
+    clause = clauses.get(row["verdict"], f"the {net} minus the {other} is {_signed(row)}")
+    return f"Trained {training_length.times(results)}, {clause}."
+
+
+def shifted(results: Results) -> str:
+    """How often two shifted copies of an image get one answer, of the two nets of the gap."""
+    if not results.has_run(GAP) or not results.shifts_were_probed:
+        return ""
+    contrast = results.declared[GAP].contrast
+    arms = contrast.variant, contrast.reference
+    means = [results.mean(arm, METRICS["shift_consistency"].column).mean for arm in arms]
+    first, second = (
+        f"the {_net(results, arm)} in {numbers.percent_sign(mean, 0)}" for arm, mean in zip(arms, means, strict=True)
+    )
+    return (
+        f"Two copies of an image, each shifted by up to {wording.largest_margin(results)}, get the same answer from "
+        f"{first} of the cases and from {second}."
+    )
+
+
+def expectations(results: Results) -> str:
+    """How many of the measured hypotheses came true."""
+    measured = [key for key in results.declared if results.has_run(key)]
+    if not measured:
+        return hypotheses.tally(results)
+    outcomes = Counter(results.hypotheses.loc[measured, "outcome"])
+    words = {
+        verdicts.SUPPORTED: "came true",
+        verdicts.CONTRADICTED: "did not",
+        verdicts.UNDECIDED: "remained open",
+        verdicts.NOT_STATED: "had too few seeds for a verdict",
+    }
+    told = [f"{outcomes[outcome]} {text}" for outcome, text in words.items() if outcomes[outcome]]
+    if len(told) == 1 and len(measured) > 1:
+        outcome = next(iter(outcomes))
+        return f"All of the {len(measured)} expectations {words[outcome].replace('did not', 'failed')}."
+    if len(measured) == 1:
+        return f"The one expectation {words[next(iter(outcomes))].replace('did not', 'failed')}."
+    if verdicts.SUPPORTED not in outcomes:
+        told = [text.replace("did not", "failed") for text in told]
+    return f"Of the {len(measured)} expectations, {wording.joined(told)}."
+
+
+def picture(results: Results) -> Figure | str:
+    """The ladder on images as they are and, where it ran, with shuffled pixels; without a ladder, the variants."""
+    path = ladder.path_to_baseline(results)
+    if len(path) < 2:
+        return _variants_alone(results)
+    lines = {ORIGINAL: dict(enumerate(path))}
+    twins = {place: results.permuted_twin(variant) for place, variant in enumerate(path)}
+    lines[SHUFFLED] = {place: twin for place, twin in twins.items() if twin is not None}
+    figure, axes = style.plt.subplots(figsize=(style.WIDTH, HEIGHT))
+    means = {name: _draw_line(results, axes, name, line) for name, line in lines.items() if line}
+    _label_steps(axes, means)
+    _label_ends(axes, means)
+    axes.set_xlim(-0.35, len(path) - 1 + 0.95)
+    axes.set_xticks(range(len(path)), [""] * len(path))
+    axes.tick_params(axis="x", length=0)
+    axes.tick_params(axis="y", labelsize=SIZE - 1)
+    axes.set_ylabel("test accuracy, %", fontsize=SIZE)
+    axes.spines["bottom"].set_visible(False)
+    for place, variant in enumerate(path):
+        below = axes.get_xaxis_transform()
+        axes.text(
+            place, -0.04, ASSUMES[results.connectivity(variant)], transform=below, ha="center", va="top", fontsize=SIZE
+        )
+        axes.text(
+            place,
+            -0.22,
+            _net(results, variant),
+            transform=below,
+            ha="center",
+            va="top",
+            fontsize=SIZE - 1,
+            color=style.GREY,
+        )
     return figure
 
 
-def net_of_control(results: Results, variant: str, changed: str) -> str:
-    """Return "; net +1.30 [0.90, 1.70]": a step minus the same step on permuted pixels. Empty without such a step."""
-    twins = [results.permuted_twin(key) for key in (variant, changed)]
-    names = [key for key in (variant, changed, *twins) if key is not None]
-    tables = on_shared_seeds(*map(results.per_seed, names))
-    if len(tables) < 4 or not len(tables[0]):
-        return ""
-    net = results.estimate(difference_of_pairs(tables).ravel())
-    return f"; net {numbers.points_interval(net.mean, net.low, net.high)}"
+def caption(results: Results) -> str:
+    if len(ladder.path_to_baseline(results)) < 2:
+        return f"Test accuracy of the variants. {_dots(results)}"
+    return (
+        f"From the net that assumes the least to the convolutional net. A number beside a line is the step between two "
+        f"nets, in percentage points. {_dots(results)}"
+    )
 
 
-def steps(results: Results) -> list[tuple[str, str | None]]:
-    """(variant, the variant that it changes) for each row: the path to the baseline, then changes of the baseline.
-
-    The path has one net of each weaker assumption. Each further step is the best level of a family by mean validation
-    accuracy, so that the test images do not choose what they score.
-    """
-    path = _path(results)
-    before = [None, *path[:-1]]
-    return [*zip(path, before, strict=True), *((variant, results.baseline) for variant in _further(results, path))]
-
-
-def _path(results: Results) -> list[str]:
-    connectivity = results.connectivity(results.baseline)
-    if connectivity not in ASSUMPTIONS:
-        return [results.baseline]
-    weaker = ASSUMPTIONS[: ASSUMPTIONS.index(connectivity)]
-    for levels in _levels_against_baseline(results):
-        first = {results.connectivity(variant): variant for variant in reversed(levels)}
-        path = [first[kind] for kind in weaker if kind in first]
-        if path:
-            return [*path, results.baseline]
-    return [results.baseline]
+def alternative_text(results: Results) -> str:
+    """What the picture shows, with its numbers, for readers who do not see it."""
+    path = ladder.path_to_baseline(results)
+    if len(path) < 2:
+        return "Dot plot: a row for each variant with the test accuracy of its seeds, their mean and its interval."
+    reached = [f"{_net(results, variant)} {numbers.percent(results.mean(variant).mean, 1)}" for variant in path]
+    text = f"Line chart of test accuracy in percent. Images as they are: {', '.join(reached)}."
+    twins = [(_net(results, variant), results.permuted_twin(variant)) for variant in path]
+    reached = [f"{net} {numbers.percent(results.mean(twin).mean, 1)}" for net, twin in twins if twin is not None]
+    return text + (f" Pixels shuffled: {', '.join(reached)}." if reached else "")
 
 
-def _further(results: Results, path: list[str]) -> list[str]:
-    best: dict[str, None] = {}
-    for levels in _levels_against_baseline(results):
-        others = [variant for variant in levels if variant != results.baseline]
-        if set(path) & set(others):
-            continue
-        alike = [key for key in others if results.connectivity(key) == results.connectivity(results.baseline)]
-        if alike:
-            best[max(alike, key=lambda variant: results.mean(variant, "val_accuracy").mean)] = None
-    return sorted(best, key=lambda variant: -results.mean(variant).mean)
-
-
-def _levels_against_baseline(results: Results) -> list[list[str]]:
-    """The levels that are nets, for each family that compares with the baseline."""
-    return [
-        [variant for variant in results.names.levels(family) if variant in results.nets]
-        for family in results.families
-        if results.settings.families[family].reference == results.baseline
+def _variants_alone(results: Results) -> Figure:
+    means = results.variants["accuracy_mean"]
+    order = sorted(results.without_controls, key=lambda variant: -means[variant])[:SHOWN_ALONE]
+    figure, (axes,) = rows.figure(len(order), rest=accuracy.ACCURACY_MARGINS)
+    texts_of_rows = [numbers.percent(results.mean(variant).mean, 1) for variant in order]
+    drawn = [
+        accuracy.row(results, variant, results.names.label(variant), text=text)
+        for variant, text in zip(order, texts_of_rows, strict=True)
     ]
+    rows.draw(axes, drawn, rest=accuracy.ACCURACY_MARGINS)
+    axes.set_xlabel("test accuracy, %")
+    return figure
 
 
-def _judged(results: Results, key: str) -> str:
-    """The comparison with its verdict, between "the CNN" and "the MLP"; labels where both are the same kind of net."""
-    contrast = results.declared[key].contrast
-    arms = (contrast.variant, contrast.reference)
-    nets = [f"the {results.names.net(variant)}" for variant in arms]
-    if nets[0] == nets[1]:
-        nets = [wording.italic_label(results, variant) for variant in arms]
-    return wording.judged(results, key, *nets)
+def _draw_line(results: Results, axes: Axes, name: str, line: dict[int, str]) -> dict[int, float]:
+    """Seeds, means and intervals of one line; return its means in percent by place."""
+    colour, means = COLOURS[name], {}
+    for place, variant in line.items():
+        values = np.array(list(results.per_seed(variant).values()))
+        estimate = results.mean(variant)
+        spread = np.linspace(-0.045, 0.045, len(values)) if len(values) > 1 else np.zeros(1)
+        axes.scatter(place + spread, 100 * values, s=9, color=colour, alpha=0.5, linewidths=0, zorder=3)
+        if estimate.n > 1:
+            ends = [100 * estimate.low, 100 * estimate.high]
+            axes.plot([place, place], ends, color=colour, alpha=0.25, linewidth=9, solid_capstyle="round", zorder=1)
+        means[place] = 100 * estimate.mean
+    axes.plot(list(means), list(means.values()), color=colour, linewidth=2.2, marker="o", markersize=7.5, zorder=4)
+    return means
 
 
-def _clause(verdict: str, better: str, worse: str, equivalent: str) -> str:
-    """What follows the numbers; empty where no verdict is stated."""
-    clauses = {verdicts.BETTER: better, verdicts.WORSE: worse, verdicts.EQUIVALENT: equivalent}
-    clauses[verdicts.INCONCLUSIVE] = "which decides nothing"
-    return f": {clauses[verdict]}" if verdict in clauses else ""
+def _label_steps(axes: Axes, means: dict[str, dict[int, float]]) -> None:
+    """Write each step's difference beside its line, on the side where the other line is not."""
+    low, high = axes.get_ylim()
+    halo = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")]
+    for name, line in means.items():
+        for (place, mean), (next_place, next_mean) in pairwise(line.items()):
+            middle, height = (place + next_place) / 2, (mean + next_mean) / 2
+            others = [
+                np.interp(middle, list(other), list(other.values())) for key, other in means.items() if key != name
+            ]
+            above = all(height >= other for other in others) if others else True
+            offset = (0.035 if above else -0.035) * (high - low) * (1 + abs(next_mean - mean) / (high - low))
+            axes.text(
+                middle,
+                height + offset,
+                numbers.points((next_mean - mean) / 100, 1),
+                ha="right" if above == (next_mean > mean) else "left",
+                va="bottom" if above else "top",
+                color=style.readable(COLOURS[name]),
+                fontsize=SIZE,
+                path_effects=halo,
+                zorder=6,
+            )
+
+
+def _label_ends(axes: Axes, means: dict[str, dict[int, float]]) -> None:
+    """Name each line at its right end; two names that would touch are moved apart."""
+    low, high = axes.get_ylim()
+    apart = 0.17 * (high - low)
+    ends = sorted((list(line.values())[-1], name, list(line)[-1]) for name, line in means.items())
+    heights = [height for height, _, _ in ends]
+    if len(heights) == 2 and heights[1] - heights[0] < apart:
+        middle = sum(heights) / 2
+        heights = [middle - apart / 2, middle + apart / 2]
+    for height, (_, name, place) in zip(heights, ends, strict=True):
+        look: dict[str, Any] = {
+            "color": style.readable(COLOURS[name]),
+            "weight": "bold",
+            "va": "center",
+            "fontsize": SIZE,
+        }
+        axes.annotate(name, (place, height), xytext=(11, 0), textcoords="offset points", **look)
+
+
+def _net(results: Results, variant: str) -> str:
+    return PLAIN_NETS.get(results.connectivity(variant), results.names.net(variant))
+
+
+def _points(row: pd.Series) -> str:
+    """Return "2.4 points": how large a difference is, without its sign."""
+    return f"{numbers.percent(abs(row['difference']), 1)}{numbers.NBSP}points"
+
+
+def _signed(row: pd.Series) -> str:
+    return f"{numbers.points(row['difference'], 1)}{numbers.NBSP}points"
+
+
+def _worth(row: pd.Series) -> str:
+    clauses = {
+        verdicts.BETTER: f"is worth {_points(row)}",
+        verdicts.WORSE: f"costs {_points(row)}",
+        verdicts.EQUIVALENT: "is worth nothing that matters",
+        verdicts.INCONCLUSIVE: "may be worth nothing",
+    }
+    return clauses.get(row["verdict"], f"makes a difference of {_signed(row)}")
+
+
+def _beyond(results: Results, keys: list[str]) -> str:
+    """What the worth of the assumptions is measured against."""
+    contrasts = [results.declared[key].contrast for key in keys]
+    if all(contrast.minus is None for contrast in contrasts):
+        return "as the step between two nets"
+    if all(ladder.controls_are_permuted_twins(results, contrast) for contrast in contrasts):
+        return "beyond what the same step brings with shuffled pixels"
+    return "net of its control" if len(keys) == 1 else "net of their controls"
+
+
+def _dots(results: Results) -> str:
+    if len(results.settings.chosen_protocol.seeds) == 1:
+        return "One seed each, so no interval is known."
+    return f"Small dots are seeds, large dots their mean, bars its {wording.confidence(results)} interval."

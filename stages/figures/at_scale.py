@@ -19,6 +19,10 @@ def facts(results: Results) -> dict[str, str]:
     return {"at_scale": sentence(results)}
 
 
+def sections(results: Results) -> dict[str, bool]:
+    return {"at-scale": not at_both_scales(results).empty}
+
+
 def sentence(results: Results) -> str:
     """How many of the verdicts are the published ones."""
     both = at_both_scales(results)

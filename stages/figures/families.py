@@ -27,7 +27,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
 
 
 def texts(results: Results) -> dict[str, str]:
-    files = {"families.md": chapter(results)}
+    files = {"families.md": chapter(results), "families-numbers.md": numbers_chapter(results)}
     for family in results.families:
         files[f"tables/family-{family}.md"] = tables(results, family)
         files[f"tables/family-{family}.csv"] = csv(_rows_of_csv(results, family), costs.INTEGERS)
@@ -44,6 +44,13 @@ def chapter(results: Results) -> str:
     if not results.families:
         return "No family of variants has two levels in this run, so there is nothing to compare.\n"
     return "\n".join(_section(results, family) for family in results.families)
+
+
+def numbers_chapter(results: Results) -> str:
+    """For each family what the report's appendix has: a sentence on each level, and the tables."""
+    if not results.families:
+        return "No family of variants has two levels in this run.\n"
+    return "\n".join(_numbers_section(results, family) for family in results.families)
 
 
 def levels_figure(results: Results, family: str) -> Figure:
@@ -92,27 +99,36 @@ def tables(results: Results, family: str) -> str:
 
 
 def _section(results: Results, family: str) -> str:
-    description, levels = results.settings.families[family], results.names.levels(family)
-    id_part = wording.id_part(family)
-    reached = wording.mean(results, description.reference)
-    reference = f"The reference is **{escape(levels[description.reference])}**, at {reached} test accuracy."
+    """What the family asks, what was expected and what came out, and the figure of its levels."""
+    description, id_part = results.settings.families[family], wording.id_part(family)
     declared = [
-        f"- {hypotheses.sentence(results, key)}"
+        f"- {hypotheses.short_sentence(results, key)}"
         for key, hypothesis in results.declared.items()
-        if hypothesis.family == family
+        if hypothesis.family == family and results.hypotheses.loc[key, "outcome"] != verdicts.NOT_RUN
     ]
-    notes = (reference, EXPLORED if declared else "", wording.why_no_direction(results))
-    variants = [variant for variant in levels if variant != description.reference]
+    see = f"@tbl-family-{id_part} and @tbl-cost-{id_part} have the numbers."
     figure = f'figures/family-{family}.svg){{#fig-family-{id_part} fig-alt="{_alternative_text(results, family)}"}}'
     parts = [
         f"### {escape(description.title)} {{#sec-family-{id_part}}}",
         f"*{description.question.strip()}* Held constant: {wording.lowered(description.held.strip())}",
         "\n".join(declared),
-        costs.what_could_be_wrong(results, family),
+        f"{costs.what_could_be_wrong(results, family)} {see}",
+        f"![{_caption(results, family)}]({figure}",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _numbers_section(results: Results, family: str) -> str:
+    description, levels = results.settings.families[family], results.names.levels(family)
+    reached = wording.mean(results, description.reference)
+    reference = f"The reference is **{escape(levels[description.reference])}**, at {reached} test accuracy."
+    is_declared = any(hypothesis.family == family for hypothesis in results.declared.values())
+    notes = (reference, EXPLORED if is_declared else "", wording.why_no_direction(results))
+    variants = [variant for variant in levels if variant != description.reference]
+    parts = [
+        f"#### {escape(description.title)} {{#sec-numbers-{wording.id_part(family)}}}",
         " ".join(filter(None, notes)),
         "\n".join(f"- {_level_sentence(results, family, variant)}" for variant in variants),
-        f"See @fig-family-{id_part}, @tbl-family-{id_part} and @tbl-cost-{id_part}.",
-        f"![{_caption(results, family)}]({figure}",
         tables(results, family).rstrip(),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"

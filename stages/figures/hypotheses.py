@@ -2,32 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from stages.figures import declared, wording
 from stages.figures.results import Results
-from stages.shared.drawing import axis, numbers, rows, style
+from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
 from stages.shared.inference import sign_flip
 from stages.shared.inference import verdict as verdicts
-from stages.shared.metrics import METRICS, POINTS
+from stages.shared.metrics import METRICS
 
 OUTCOMES = {verdicts.NOT_STATED: "no verdict"}  # what the report says for this outcome
-OUTCOME_COLOURS = {
-    verdicts.SUPPORTED: style.GREEN,
-    verdicts.CONTRADICTED: style.VERMILION,
-    verdicts.UNDECIDED: style.GREY,
-    verdicts.NOT_STATED: style.PALE,
-    verdicts.NOT_RUN: style.PALE,
-}
-
-
-def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
-    yield "hypotheses", forest(results)
 
 
 def texts(results: Results) -> dict[str, str]:
@@ -69,6 +55,18 @@ def sentence(results: Results, key: str) -> str:
     p, small_p = (numbers.p_value(row[name]) for name in ("p_adjusted", "small_p_adjusted"))
     p_values = f"adjusted p of a difference {p}, of one {_too_small(row)} {small_p}"
     return f"{measured}; {p_values}. So {row['verdict']}: {row['reason']}."
+
+
+def short_sentence(results: Results, key: str) -> str:
+    """Return "**H1, supported.** *Statement.* +2.61 points [2.40, 2.81].", for a reader who wants the outcome."""
+    row = results.hypotheses.loc[key]
+    head = f"**{results.number(key)}, {outcome(results, key)}.** *{escape(results.declared[key].statement)}*"
+    if not results.has_run(key):
+        return f"{head} {wording.capitalised(str(row['reason']))}."
+    measured = wording.effect(row["metric"], row["difference"])
+    if not math.isnan(row["low"]):
+        measured += f" {wording.interval(row['metric'], row['low'], row['high'])}"
+    return f"{head} {wording.capitalised(METRICS[row['metric']].name)}: {measured}."
 
 
 def tally(results: Results) -> str:
@@ -125,30 +123,8 @@ def tables(results: Results) -> str:
     if not any(map(results.has_run, results.declared)):
         return f"See @tbl-hypotheses.\n\n{outcomes}"
     first = "@tbl-hypotheses states them with their outcomes, @tbl-evidence the numbers."
-    return f"{first}\n\n{outcomes}\n{_evidence_table(results)}"
-
-
-def forest(results: Results) -> Figure | str:
-    """Every measured hypothesis by its number; metrics that are not in percentage points have panels of their own."""
-    measured = list(filter(results.has_run, results.declared))
-    if not measured:
-        return "No hypothesis was measured."
-    units = {key: METRICS[results.declared[key].metric].unit for key in measured}
-    in_order = sorted(set(units.values()), key=lambda unit: (unit != POINTS, unit))
-    by_unit = {unit: [key for key in measured if units[key] == unit] for unit in in_order}
-    margins = 0.95 + 0.55 * (len(by_unit) - 1)
-    size, ratios = (style.WIDTH, rows.height(len(measured), margins)), [len(keys) + 0.6 for keys in by_unit.values()]
-    figure, panels = style.plt.subplots(len(by_unit), 1, figsize=size, squeeze=False, height_ratios=ratios)
-    for axes, (unit, keys) in zip(panels[:, 0], by_unit.items(), strict=True):
-        drawn = [_row(results, key) for key in keys]
-        rows.draw(axes, drawn, margins + rows.ROW * (len(measured) - len(keys)))
-        axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
-        arrows = axis.cut(axes, drawn)
-        rows.draw_bands(axes, drawn)
-        name = "percentage points" if unit == POINTS else unit
-        axes.set_xlabel(f"difference, {name}{' (an arrow: beyond the axis)' if arrows else ''}")
-    _draw_legend(figure, set(results.hypotheses.loc[measured, "outcome"]))
-    return figure
+    every = "\n".join(f"- {sentence(results, key)}" for key in results.declared if results.has_run(key))
+    return f"{first}\n\n{outcomes}\n{_evidence_table(results)}\n{every}\n"
 
 
 def _too_small(row: pd.Series) -> str:
@@ -212,28 +188,3 @@ def _total_interval(row: pd.Series) -> str:
 def _detectable(row: pd.Series) -> str:
     in_points = wording.in_points(row["metric"])
     return wording.unsigned(numbers.points(row["detectable"]) if in_points else numbers.plain(row["detectable"]))
-
-
-def _row(results: Results, key: str) -> rows.Row:
-    row = results.hypotheses.loc[key]
-    unit = 100 if wording.in_points(row["metric"]) else 1
-    total = (unit * row["total_low"], unit * row["total_high"]) if row["n_images"] > 1 else (math.nan, math.nan)
-    effect, *_ = wording.effect(row["metric"], row["difference"]).split(numbers.NBSP)
-    label, text = f"{results.number(key)}  {key.replace('_', ' ')}", f"{effect} {outcome(results, key)}"
-    mean, low, high, small = (unit * row[name] for name in ("difference", "low", "high", "smallest_effect"))
-    band = {"not_above": (-math.inf, small), "not_below": (-small, math.inf)}.get(row["direction"], (-small, small))
-    values, colour = [unit * value for value in results.contrast(key)], OUTCOME_COLOURS[str(row["outcome"])]
-    return rows.Row(label, values, mean, low, high, colour, text, outer=total, band=band)
-
-
-def _draw_legend(figure: Figure, outcomes: set[str]) -> None:
-    handles = [
-        Line2D([], [], color=colour, marker="o", markersize=5, linewidth=1.4, label=OUTCOMES.get(name, name))
-        for name, colour in OUTCOME_COLOURS.items()
-        if name in outcomes
-    ]
-    handles.append(
-        Line2D([], [], color=rows.BAND_COLOUR, linewidth=6, solid_capstyle="butt", label="too small to matter")
-    )
-    spaces = {"handletextpad": 0.5, "columnspacing": 1.4}
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=7, **spaces)

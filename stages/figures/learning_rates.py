@@ -22,6 +22,10 @@ def facts(results: Results) -> dict[str, str]:
     }
 
 
+def sections(results: Results) -> dict[str, bool]:
+    return {"rates": bool(nets_by_rate(results))}
+
+
 def nets_by_rate(results: Results) -> list[list[str]]:
     """For each net that was trained at several learning rates its variants, from the lowest rate to the highest."""
     groups = results.alike_except("recipe.lr")

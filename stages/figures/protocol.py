@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from stages.figures import wording
+from stages.figures import learning_rates, training_data, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
@@ -27,8 +27,22 @@ def facts(results: Results) -> dict[str, str]:
         "pairing": _pairing(results),
         "aa": _baseline_again(results),
         "aa_rates": _aa_rates(results),
+        "not_tried": not_tried(results),
     }
     return _data(results) | _settings(results) | {"train_images": train_images(results)} | trust
+
+
+def not_tried(results: Results) -> str:
+    """What the report has a section for, where a protocol varies it, and this run did not vary."""
+    varied = {
+        "the number of train images": bool(training_data.nets_by_train_size(results)),
+        "the learning rate": bool(learning_rates.nets_by_rate(results)),
+        "the length of training": not results.longer.empty,
+    }
+    missing = [name for name, was_varied in varied.items() if not was_varied]
+    if not missing:
+        return ""
+    return f"This run does not vary {' or '.join(filter(None, [', '.join(missing[:-1]), missing[-1]]))}."
 
 
 def without_finished_run(results: Results) -> list[str]:

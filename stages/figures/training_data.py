@@ -25,6 +25,10 @@ def facts(results: Results) -> dict[str, str]:
     }
 
 
+def sections(results: Results) -> dict[str, bool]:
+    return {"few": bool(nets_by_train_size(results))}
+
+
 def nets_by_layout(results: Results) -> list[list[str]]:
     """For each net that ran on several layouts its variants, in the order of `_layout_rank`."""
     groups = results.alike_except("sample.layout")

@@ -39,6 +39,10 @@ def facts(results: Results) -> dict[str, str]:
     return {"converged": convergence_sentence(results), "lengths": lengths_sentence(results)}
 
 
+def sections(results: Results) -> dict[str, bool]:
+    return {"lengths": not both_lengths(results).empty}
+
+
 def times(results: Results) -> str:
     """Return "4 times as long"; empty where no variant is trained longer."""
     longer = results.settings.chosen_protocol.longer

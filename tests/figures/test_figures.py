@@ -18,7 +18,7 @@ from fake_results import REPOSITORY, RUNS, reached, results_of, settings, three
 from matplotlib.text import Text
 from ruamel.yaml import YAML
 
-from stages.figures import accuracy, answer, costs, families, learning, names, shifts, topics
+from stages.figures import accuracy, costs, families, ladder, learning, names, scoreboard, shifts, topics
 from stages.figures.results import load
 from stages.shared.drawing import numbers, style
 from stages.shared.stage_command import StageError
@@ -54,17 +54,18 @@ def draw(name, drawn=topics.TOPICS):
 
 
 drawing = cache(draw)
-FIGURES = "accuracy calibration confusion confusion-differences cost feature-maps fields filters forest gallery"
-FIGURES += " hypotheses leaks learning-curves lengths rates roadmap shift sizes structure"
+FIGURES = "accuracy answer calibration confusion confusion-differences cost feature-maps fields filters forest gallery"
+FIGURES += " scoreboard leaks learning-curves lengths rates roadmap shift sizes structure"
 TABLES = (
     "at-scale.md "
     "convergence.csv convergence.md diverged.md fields.csv fields.md hypotheses.csv hypotheses.md history.md lengths.md"
 )
 TABLES += " own_nets.md probes.csv probes.md results.csv results.md"
 FILES = {f"figures/{name}.svg" for name in FIGURES.split()} | {f"tables/{name}" for name in TABLES.split()}
-FILES |= {"answer.md", "facts.yml", "families.md", "replication.md"}
+FILES |= {"answer.md", "facts.yml", "families.md", "families-numbers.md", "replication.md", "scoreboard.md"}
+FILES |= {f"{name}.md" for name in ("at-scale", "few", "lengths", "outcomes", "rates")}
 # What each run cannot draw. Runs that are not named here draw nothing that these do not.
-SEVERAL_NEEDED = {"lengths", "forest", "roadmap", "hypotheses", "structure", "sizes", "rates", "confusion-differences"}
+SEVERAL_NEEDED = {"lengths", "forest", "roadmap", "scoreboard", "structure", "sizes", "rates", "confusion-differences"}
 NOTES = {
     "default": {"rates"},
     "signal": {"lengths", "structure", "sizes", "rates"},
@@ -72,7 +73,7 @@ NOTES = {
     "one seed": {"lengths", "structure", "sizes", "rates"},
     "no margin": {"lengths", "shift", "structure", "sizes", "rates"},
     "100 classes, RGB": {"lengths", "structure", "sizes", "rates", "confusion-differences"},
-    "no family": {"lengths", "hypotheses", "structure", "sizes", "rates", "confusion-differences"},
+    "no family": {"lengths", "scoreboard", "structure", "sizes", "rates", "confusion-differences"},
     "a class never right": {"lengths", "structure", "sizes", "rates", "confusion-differences"},
     "perfect": {"lengths", "gallery", "structure", "sizes", "rates", "confusion-differences"},
 }
@@ -102,7 +103,8 @@ def test_every_file_exists_can_be_read_and_is_a_note_where_nothing_can_be_drawn(
     of_families |= {f"tables/family-{key}.{ending}" for key in compared for ending in ("md", "csv")}
     notes = {path for path, text in files.items() if b'height="50.4pt"' in text}
     of_lengths = set() if "figures/lengths.svg" in notes else {"tables/lengths.csv"}
-    assert files.keys() == FILES | of_families | of_lengths
+    pages = {f"figures/{page}.svg" for page, _ in scoreboard.figures(results_of(name))}
+    assert files.keys() == FILES | of_families | of_lengths | pages
     assert notes == {f"figures/{figure}.svg" for figure in NOTES[name]}
     assert_readable(layouts)
 
@@ -112,7 +114,7 @@ def test_every_reference_of_the_texts_resolves_and_none_is_defined_twice(name):
     results = results_of(name)
     texts = {path: text for path, text in topics.texts(results).items() if path.endswith(".md")}
     chapter = texts["families.md"]
-    repeated = ("tables/family", "tables/published")  # also part of families.md and replication.md
+    repeated = ("tables/family", "tables/published")  # also part of families-numbers.md and replication.md
     included = [text for path, text in texts.items() if not path.startswith(repeated)]
     assert set(re.findall(r"\]\(figures/(.*?)\)", chapter)) == {f"family-{key}.svg" for key in results.families}
     ids = [identifier for text in included for identifier in re.findall(r"\{#([\w-]+)", text)]
@@ -225,8 +227,8 @@ def test_the_csv_of_a_family_has_each_column_once_and_the_numbers_of_the_tables(
 def test_the_road_goes_from_the_net_that_assumes_least_to_the_baseline_and_on_by_validation_accuracy():
     results = results_of("default")
     path = [("fully_connected", None), ("locally_connected", "fully_connected"), ("cnn", "locally_connected")]
-    assert answer.steps(results)[:3] == path
-    further = dict(answer.steps(results)[3:])
+    assert ladder.steps(results)[:3] == path
+    further = dict(ladder.steps(results)[3:])
     assert set(further.values()) == {"cnn"}
     change_more_than_the_net = {"global_average_permuted", "cnn_again", "random_labels", "linear", "cnn_300"}
     assert not change_more_than_the_net & set(further)
@@ -237,8 +239,8 @@ def test_the_road_goes_from_the_net_that_assumes_least_to_the_baseline_and_on_by
 
 
 def test_the_road_without_a_weaker_net_is_the_baseline_and_what_it_leads_to():
-    assert answer.steps(reached(cnn=0.9, kernel_5=0.91, kernel_7=0.8)) == [("cnn", None), ("kernel_5", "cnn")]
-    (axes,) = answer.roadmap(reached(cnn=0.9, kernel_5=0.91)).axes
+    assert ladder.steps(reached(cnn=0.9, kernel_5=0.91, kernel_7=0.8)) == [("cnn", None), ("kernel_5", "cnn")]
+    (axes,) = ladder.roadmap(reached(cnn=0.9, kernel_5=0.91)).axes
     assert [text.get_text() for text in axes.texts] == ["start", "+1.00 [0.61, 1.39]"]
 
 
@@ -254,7 +256,7 @@ def test_variants_and_levels_may_have_any_name(tmp_path, monkeypatch):
     results = fake_results.collected(monkeypatch, tmp_path, raw, n_test=40)
     levels = results.effects.query("family == 'kernel'")[["variant", "level"]].to_numpy().tolist()
     assert levels == [["007", "NA"], ["2", "2"]]
-    assert "**NA** " in families.chapter(results)
+    assert "**NA** " in families.numbers_chapter(results)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from report_content import spaced
 
 from stages.figures import (
     accuracy,
-    answer,
     costs,
     families,
     hypotheses,
+    ladder,
     learning_rates,
     replication,
     shifts,
@@ -52,8 +52,8 @@ def test_the_gap_for_every_verdict(n, cnn, mlp, expected):
     half = {10: 0.003, 5: 0.008}.get(n)
     ends = [f" [{100 * mean - half:.2f}, {100 * mean + half:.2f}]" if half else "" for mean in (cnn, mlp)]
     means = [f"{100 * mean:.2f} %{end}" for mean, end in zip((cnn, mlp), ends, strict=True)]
-    text = spaced(answer.gap(reached(n, n_test=10_000, cnn=cnn, fully_connected=mlp)))
-    assert text == f"**Convolution.** On Fashion-MNIST, the CNN {expected} ({means[0]} against {means[1]})."
+    text = spaced(ladder.gap(reached(n, n_test=10_000, cnn=cnn, fully_connected=mlp)))
+    assert text == f"On Fashion-MNIST, the CNN {expected} ({means[0]} against {means[1]})."
 
 
 def test_an_inconclusive_comparison_says_so():
@@ -61,7 +61,7 @@ def test_an_inconclusive_comparison_says_so():
     results = reached(10, cnn=[0.91] * 5 + [0.894] * 5, fully_connected=0.9, n_test=1000)
     assert results.hypotheses.loc["gap_original", "outcome"] == "undecided"
     neither = "the CNN is neither shown to differ from, nor to be equivalent to, the MLP"
-    assert f"{neither} in test accuracy: +0.20 points [" in spaced(answer.gap(results))
+    assert f"{neither} in test accuracy: +0.20 points [" in spaced(ladder.gap(results))
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,14 @@ def test_the_rungs_of_the_ladder_net_of_their_control(local, permuted, locality,
     """From the MLP, at 0.86, over the locally connected net to the CNN at 0.9; permuted, MLP and CNN are at 0.86."""
     means = {"cnn": 0.9, "fully_connected": 0.86, "locally_connected": local, "cnn_permuted": 0.86}
     means |= {"fully_connected_permuted": 0.86, "locally_connected_permuted": permuted}
-    text = spaced(answer.ladder(reached(10, n_test=20_000, **means)))
+    text = spaced(ladder.ladder(reached(10, n_test=20_000, **means)))
     steps = {
         "locality": ("locally connected net", "MLP", locality),
         "sharing": ("CNN", "locally connected net", sharing),
     }
     for key, (net, other, (step, control, difference, buys)) in steps.items():
         in_words = f"the {net} minus the {other} is {step} points, and {control} points on permuted pixels"
-        start = (
-            f"**{key.capitalize()}.** In accuracy, {in_words}, where {key} cannot help. The difference of the two is "
-        )
+        start = f"In accuracy, {in_words}, where {key} cannot help. The difference of the two is "
         assert f"{start}{difference} points [" in text
         assert f": {key} {buys} accuracy." in text
     assert re.search(rf"\. Locality's part minus sharing's is .*: {more}\.$", text)
@@ -97,7 +95,9 @@ def test_a_control_that_is_not_the_permuted_twins_is_named():
     other = Contrast(variant="cnn", reference="kernel_1")
     contrast = Contrast(variant="locally_connected", reference="fully_connected", minus=other)
     declared = results.declared | {"locality": results.declared["locality"].model_copy(update={"contrast": contrast})}
-    text = spaced(answer.ladder(dataclasses.replace(results, declared=declared))).split("**Sharing.**")[0]
+    text = spaced(ladder.ladder(dataclasses.replace(results, declared=declared))).split(" In accuracy, the CNN minus")[
+        0
+    ]
     assert "points from *Kernel size: 1×1* to *CNN (baseline)*, which it is compared with." in text
     assert "permuted" not in text
 
@@ -107,8 +107,8 @@ def test_the_ladder_of_a_contrast_without_control():
     results = results_of("default")
     plain = Contrast(variant="locally_connected", reference="fully_connected")
     declared = results.declared | {"locality": results.declared["locality"].model_copy(update={"contrast": plain})}
-    text = spaced(answer.ladder(dataclasses.replace(results, declared=declared)))
-    assert text.startswith("**Locality.** The locally connected net is ")
+    text = spaced(ladder.ladder(dataclasses.replace(results, declared=declared)))
+    assert text.startswith("The locally connected net is ")
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_the_ladder_of_a_contrast_without_control():
 )
 def test_the_permutation_for_every_outcome(n, permuted, expected):
     accuracies = dict(zip(FOUR, (0.9, 0.85, permuted, 0.85), strict=True))
-    text = spaced(answer.permutation(reached(n, n_test=10_000, **accuracies)))
-    assert text.startswith("**Order of the pixels.** With the pixels permuted, the CNN ")
+    text = spaced(ladder.permutation(reached(n, n_test=10_000, **accuracies)))
+    assert text.startswith("With the pixels permuted, the CNN ")
     assert f"The lead on original pixels minus the lead on permuted ones {expected}" in text
 
 
@@ -131,27 +131,17 @@ def test_the_change_of_the_lead_is_paired_by_seed():
     cnn, permuted = [0.90, 0.91, 0.92], [0.81, 0.82, 0.83]
     results = reached(3, 10_000, cnn=cnn, fully_connected=0.85, cnn_permuted=permuted, fully_connected_permuted=0.8)
     assert results.contrast("permutation_takes_the_lead") == pytest.approx([0.04, 0.04, 0.04])
-    assert "is +4.00 points [3.98, 4.02], with new images" in spaced(answer.permutation(results))
-
-
-def test_the_answer_is_a_list_of_what_ran():
-    whole = answer.answer(results_of("default")).splitlines()
-    heads = [re.match(r"- (?:\*\*([\w ]+)\.\*\*)?", line)[1] for line in whole]
-    assert heads == ["Convolution", "Locality", "Order of the pixels", "Shifts", "Longer training", None]
-    alone = spaced(answer.answer(results_of("one variant"))).splitlines()
-    assert re.fullmatch(r"- On Fashion-MNIST, \*CNN \(baseline\)\* reaches .* test accuracy\.", alone[0])
-    assert alone[1] == "- There is no hypothesis. See @sec-hypotheses."
+    assert "is +4.00 points [3.98, 4.02], with new images" in spaced(ladder.permutation(results))
 
 
 def test_few_seeds_state_no_verdict_and_say_why():
     results = results_of("quick")
-    text, why = answer.answer(results), hypotheses.facts(results)["verdicts"]
+    why = hypotheses.facts(results)["verdicts"]
     assert why.startswith("With 3 seeds, fewer than the 10 that a verdict asks for, none is stated: so few could not ")
-    assert why in text
-    assert not re.search(r"better than|worse than|equivalent", text)
-    section = families.chapter(results)
-    assert ", no verdict.**" in section
-    assert "No verdict: 3 of the 10 seeds that a verdict needs." in section
+    assert ", no verdict.**" in families.chapter(results)
+    table, section = hypotheses.tables(results), families.numbers_chapter(results)
+    assert "No verdict: 3 of the 10 seeds that a verdict needs." in table
+    assert not re.search(r"\. So (better|worse|equivalent|inconclusive):", spaced(table))
     assert not re.search(r"; (better|worse|equivalent|inconclusive)\.", section)
 
 
@@ -448,17 +438,16 @@ def test_facts_by_hand():
 
 
 def test_without_a_margin_nothing_is_said_of_shifts():
-    assert "shift" not in families.chapter(results_of("no margin"))
-    assert "shift" not in answer.answer(results_of("no margin"))
-    assert "in shift consistency" in families.chapter(results_of("three"))
+    assert "shift" not in families.numbers_chapter(results_of("no margin"))
+    assert "in shift consistency" in families.numbers_chapter(results_of("three"))
 
 
 def test_a_section_states_each_level_and_why_no_direction_is_stated():
-    text = spaced(families.chapter(results_of("one seed")))
+    text = spaced(families.numbers_chapter(results_of("one seed")))
     level = r"^- \*\*5×5\*\* (differs from|shows no mean difference from) 3×3 in test accuracy.*\. It (differs|shows) "
     assert re.search(level, text, re.MULTILINE)
     assert "at 90.50 % test accuracy. With 1 seed, fewer than the 5 that a direction asks for, none is stated." in text
-    assert "Each dot is the one seed; the dashed line is 3×3." in text
+    assert "Each dot is the one seed; the dashed line is 3×3." in families.chapter(results_of("one seed"))
 
 
 def test_a_comparison_takes_its_words_from_the_direction():

@@ -181,7 +181,7 @@ def test_the_report_says_what_it_was_made_from(page, dataset_digests):
     assert f"protocol.name {settings['protocol']}" in text
     assert "protocol.seeds 0, 1, 2" in text
     assert "Kernel size: 1×1 kernel: 1" in text
-    variants = page[: page.index('id="tbl-variants"')].count('class="quarto-float" id="tbl-') + 1
+    variants = page[: page.index('<div id="tbl-variants"')].count('<div id="tbl-') + 1
     assert f"protocol.variants the 4 of Table {variants}" in text
     tables = {name: base64.b64decode(encoded).decode() for _, name, encoded in CSV_LINK.findall(page)}
     assert 'protocol.variants,"cnn, kernel_1, fully_connected, global_average"' in tables["settings.csv"]

@@ -23,7 +23,7 @@ def cut(axes: Axes, drawn: Sequence[rows.Row], centre: float = 0.0, whole: int =
         [value for value in (*row.values, row.mean, row.low, row.high, *row.outer) if not math.isnan(value)]
         for row in drawn
     ]
-    farthest = [max((value - centre for value in values), key=abs) for values in numbers]
+    farthest = [max((value - centre for value in values), key=abs, default=0.0) for values in numbers]
     limit = (1 + MARGIN) * sorted(map(abs, farthest))[math.ceil(MOST * len(farthest)) - 1]
     limit = max(limit, (1 + MARGIN / 3) * max(map(abs, farthest[:whole]), default=0))
     if limit == 0 or max(map(abs, farthest)) <= FAR * limit:
