@@ -25,7 +25,7 @@ def make(protocol: str) -> None:
     _restore_record(root, protocol)
     for stage in ("download", "prepare", "eda"):
         workspace.run(root, stage)
-    planned = list(settings.trained_variants)
+    planned = in_order(settings)
     for number, variant in enumerate(planned, 1):
         if variant in bundle.finished_variants(protocol):
             continue
@@ -38,6 +38,13 @@ def make(protocol: str) -> None:
             shutil.rmtree(root / "data" / kind / variant)
         shutil.rmtree(root / "data" / "finished_runs", ignore_errors=True)
         finish(settings, root)
+
+
+def in_order(settings: Params) -> list[str]:
+    """The variants in the order of the protocol, so that those that matter most are finished first."""
+    order = list(settings.chosen_protocol.variants)
+    later = [variant for variant in settings.trained_variants if variant not in order]
+    return [*(variant for variant in order if variant in settings.trained_variants), *later]
 
 
 def publish(settings: Params) -> None:
