@@ -364,7 +364,7 @@ def collect(loaded: params.Params) -> None:
     """As `python -m stages.collect`, without its clock."""
     labels, hypotheses = read_test_labels(paths.PREPARED), params.load_hypotheses(loaded, paths.HYPOTHESES)
     variants, longer = read_all(loaded, labels)
-    write(all_tables(loaded, hypotheses, read_record(record_path(loaded)), variants, longer, labels))
+    write(loaded.baseline, all_tables(loaded, hypotheses, read_record(record_path(loaded)), variants, longer, labels))
 
 
 def reroot(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from stages.collect import published, tables, verdicts
+from stages.collect import dvc_metrics, published, tables, verdicts
 from stages.shared import declared, params, paths, stage_command
 from stages.shared.declared import Record
 from stages.shared.params import Hypothesis, Params
@@ -24,7 +24,7 @@ def main(settings: Params) -> None:
         variants, longer = read_all(settings, labels)
         record = declared.read_record(declared.record_path(settings))
         results = all_tables(settings, hypotheses, record, variants, longer, labels)
-        write(results)
+        write(settings.baseline, results)
     folder = paths.RESULTS.relative_to(paths.ROOT)
     print(f"collect: variants {len(variants)}, runs {len(results['runs.csv'])} → {folder}")
 
@@ -98,25 +98,12 @@ def _declared(key: str, hypothesis: Hypothesis, record: Record, of_protocol: set
     return declared.status(hypothesis, claims)
 
 
-def write(results: Mapping[str, pd.DataFrame]) -> None:
+def write(baseline: str, results: Mapping[str, pd.DataFrame]) -> None:
     with paths.whole_folder(paths.RESULTS) as folder:
         for name, table in results.items():
             table.to_csv(folder / name, index=False, float_format=f"%.{tables.DIGITS}f", lineterminator="\n")
-    paths.write_json(paths.METRICS, dvc_metrics(results["variants.csv"], results["diverged.csv"]))
-
-
-def dvc_metrics(variants: pd.DataFrame, diverged: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """DVC's metrics: one number a variant, so that DVC's own tables can be read.
-
-    A variant with runs that diverged has their number too, or, without another run, alone.
-    """
-    means = zip(variants["variant"], variants["accuracy_mean"], strict=True)
-    metrics: dict[str, dict[str, float]] = {
-        str(key): {"accuracy": round(float(mean), tables.DIGITS)} for key, mean in means
-    }
-    for key, number in diverged["variant"].value_counts(sort=False).items():
-        metrics.setdefault(str(key), {})["diverged"] = int(number)
-    return metrics
+        paths.write_json(folder / "variants.json", dvc_metrics.of_variants(results))
+    paths.write_json(paths.METRICS, dvc_metrics.of_answer(baseline, results))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.figures import accuracy, hypotheses, ladder, training_length, wording
-from stages.figures.ladder import GAP, LOCALITY, PERMUTED, SHARING
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, rows, style
 from stages.shared.inference import verdict as verdicts
+from stages.shared.inference.headline import GAP, LOCALITY, PERMUTED, SHARING
 from stages.shared.metrics import METRICS
 
 # Kind of net → what the first page calls it, and what it assumes, in lines of the picture's axis.

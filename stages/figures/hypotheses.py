@@ -9,7 +9,7 @@ from stages.figures import declared, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
-from stages.shared.inference import sign_flip
+from stages.shared.inference import headline, sign_flip
 from stages.shared.inference import verdict as verdicts
 from stages.shared.metrics import METRICS
 
@@ -76,10 +76,11 @@ def tally(results: Results) -> str:
         return "There is no hypothesis."
     if (outcomes == verdicts.NOT_RUN).all():
         return f"This run has the variants of none of the {len(outcomes)} hypotheses."
-    names = (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.UNDECIDED, verdicts.NOT_STATED, verdicts.NOT_RUN)
     words = {verdicts.NOT_STATED: verdicts.WORDS[verdicts.NOT_STATED].summary}
-    counts = {words.get(name, name): int((outcomes == name).sum()) for name in names}
-    parts = [f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in counts.items() if count]
+    counts = headline.outcome_counts(results.hypotheses)
+    parts = [
+        f"{count} {'is' if count == 1 else 'are'} {words.get(name, name)}" for name, count in counts.items() if count
+    ]
     whole = "the one hypothesis" if len(outcomes) == 1 else f"the {len(outcomes)} hypotheses"
     return f"Of {whole}, {wording.joined(parts)}."
 

@@ -9,12 +9,9 @@ from stages.figures import accuracy, wording
 from stages.figures.results import Results
 from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.inference import verdict as verdicts
+from stages.shared.inference.headline import GAP, LOCALITY, MORE, PERMUTED, SHARING, TAKES
 from stages.shared.inference.intervals import difference_of_pairs, on_shared_seeds
 from stages.shared.params import Contrast
-
-# Keys of hypotheses.yaml. A sentence about a hypothesis that is not declared or did not run is left out.
-GAP, PERMUTED, TAKES = "gap_original", "gap_permuted", "permutation_takes_the_lead"
-LOCALITY, SHARING, MORE = "locality", "sharing", "locality_over_sharing"
 
 ASSUMPTIONS = ("fully_connected", "locally_connected", "conv")  # each net assumes more than the one before
 MARGINS = 0.85  # inches of the roadmap that its rows do not take

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from stages.figures.names import Names
 from stages.shared import params, paths
 from stages.shared.drawing import pictures
-from stages.shared.inference import intervals
+from stages.shared.inference import headline, intervals
 from stages.shared.lettering import class_names
 from stages.shared.metrics import METRICS, is_fraction, n_images
 from stages.shared.params import Hypothesis, Params
@@ -143,7 +143,7 @@ class Results:
 
     def has_run(self, key: str) -> bool:
         """Whether a hypothesis is declared and was measured."""
-        return key in self.hypotheses.index and not pd.isna(self.hypotheses.loc[key, "n_seeds"])
+        return headline.has_run(self.hypotheses, key)
 
     def number(self, key: str) -> str:
         """Return "H3" for the third hypothesis of hypotheses.yaml."""

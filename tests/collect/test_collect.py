@@ -133,7 +133,10 @@ def test_curves_has_every_variant_seed_and_epoch(root):
 def test_metrics_leave_out_what_is_unknown(root):
     collect(root)
     metrics = json.loads(paths.METRICS.read_text())
-    assert metrics == {"cnn": {"accuracy": 0.875}, "kernel_5": {"accuracy": 0.5}}
+    outcomes = {"supported": 0, "contradicted": 0, "undecided": 0, "not_stated": 1, "not_run": 0}
+    assert metrics == {"accuracy": 0.875, "shifts": 0.85, **outcomes}
+    of_variants = json.loads((paths.RESULTS / "variants.json").read_text())
+    assert of_variants == {"cnn": {"accuracy": 0.875}, "kernel_5": {"accuracy": 0.5}}
 
 
 def test_collecting_again_writes_the_same_bytes(root):

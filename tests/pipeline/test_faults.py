@@ -288,7 +288,8 @@ def test_the_pipeline_reaches_a_report_that_says_which_runs_diverged(workspace):
         'if (spec.seed, metrics["connectivity"]) == (1, "fully_connected") or not np.isfinite(row',
     )
     workspace.repro()
-    metrics = json.loads(workspace.read("data/metrics.json"))
+    assert json.loads(workspace.read("data/metrics.json"))["diverged"] == 4
+    metrics = json.loads(workspace.read("data/results/variants.json"))
     assert {key: metric.get("diverged", 0) for key, metric in metrics.items()} == {
         "cnn": 0,
         "kernel_1": 3,

@@ -40,7 +40,7 @@ def finished(tmp_path_factory):
 def test_own_nets_are_trained_probed_and_named_in_the_report(finished):
     assert trained_in(finished.first_output) == {"cnn": 2, "own": 2, "whole": 2}
     assert "misses" not in finished.first_output
-    metrics = json.loads(finished.read("data/metrics.json"))
+    metrics = json.loads(finished.read("data/results/variants.json"))
     assert metrics["own"] == metrics["cnn"], "the template is the baseline of this protocol"
     probes = json.loads(finished.read("data/probes/whole/seed_0/probe.json"))
     assert probes["effective_field"] is None

@@ -110,9 +110,11 @@ def test_a_fresh_clone_runs_every_stage_to_both_reports(finished_workspace):
     assert trained_in(finished_workspace.first_output) == {"cnn": 3, "kernel_1": 3, "fully_connected": 2}
     assert_both_reports(finished_workspace, "A kernel that sees no neighbour is below one that does.")
     assert declared_in(finished_workspace) == {"kernel_1_worst": "before its runs"}
+    of_variants = json.loads(finished_workspace.read("data/results/variants.json"))
+    assert set(of_variants) == {"cnn", "kernel_1", "fully_connected"}
     metrics = json.loads(finished_workspace.read("data/metrics.json"))
-    assert set(metrics) == {"cnn", "kernel_1", "fully_connected"}
-    assert metrics["cnn"]["accuracy"] > 0.5
+    assert metrics["accuracy"] == pytest.approx(of_variants["cnn"]["accuracy"], abs=5e-5)
+    assert metrics["accuracy"] > 0.5
     rows = [tuple(line.split(",")[:2]) for line in finished_workspace.read("data/results/runs.csv").splitlines()[1:]]
     seeds = {"cnn": 3, "kernel_1": 3, "fully_connected": 2}
     assert rows == [(variant, str(seed)) for variant, number in seeds.items() for seed in range(number)]
@@ -122,8 +124,9 @@ def test_a_second_run_does_nothing_and_dvc_shows_metrics_and_plots(workspace):
     lock = workspace.read("dvc.lock")
     assert workspace.repro() == set()
     assert workspace.read("dvc.lock") == lock
-    assert "cnn.accuracy" in workspace.succeed("dvc", "metrics", "show")
-    assert "cnn.accuracy" in workspace.succeed("dvc", "exp", "show", "--csv")
+    assert "kernel_1.accuracy" not in workspace.succeed("dvc", "metrics", "show")
+    assert "kernel_1.accuracy" in workspace.succeed("dvc", "metrics", "show", "data/results/variants.json")
+    assert "contradicted" in workspace.succeed("dvc", "exp", "show", "--csv")
     workspace.succeed("dvc", "plots", "show")
     assert workspace.succeed("dvc", "stage", "list", "--name-only").split() == list(STAGES)
 
@@ -366,7 +369,7 @@ def test_a_users_own_images_go_through_every_stage_to_both_reports(change, array
     workspace = clone(tmp_path / "clone", change, {"mine.npz": arrays})
     assert workspace.repro() == set(STAGES)
     assert_both_reports(workspace, "mine", *texts)
-    assert set(json.loads(workspace.read("data/metrics.json"))) == set(change["variants"])
+    assert set(json.loads(workspace.read("data/results/variants.json"))) == set(change["variants"])
 
 
 def declared_in(workspace):

@@ -592,13 +592,24 @@ def test_an_experiment_differs_from_head_in_the_variant_that_it_changes_alone(wi
     assert "kernel_1" in with_experiment.read("data/compare/index.html")
     assert with_experiment.git("status", "--porcelain") == status
 
-    experiments = with_experiment.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    (commit,) = [line.split()[0] for line in experiments if line.endswith("/larger")]
-    metrics = [json.loads(with_experiment.git("show", f"{name}:data/metrics.json")) for name in ("HEAD", commit)]
-    accuracies = [one["kernel_1"]["accuracy"] for one in metrics]
+    of_variants = ("--targets", "data/results/variants.json")
+    changes = json.loads(with_experiment.succeed("dvc", "metrics", "diff", "HEAD", "larger", *of_variants, "--json"))
+    accuracy = changes["data/results/variants.json"]["kernel_1.accuracy"]
+    accuracies = [accuracy["old"], accuracy["new"]]
     cells = next(line.split() for line in printed.splitlines() if line.startswith("kernel_1 "))
     assert [float(cells[1]), float(cells[4])] == [round(100 * value, 2) for value in accuracies]
     assert float(cells[7].replace("−", "-")) == pytest.approx(100 * (accuracies[1] - accuracies[0]), abs=0.01)
+
+
+@pytest.mark.slow
+def test_dvc_shows_an_experiment_on_lines_of_160_characters_with_the_setting_that_differs(with_experiment):
+    command = ("dvc", "exp", "show", "--only-changed", "--drop", ".*/.*", "--no-pager")
+    printed = with_experiment.succeed(*command, COLUMNS="160")
+    assert max(map(len, printed.splitlines())) <= 160
+    assert "…" not in printed
+    (header,) = [line.split() for line in printed.splitlines() if "Experiment" in line]
+    assert "variants.kernel_1.run.architecture.kernel" in header
+    assert "kernel_1.accuracy" not in printed
 
 
 @pytest.mark.slow
