@@ -127,7 +127,9 @@ def _lab(seeds: int, epochs: int) -> Result:
     for seed in range(seeds):
         command = [sys.executable, "-m", "bench.accuracy", "--lab-seed", str(seed), "--lab-epochs", str(epochs)]
         accuracies.append(
-            json.loads(subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout)
+            json.loads(
+                subprocess.run(command, cwd=paths.ROOT, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
+            )
         )
         print(
             f"the lab's loop, seed {seed}: {accuracies[-1]:.4f}, {time.perf_counter() - start:.0f} s so far", flush=True

@@ -126,7 +126,7 @@ class Worker:
     def _line(self) -> str:
         line: str = self.process.stdout.readline()  # type: ignore[union-attr]
         if not line:
-            words = self.log.read_text().strip().splitlines() or [f"exit code {self.process.wait()}"]
+            words = self.log.read_text(encoding="utf-8").strip().splitlines() or [f"exit code {self.process.wait()}"]
             raise WorkerDied(words[-1])
         return line
 
@@ -145,7 +145,7 @@ def _worker(name: str, nets: dict[str, int], core: int | None) -> Iterator[Worke
         *([] if core is None else ["--core", str(core)]),
     ]
     environment = os.environ | MODULES[name][1] | ({} if core is None else ONE_THREAD)
-    with log.open("w") as errors:
+    with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
             command,
             cwd=paths.ROOT,
@@ -153,7 +153,7 @@ def _worker(name: str, nets: dict[str, int], core: int | None) -> Iterator[Worke
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
+            encoding="utf-8",
         )
         try:
             yield Worker(process, log)

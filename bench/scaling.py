@@ -90,7 +90,11 @@ def _times(folder: Path, size: int) -> dict[str, float]:
 def _copy(folder: Path) -> None:
     """What git knows of the repository, as it is in the working tree, as a repository of its own."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=paths.ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     ).stdout
     for name in listed.splitlines():
         if (paths.ROOT / name).is_file() and name != paths.DVC_LOCK.name:
@@ -169,7 +173,13 @@ def _run(folder: Path, *command: str) -> float:
     }
     start = time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
     )
     if done.returncode:
         raise stage_command.StageError(

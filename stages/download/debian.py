@@ -95,7 +95,7 @@ def _apt(arguments: list[str], scratch: Path, settings: dict[str, str], title: s
             process.wait()
     if process.returncode == 0:
         return None
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
     return "; ".join(dict.fromkeys(errors))[:400] or f"exit code {process.returncode}"
 

@@ -92,7 +92,7 @@ def _private_kernel(scratch: Path) -> dict[str, str]:
     folder = scratch / "kernels" / "python3"
     folder.mkdir(parents=True)
     kernel = {"argv": command, "display_name": "Python 3", "language": "python", "env": kernel_environment}
-    (folder / "kernel.json").write_text(json.dumps(kernel))
+    (folder / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
     folders = {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     return {"JUPYTER_PATH": str(scratch), "IPYTHONDIR": kernel_environment["IPYTHONDIR"], **folders}
 

@@ -123,7 +123,7 @@ def _shortcode_problems(lines: list[Line], variables: Mapping[str, Any]) -> Iter
 
 def _citation_keys(bibliography: Path, problems: list[str]) -> set[str]:
     command = [pypandoc.get_pandoc_path(), "--from=bibtex", "--to=csljson", str(bibliography)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if result.returncode:
         problems.append(f"{bibliography.name}: pandoc cannot read it: {' '.join(result.stderr.split())}")
         return set()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pypandoc
 import typst
@@ -75,7 +76,8 @@ def render_with_quarto(project: Path, out: Path) -> None:
     document.read(project)
     environment = os.environ | {"SOURCE_DATE_EPOCH": "0"}
     command = ["quarto", "render", str(project)]  # not --quiet: that hides the warnings
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    streams: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    result = subprocess.run(command, env=environment, check=False, **streams)
     output = re.sub(r"\x1b\[[\d;]*m", "", f"{result.stdout}\n{result.stderr}").strip()
     if result.returncode:
         raise StageError(f"quarto ended with exit code {result.returncode}:\n{output[-2000:]}")

@@ -17,7 +17,7 @@ Attributes = tuple[str, list[str], list[tuple[str, str]]]  # id, classes, (key, 
 def parse(lines: list[str]) -> tuple[list[tuple[str, Any]], str]:
     """The elements, and pandoc's warnings."""
     command = [pypandoc.get_pandoc_path(), f"--from={READER}", "--to=json"]
-    result = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+    result = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, encoding="utf-8", check=True)
     return list(elements_of(json.loads(result.stdout)["blocks"])), result.stderr
 
 

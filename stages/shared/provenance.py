@@ -60,7 +60,7 @@ def _version(name: str) -> str:
 
 def _git(*arguments: str) -> str:
     try:
-        result = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=False)
+        result = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, encoding="utf-8", check=False)
     except FileNotFoundError:
         return ""
     return result.stdout.strip() if result.returncode == 0 else ""

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import io
 import os
 import re
 import signal
@@ -41,6 +42,7 @@ def run_stage(main: Callable[[params.Params], None]) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """Run a command. An error that the user can mend ends it with one message and exit code 1, without a traceback."""
+    _print_any_letter()
     if "DVC_STAGE" in os.environ:
         die_with_parent()
         if _orphaned():
@@ -56,6 +58,13 @@ def run(main: Callable[[], None]) -> None:
         if not message:
             raise
         sys.exit(f"{message}; what was finished is kept, and `dvc repro` goes on from there")
+
+
+def _print_any_letter() -> None:
+    """Let what this process prints pass any terminal: a letter that its encoding lacks is printed as its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def disk_fault(error: Exception) -> str:
