@@ -29,6 +29,7 @@ EXEMPT = {
     "stages/shared/paths.py": "names where results lie, not what they are",
     "stages/shared/stage_command.py": "starts a stage, and writes times that no digest depends on",
     "stages/shared/provenance.py": "describes the machine and the commit",
+    "stages/shared/machine_limits.py": "says how much of the machine may be used",
     "stages/shared/run_records.py": "decides which runs to make, not what they are",
     "stages/shared/process_pool.py": "decides where work runs, not what it is",
     "stages/cloud": "decides where work runs, not what it is",

@@ -18,6 +18,7 @@ from stages.download.pictures import BadPicture, Picture, read_picture, warnings
 from stages.download.raw import Arrays, RawDataset
 from stages.download.user_arrays import checked_names, listed
 from stages.shared import paths
+from stages.shared.machine_limits import available_cores
 from stages.shared.params import Data
 from stages.shared.stage_command import StageError
 
@@ -25,7 +26,7 @@ SPLITS = ("train", "val", "test")
 NOT_THE_USERS = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}  # what systems leave in folders; names in lower case
 MOST_FAULTS = 10  # in one message
 LINKED = "is a link to a folder, and DVC does not see what changes behind it; put the folder itself in its place"
-READERS = min(8, os.cpu_count() or 1)  # threads
+MOST_READERS = 8  # threads
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def _read(folder: Path, files: list[ImageFile], data: Data) -> tuple[Arrays, str
     arrays: Arrays = {}
     lines, faults, places, said = [], [], Counter[str](), Counter[str]()
     first: ImageFile | None = None
-    with warnings_as_we_want_them(), ThreadPoolExecutor(READERS) as pool:
+    readers = min(MOST_READERS, available_cores())
+    with warnings_as_we_want_them(), ThreadPoolExecutor(readers) as pool:
         results = tqdm(pool.map(read, [file.path for file in files]), f"download: {folder.name}", len(files))
         for file, picture in zip(files, results, strict=True):
             relative = file.path.relative_to(folder)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from stages.shared import machine_limits
 from stages.shared.stage_command import StageError, die_with_parent
 
 Item = TypeVar("Item")
@@ -68,7 +69,7 @@ def run_parallel(
 
 def cores() -> int:
     """Cores that this process may use; MAX_WORKERS in the environment lowers it."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = machine_limits.available_cores()
     limit = os.environ.get("MAX_WORKERS", str(allowed))
     if not limit.isdigit() or int(limit) < 1:
         raise StageError(

@@ -1,12 +1,11 @@
 """Where a result came from: commit, packages, CPU."""
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 from typing import Any
 
-from stages.shared import paths
+from stages.shared import machine_limits, paths
 
 PACKAGES = (
     "dvc",
@@ -23,7 +22,7 @@ PACKAGES = (
 
 
 def machine() -> dict[str, Any]:
-    return {"cpu": cpu_name(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+    return {"cpu": cpu_name(), "cores": machine_limits.available_cores(), "python": platform.python_version()}
 
 
 def packages() -> dict[str, str]:
