@@ -2,11 +2,9 @@
 
 import pandas as pd
 
-from stages.figures import training_length, wording
+from stages.figures import training_length
 from stages.figures.results import JUDGED, Results
-from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import csv, pipe_tables
-from stages.shared.inference import verdict as verdicts
 
 
 def texts(results: Results) -> dict[str, str]:
@@ -28,17 +26,12 @@ def sentence(results: Results) -> str:
     both = at_both_scales(results)
     if both.empty:
         return "No verdict of another scale is published for these data, so there is none to compare these with."
-    stated = both[(both[["verdict", "reference_verdict"]] != verdicts.NOT_STATED).all(axis=1)]
-    trained = f"with {results.reference_train_size:,} train images a seed"
+    stated = both[training_length.is_stated(both, "reference_")]
+    published = f"published with {results.reference_train_size:,} train images a seed"
     if stated.empty:
-        return f"Beside what is published {trained}, no verdict is stated here (@tbl-at-scale)."
-    same = int((stated["holds"] == training_length.HOLDS).sum())
-    turned = [results.number(key) for key in stated.loc[stated["holds"] == training_length.TURNS, "hypothesis"]]
-    both_scales = f"{numbers.plural(len(stated), 'verdict')} stated here and published {trained}"
-    parts = [f"Of {both_scales}, {same} {'is' if same == 1 else 'are'} the same"]
-    if turned:
-        parts.append(f"{wording.joined(turned)} {'has' if len(turned) == 1 else 'have'} the other sign there")
-    return f"{'; '.join(parts)} (@tbl-at-scale)."
+        return f"No hypothesis has a verdict both here and among those {published} (@tbl-at-scale)."
+    kept = training_length.verdicts_kept(results, stated, f"stated here and {published}", "", "there")
+    return f"{kept} (@tbl-at-scale)."
 
 
 def at_both_scales(results: Results) -> pd.DataFrame:

@@ -32,16 +32,19 @@ def sentence(results: Results) -> str:
         return "No hypothesis could be declared before these runs, since none is about their variants."
     later = {status: list(recorded.index[recorded == status]) for status in LATER}
     n_before = int((recorded == declared.BEFORE).sum())
-    whole = f"{len(recorded)} {'hypothesis' if len(recorded) == 1 else 'hypotheses'}"
+    if len(recorded) == 1:
+        status, number = recorded.iloc[0], results.number(str(recorded.index[0]))
+        when = f"{status} ({number})" if status in LATER else "declared before its first run began"
+        return f"The one hypothesis that this run compares was {when}. {SECTION}"
+    whole = f"{len(recorded):,} hypotheses that this run compares"
     if n_before == len(recorded):
-        were = "was" if n_before == 1 else "were all"
-        return f"The {whole} that this run compares {were} declared before its first run began. {SECTION}"
-    parts = [f"{n_before} {_were(n_before)} declared before its first run began"]
+        return f"The {whole} were all declared before its first run began. {SECTION}"
+    parts = [f"{n_before or 'none'} {'was' if n_before < 2 else 'were'} declared before its first run began"]
     for status, keys in later.items():
         if keys:
             named = ", ".join(results.number(str(key)) for key in keys)
-            parts.append(f"{len(keys)} {_were(len(keys))} {status} ({named})")
-    return f"Of the {whole} that this run compares, {wording.joined(parts)}. {SECTION}"
+            parts.append(f"{len(keys)} {'was' if len(keys) == 1 else 'were'} {status} ({named})")
+    return f"Of the {whole}, {wording.joined(parts)}. {SECTION}"
 
 
 def history_table(results: Results) -> str:
@@ -59,7 +62,3 @@ def history_table(results: Results) -> str:
     caption = "What was done to the hypotheses after results of their variants had been seen; the dates are git's."
     table = pipe_tables(pd.DataFrame(columns), "tbl-history", caption)
     return f"@tbl-history discloses what was done before a record was kept.\n\n{table}"
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"

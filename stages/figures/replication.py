@@ -1,5 +1,7 @@
 """Published numbers beside ours: each effect as a claim with its verdict, and the accuracies and sizes of the nets."""
 
+from itertools import pairwise
+
 import pandas as pd
 
 from stages.figures import hypotheses, wording
@@ -12,6 +14,14 @@ from stages.shared.params import Published
 EFFECT, ACCURACY = "effect", "accuracy"  # kinds of published.csv
 # Verdict → what it says of a published accuracy, which has no sign.
 OF_ACCURACIES = {replication.SMALLER: "lower", replication.LARGER: "higher"}
+# Verdict → what it says of a published effect, with the place of the verdict's own word.
+OF_EFFECTS = {
+    replication.OPPOSITE: "So the effect here is {} to the published one",
+    replication.REPRODUCED: "So the published effect is {}",
+    replication.SMALLER: "So the effect here is {} than the published one",
+    replication.LARGER: "So the effect here is {} than the published one",
+    replication.UNDECIDED: "Whether it is reproduced is {}",
+}
 NO_SOURCE = ""
 
 
@@ -43,13 +53,20 @@ def sentence(results: Results, key: str) -> str:
     exact = "of an unknown number of seeds, taken as exact"
     known = f"of {numbers.plural(int(row['seeds']), 'seed')}" if pd.notna(row["seeds"]) else exact
     beside = f"Published: {published} ({known}); here: {mean}"
-    n_seeds, agreeing = int(row["n_seeds"]), round(row["agreeing_seeds"] * row["n_seeds"])
-    alone = f"One seed alone would have the published sign in {agreeing} of {n_seeds} cases"
     if row["verdict"] == replication.NOT_STATED:
-        verdict = f"No verdict: {_too_few(results, n_seeds)}"
+        verdict = f"No verdict: {_too_few(results, int(row['n_seeds']))}"
     else:
-        verdict = f"So the published effect is **{row['verdict']}**" + _why(results, key, row)
-    return f"{hypotheses.sentence(results, key)} {beside}. {verdict}. {alone}."
+        verdict = OF_EFFECTS[row["verdict"]].format(f"**{row['verdict']}**") + _why(results, key, row)
+    return f"{hypotheses.sentence(results, key)} {beside}. {verdict}. {_seeds_alone(row)}."
+
+
+def _seeds_alone(row: pd.Series) -> str:
+    """How often one seed would have shown the published sign; a published zero has none, and takes that of our mean."""
+    n_seeds, agreeing = int(row["n_seeds"]), round(row["agreeing_seeds"] * row["n_seeds"])
+    sign = "the published sign" if row["value"] else "the sign of our mean"
+    if n_seeds == 1:
+        return f"The one seed has {sign if agreeing else f'not {sign}'}"
+    return f"One seed alone would have {sign} in {agreeing} of {n_seeds} cases"
 
 
 def _why(results: Results, key: str, row: pd.Series) -> str:
@@ -66,15 +83,17 @@ def _of_source(results: Results, source: str) -> str:
     there = {variant: stated for variant, stated in _published(results).items() if stated.source == source}
     keys = [key for key in _rows(results, EFFECT).index if results.declared[key].source == source]
     whose = f"@{source}" if source else "A published lab"
-    start = f"{whose}: {_tables_named(results)} set what was published beside what was measured here."
+    named = _tables_named(results)
+    sets = "sets" if len(named) == 1 else "set"
+    start = f"{whose}: {wording.joined(named)} {sets} what was published beside what was measured here."
     claims = "\n".join(f"- {sentence(results, str(key))}" for key in keys)
     return "\n\n".join(filter(None, [f"{start} {_ranking(results, there)}".strip(), claims]))
 
 
-def _tables_named(results: Results) -> str:
+def _tables_named(results: Results) -> list[str]:
     named = {"tbl-claims": _effects_table(results), "tbl-published": _accuracy_table(results)}
     named["tbl-published-parameters"] = _parameters_table(results)
-    return wording.joined([f"@{identifier}" for identifier, table in named.items() if table])
+    return [f"@{identifier}" for identifier, table in named.items() if table]
 
 
 def _effects_table(results: Results) -> str:
@@ -179,11 +198,12 @@ def _ranking(results: Results, there: dict[str, Published]) -> str:
     """Whether the ranking by accuracy is the published one; empty where there is no ranking."""
     if len(there) < 2:
         return ""
-    ranked_there = sorted(there, key=lambda variant: -there[variant].accuracy)
-    ranked_here = sorted(there, key=lambda variant: -results.mean(variant).mean)
-    listed = wording.joined([wording.italic_label(results, variant) for variant in ranked_here])
-    same = "the same order as published" if ranked_here == ranked_there else "not the order that was published"
-    return f"By mean accuracy, the highest first, they are {listed}: {same}."
+    ranked = sorted(there, key=lambda variant: -results.mean(variant).mean)
+    listed = wording.joined([wording.italic_label(results, variant) for variant in ranked])
+    published = [there[variant].accuracy for variant in ranked]
+    falls = all(first >= then for first, then in pairwise(published))
+    same = "the same order as published" if falls else "not the order that was published"
+    return f"By mean accuracy, the highest first, the nets are {listed}: {same}."
 
 
 def _how_to_run(results: Results) -> str:
@@ -191,6 +211,6 @@ def _how_to_run(results: Results) -> str:
     protocols = [name for name, protocol in results.settings.protocols.items() if known & set(protocol.variants)]
     if not protocols:
         return "No variant of `params.yaml` has published numbers to compare with.\n"
-    lines = wording.joined([f"`protocol: {name}`" for name in protocols])
+    lines = " or ".join(f"`protocol: {name}`" for name in protocols)
     how = f"set {lines} in `params.yaml` and say `make repro`"
     return f"The published results were not replicated in this run: {how}.\n"

@@ -20,17 +20,8 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
 
 
 def facts(results: Results) -> dict[str, str]:
-    images = numbers.plural(wording.n_shifted_images(results), "test image")
-    n_shifts = len(results.shifts[["dy", "dx"]].drop_duplicates())
-    of_each = min(results.settings.probe.shifts_of_image, n_shifts)
-    probe = (
-        f"Shifts of up to {wording.largest_margin(results)} were probed on {images}, each under "
-        f"{of_each} of the {n_shifts} shifts, drawn anew for each seed and alike for all variants."
-    )
-    if not results.shifts_were_probed:
-        probe = "The margin is zero, so that no image could be shifted: the shift probe was not run."
     return {
-        "shift_probe": probe,
+        "shift_probe": probe_sentence(results),
         "shift_sentence": sentence(results) or "There is no shift consistency to compare.",
         "shift_chance_sentence": chance_sentence(results),
         "margin": wording.largest_margin(results),
@@ -38,9 +29,23 @@ def facts(results: Results) -> dict[str, str]:
     }
 
 
+def probe_sentence(results: Results) -> str:
+    """How many images were shifted, and by which shifts."""
+    if not results.shifts_were_probed:
+        return "The margin is zero, so that no image could be shifted: the shift probe was not run."
+    images = numbers.plural(wording.n_shifted_images(results), "test image")
+    n_shifts = len(results.shifts[["dy", "dx"]].drop_duplicates())
+    of_each = results.settings.probe.shifts_of_image
+    which = f"all {n_shifts} shifts"
+    if of_each < n_shifts:
+        which = f"{of_each} of the {n_shifts} shifts, drawn anew for each seed and alike for all variants"
+    return f"Shifts of up to {wording.largest_margin(results)} were probed on {images}, each under {which}."
+
+
 def sentence(results: Results) -> str:
     """The most and the least shift-consistent net; empty where shifts were not probed or one net ran."""
-    means = results.variants.loc[results.nets, "shift_consistency_mean"]
+    counted = [variant for variant in results.nets if variant in results.without_controls]
+    means = results.variants.loc[counted, "shift_consistency_mean"].dropna()
     if not results.shifts_were_probed or len(means) < 2:
         return ""
     if means.max() == means.min():
@@ -60,9 +65,9 @@ def chance_sentence(results: Results) -> str:
         if results.settings.variants[variant].run.sample.labels == "random" and not math.isnan(raw):
             text = f"{wording.italic_label(results, variant)} agrees on {numbers.percent_sign(raw)} of the pairs"
             if math.isnan(beyond):
-                return f"{text}, and in some seed has one answer for all images."
-            return f"{text}, and beyond chance it has {numbers.plain(beyond, 2).lstrip('+')}."
-    return "No net was trained on random labels to show what agreement alone is worth."
+                return f"{text}; under some seed it gives all images one answer, which leaves nothing beyond chance."
+            return f"{text}; its agreement beyond chance is {numbers.plain(beyond, 2).lstrip('+')}."
+    return "No net trained on random labels was shifted to show what agreement alone is worth."
 
 
 def consistency_and_maps(results: Results) -> Figure | str:

@@ -1,7 +1,7 @@
 """Whether the training was long enough: what the same nets reach when they train longer, and which verdicts hold."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,17 @@ from stages.shared.inference.intervals import Estimate
 NAMED = 4  # variants up to which a sentence names them
 GAIN_COLUMNS = ("val_gain", "val_gain_low", "val_gain_high")
 HOLDS, OTHER_VERDICT, TURNS = "holds", "other verdict", "sign turns"
+# Direction of a gain → what it says of its variants, given their names and whether they are several.
+OF_A_GAIN: dict[str, Callable[[str, bool], str]] = {
+    intervals.ABOVE: lambda who, several: (
+        f"{who} {'are' if several else 'is'} then more accurate, so {'they' if several else 'it'} had not converged"
+    ),
+    intervals.BELOW: lambda who, several: (
+        f"{who} {'are' if several else 'is'} then less accurate, so longer training overfits "
+        f"{'them' if several else 'it'}"
+    ),
+    intervals.ALIKE: lambda who, several: f"no change is shown for {who}",
+}
 
 
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
@@ -56,17 +67,15 @@ def convergence_sentence(results: Results) -> str:
     by_direction: dict[str, list[str]] = {}
     for variant in results.longer.index:
         by_direction.setdefault(results.direction(_gain(results, variant)), []).append(str(variant))
-    count, what = len(results.longer), f"trained {times(results)}"
-    if intervals.NOT_STATED in by_direction:
-        return f"{numbers.plural(count, 'variant')} were {what}, with too few seeds to say what that changes."
-    words = {
-        intervals.ABOVE: "more accurate on the validation images, and had not converged",
-        intervals.BELOW: "less accurate, and had begun to memorise",
-        intervals.ALIKE: "not shown to be either",
-    }
-    parts = [f"{_who(results, by_direction[key])} {text}" for key, text in words.items() if key in by_direction]
-    whole = f"Of {count} variants that were {what}" if count > 1 else f"One variant was {what}"
-    return f"{whole}: {'; '.join(parts)} (@tbl-convergence)."
+    count = len(results.longer)
+    trained = f"This run trained {numbers.plural(count, 'variant')} again, {times(results)}"
+    unknown = len(by_direction.get(intervals.NOT_STATED, []))
+    if unknown == count:
+        return f"{trained}, with too few seeds to say what that changes."
+    parts = [OF_A_GAIN[key](*_who(results, by_direction[key])) for key in OF_A_GAIN if key in by_direction]
+    if unknown:
+        parts.append(f"for {unknown} there are too few seeds to say what that changes")
+    return f"{trained}. On the validation images, {'; '.join(parts)} (@tbl-convergence)."
 
 
 def lengths_sentence(results: Results) -> str:
@@ -74,20 +83,45 @@ def lengths_sentence(results: Results) -> str:
     table = both_lengths(results)
     if table.empty:
         return "No hypothesis was tested at a second length of training."
-    counts = {name: table.loc[table["holds"] == name, "hypothesis"].tolist() for name in (OTHER_VERDICT, TURNS)}
-    same = int((table["holds"] == HOLDS).sum())
-    if (table["verdict"] == verdicts.NOT_STATED).all():
-        kept = len(table) - len(counts[TURNS])
-        return f"With nets trained {times(results)}, {kept} of {len(table)} differences keep their sign (@tbl-lengths)."
-    parts = [
-        f"Of {numbers.plural(len(table), 'verdict')}, {same} {_are(same)} the same with nets trained {times(results)}"
-    ]
-    words = {OTHER_VERDICT: "the same sign but another verdict", TURNS: "the other sign"}
-    for name, text in words.items():
-        if counts[name]:
-            keys = wording.joined([results.number(key) for key in counts[name]])
-            parts.append(f"{keys} {'has' if len(counts[name]) == 1 else 'have'} {text}")
-    return f"{'; '.join(parts)} (@tbl-lengths)."
+    where = f"with nets trained {times(results)}"
+    stated = table[is_stated(table, "longer_")]
+    if stated.empty:
+        kept = int((table["holds"] != TURNS).sum())
+        return f"{wording.capitalised(where)}, {_signs_kept(kept, len(table))} (@tbl-lengths)."
+    return f"{verdicts_kept(results, stated, '', where, 'then')} (@tbl-lengths)."
+
+
+def is_stated(table: pd.DataFrame, prefix: str) -> pd.Series:
+    """For each hypothesis, whether a verdict is stated both here and elsewhere, where the columns have this prefix."""
+    return (table[["verdict", f"{prefix}verdict"]] != verdicts.NOT_STATED).all(axis=1)
+
+
+def verdicts_kept(results: Results, table: pd.DataFrame, which: str, where: str, there: str) -> str:
+    """Say how many verdicts are the same elsewhere, and which are not, without a full stop.
+
+    table: a row for each verdict, with the column `holds`. which, where: what follows the words "verdicts" and "are the
+    same", or nothing. there: the other place, or time, in one word.
+    """
+    count, same = len(table), int((table["holds"] == HOLDS).sum())
+    verdict, where = f"{'verdict' if count == 1 else 'verdicts'} {which}".rstrip(), f" {where}".rstrip()
+    if same == count:
+        return f"The one {verdict} is the same{where}" if count == 1 else f"All {count:,} {verdict} are the same{where}"
+    parts = [f"Of {count:,} {verdict}, {same or 'none'} {'is' if same < 2 else 'are'} the same{where}"]
+    if count == 1:
+        parts = [f"The one {verdict} is not the same{where}"]
+    for name, text in {OTHER_VERDICT: "the same sign but another verdict", TURNS: "the other sign"}.items():
+        keys = [results.number(str(key)) for key in table.loc[table["holds"] == name, "hypothesis"]]
+        if keys:
+            parts.append(f"{wording.joined(keys)} {'has' if len(keys) == 1 else 'have'} {text} {there}")
+    return "; ".join(parts)
+
+
+def _signs_kept(kept: int, count: int) -> str:
+    if count == 1:
+        return f"the one difference {'keeps its' if kept else 'has the other'} sign"
+    if kept == count:
+        return f"all {count:,} differences keep their sign"
+    return f"{kept or 'none'} of {count:,} differences {'keeps its' if kept < 2 else 'keep their'} sign"
 
 
 def both_lengths(results: Results) -> pd.DataFrame:
@@ -215,13 +249,9 @@ def _gain_text(results: Results, variant: str) -> str:
     return numbers.points_interval(gain.mean, gain.low, gain.high)
 
 
-def _who(results: Results, variants: list[str]) -> str:
-    """Return "*A* and *B* are" or "7 are"."""
-    who = str(len(variants))
-    if len(variants) <= NAMED:
-        who = wording.joined([wording.italic_label(results, variant) for variant in variants])
-    return f"{who} {_are(len(variants))}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+def _who(results: Results, variants: list[str]) -> tuple[str, bool]:
+    """Return "*A* and *B*", "7 of them" or "all 7", and whether they are several."""
+    count = len(variants)
+    if count > NAMED:
+        return f"all {count}" if count == len(results.longer) else f"{count} of them", True
+    return wording.joined([wording.italic_label(results, variant) for variant in variants]), count > 1

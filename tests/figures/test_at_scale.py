@@ -33,7 +33,7 @@ def test_the_same_verdicts_hold_and_others_are_named():
     assert len(both) == RESULTS.hypotheses["n_seeds"].notna().sum()
     assert set(both["holds"]) == {"holds"}
     assert spaced(at_scale.sentence(same)) == (
-        f"Of {len(both)} verdicts stated here and published with 20,000 train images a seed, {len(both)} are the same "
+        f"All {len(both)} verdicts stated here and published with 20,000 train images a seed are the same "
         "(@tbl-at-scale)."
     )
     gap = RESULTS.hypotheses.loc["gap_original", "difference"]
@@ -42,6 +42,16 @@ def test_the_same_verdicts_hold_and_others_are_named():
     assert f"{len(both) - 1} are the same; {number} has the other sign there" in spaced(at_scale.sentence(turned))
     assert "sign turns" in at_scale.table(turned)
     assert "| sign turns" not in at_scale.table(same)
+
+
+def test_where_no_verdict_is_stated_at_both_scales_that_is_said():
+    unstated = RESULTS.hypotheses.assign(verdict="not stated")
+    here, there = dataclasses.replace(beside(), hypotheses=unstated), dataclasses.replace(beside(), reference=unstated)
+    for results in (here, there):
+        assert spaced(at_scale.sentence(results)) == (
+            "No hypothesis has a verdict both here and among those published with 20,000 train images a seed "
+            "(@tbl-at-scale)."
+        )
 
 
 def test_what_was_not_measured_there_is_left_out():

@@ -42,13 +42,28 @@ def with_record(found, history=()):
         ),
         (
             {"wide": [True], "gap": [False, True]},
-            "Of the 2 hypotheses that this run compares, 0 were declared before its first run began, 1 was added later "
-            "(H2) and 1 was altered later (H1).",
+            "Of the 2 hypotheses that this run compares, none was declared before its first run began, 1 was added "
+            "later (H2) and 1 was altered later (H1).",
         ),
     ],
 )
 def test_the_report_counts_and_names_what_was_not_declared_before_its_runs(found, expected):
     assert declared.sentence(with_record(found)) == f"{expected} @sec-declared says how this is known."
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("before its runs", "was declared before its first run began."),
+        ("added later", "was added later (H1)."),
+        ("altered later", "was altered later (H1)."),
+    ],
+)
+def test_one_hypothesis_alone_is_spoken_of_as_one(status, expected):
+    results = with_record({})
+    results.hypotheses["declared"] = [status, None, None]
+    start = "The one hypothesis that this run compares"
+    assert declared.sentence(results) == f"{start} {expected} @sec-declared says how this is known."
 
 
 def test_each_sentence_and_row_of_a_hypothesis_says_that_it_came_later():

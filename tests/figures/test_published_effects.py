@@ -43,7 +43,14 @@ def claims(accuracies, published, **effect):
 def test_the_difference_of_published_accuracies_is_set_beside_ours(here, there, margin, beside, verdict, alone):
     """Every seed answers alike here, so that the published effect of one seed varies with the images alone."""
     text, results = claims(here, there, margin=margin)
-    assert f"Published: {beside} points. So the published effect is **{verdict}**" in text
+    sentence = {
+        "reproduced": "So the published effect is **reproduced**:",
+        "smaller": "So the effect here is **smaller** than the published one:",
+        "larger": "So the effect here is **larger** than the published one:",
+        "opposite": "So the effect here is **opposite** to the published one:",
+        "undecided": "Whether it is reproduced is **undecided**:",
+    }[verdict]
+    assert f"Published: {beside} points. {sentence} ours" in text
     assert text.endswith(f"One seed alone would have the published sign in {alone} cases.")
     row = next(line for line in replication.tables(results).splitlines() if line.startswith("| H1"))
     assert re.search(rf"\| +1 \|.*\| +{alone} \| +{verdict} \|$", row)
@@ -55,7 +62,26 @@ def test_a_difference_without_accuracies_states_itself_and_is_exact_where_its_se
     assert "Published: +4.10 points (of an unknown number of seeds, taken as exact); here: +4.00 points." in text
     assert "is **reproduced**" in text
     assert results.published["kind"].tolist() == ["effect"]
-    assert "tbl-published" not in replication.section(results)
+    assert replication.section(results).startswith("@lecun1998: @tbl-claims sets what was published beside what")
+
+
+def test_a_published_zero_has_no_sign_that_a_seed_could_share():
+    text, _ = claims((0.90, 0.86), None, margin=0.02, difference=0.0)
+    assert text.endswith("One seed alone would have the sign of our mean in 10 of 10 cases.")
+    assert "the effect here is **larger** than the published one" in text
+
+
+@pytest.mark.parametrize(
+    ("published", "order"),
+    [
+        ((0.91, 0.87), "the same order as published"),
+        ((0.87, 0.91), "not the order that was published"),
+        ((0.9, 0.9), "the same order as published"),
+    ],
+)
+def test_an_order_among_equals_contradicts_none(published, order):
+    _, results = claims((0.90, 0.86), published, margin=0.02)
+    assert f": {order}." in replication.section(results)
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ def results() -> Results:
 def test_a_net_that_gains_had_not_converged_and_one_that_loses_memorises(results):
     text = spaced(training_length.convergence_sentence(results))
     assert text == (
-        "Of 4 variants that were trained 4 times as long: *Kernel size: 1×1* is more accurate on the validation "
-        "images, and had not converged; *Kernel size: 5×5* is less accurate, and had begun to memorise; "
-        "*CNN (baseline)* and *Connectivity: fully connected* are not shown to be either (@tbl-convergence)."
+        "This run trained 4 variants again, 4 times as long. On the validation images, *Kernel size: 1×1* is then more "
+        "accurate, so it had not converged; *Kernel size: 5×5* is then less accurate, so longer training overfits it; "
+        "no change is shown for *CNN (baseline)* and *Connectivity: fully connected* (@tbl-convergence)."
     )
     gains = results.longer["val_gain"]
     assert gains[["kernel_1", "kernel_5"]].tolist() == pytest.approx([0.12, -0.04], abs=0.005)
@@ -58,7 +58,7 @@ def test_a_verdict_holds_changes_or_turns_its_sign(results):
     assert table.loc[["kernel_1_worst", "gap_original"], "holds"].tolist() == ["sign turns", "holds"]
     text = spaced(training_length.lengths_sentence(results))
     assert text.startswith("Of 3 verdicts, 1 is the same with nets trained 4 times as long; ")
-    assert f"{results.number('kernel_1_worst')} has the other sign" in text
+    assert f"{results.number('kernel_1_worst')} has the other sign then" in text
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,90 @@ def test_what_holds(first, then, holds, results):
     assert table.loc["gap_original", "holds"] == holds
 
 
-def test_with_few_seeds_signs_alone_are_compared():
-    text = spaced(training_length.lengths_sentence(longer(n=3, kernel_1=0.12)))
-    assert text == "With nets trained 4 times as long, 2 of 3 differences keep their sign (@tbl-lengths)."
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kernel_1": 0.12}, "2 of 3 differences keep their sign"),
+        ({}, "all 3 differences keep their sign"),
+        ({"kernel_1": 0.12, "fully_connected": 0.12}, "1 of 3 differences keeps its sign"),
+    ],
+)
+def test_with_few_seeds_signs_alone_are_compared(changes, expected):
+    text = spaced(training_length.lengths_sentence(longer(n=3, kernel_5=0.02, **changes)))
+    assert text == f"With nets trained 4 times as long, {expected} (@tbl-lengths)."
+
+
+def directions(results: Results, n_seeds: int, **gains: float) -> Results:
+    """The results with these gains alone, each with an interval of ±1 point."""
+    ends = [(gain, gain - 0.01, gain + 0.01) for gain in gains.values()]
+    table = pd.DataFrame(ends, columns=list(training_length.GAIN_COLUMNS), index=pd.Index(gains, name="variant"))
+    return dataclasses.replace(results, longer=table.assign(n_seeds=n_seeds))
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "gains", "expected"),
+    [
+        (10, {"cnn": 0.05}, "*CNN (baseline)* is then more accurate, so it had not converged"),
+        (10, {"cnn": -0.05}, "*CNN (baseline)* is then less accurate, so longer training overfits it"),
+        (10, {"cnn": 0}, "no change is shown for *CNN (baseline)*"),
+        (10, dict.fromkeys("abcde", 0.05), "all 5 are then more accurate, so they had not converged"),
+        (10, {"cnn": 0.05} | dict.fromkeys("abcde", 0), "so it had not converged; no change is shown for 5 of them"),
+        (
+            10,
+            {"cnn": 0.05, "kernel_1": 0.05},
+            "and *Kernel size: 1×1* are then more accurate, so they had not converged",
+        ),
+        (
+            10,
+            {"cnn": -0.05, "kernel_1": -0.05},
+            "*Kernel size: 1×1* are then less accurate, so longer training overfits them",
+        ),
+    ],
+)
+def test_the_sentence_of_convergence_for_each_outcome(n_seeds, gains, expected, results):
+    text = spaced(training_length.convergence_sentence(directions(results, n_seeds, **gains)))
+    which = {1: "1 variant", 2: "2 variants", 5: "5 variants", 6: "6 variants"}[len(gains)]
+    assert text.startswith(f"This run trained {which} again, 4 times as long. On the validation images, ")
+    assert text.endswith(f"{expected} (@tbl-convergence).")
+
+
+def test_what_has_too_few_seeds_is_said_apart_from_what_has_enough(results):
+    none = spaced(training_length.convergence_sentence(directions(results, 1, cnn=0.05)))
+    assert none == "This run trained 1 variant again, 4 times as long, with too few seeds to say what that changes."
+    mixed = directions(results, 10, cnn=0.05, kernel_1=0.05)
+    mixed.longer.loc["kernel_1", "n_seeds"] = 1
+    assert spaced(training_length.convergence_sentence(mixed)).endswith(
+        "*CNN (baseline)* is then more accurate, so it had not converged; for 1 there are too few seeds to say what "
+        "that changes (@tbl-convergence)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("holds", "expected"),
+    [
+        (["holds"], "The one verdict here is the same later"),
+        (
+            ["other verdict"],
+            "The one verdict here is not the same later; H1 has the same sign but another verdict then",
+        ),
+        (["sign turns"], "The one verdict here is not the same later; H1 has the other sign then"),
+        (["holds", "holds"], "All 2 verdicts here are the same later"),
+        (["sign turns"] * 2, "Of 2 verdicts here, none is the same later; H1 and H2 have the other sign then"),
+        (["holds", "sign turns"], "Of 2 verdicts here, 1 is the same later; H2 has the other sign then"),
+        (
+            ["holds", "holds", "other verdict"],
+            "Of 3 verdicts here, 2 are the same later; H3 has the same sign but another verdict then",
+        ),
+    ],
+)
+def test_verdicts_kept_for_each_outcome(holds, expected, results):
+    table = pd.DataFrame({"hypothesis": list(results.declared)[: len(holds)], "holds": holds})
+    assert training_length.verdicts_kept(results, table, "here", "later", "then") == expected
+
+
+def test_what_has_no_verdict_is_not_counted_among_the_verdicts(results):
+    key = "gap_original"
+    unstated = results.hypotheses.copy()
+    unstated.loc[key, "verdict"] = "not stated"
+    text = training_length.lengths_sentence(dataclasses.replace(results, hypotheses=unstated))
+    assert text.startswith("Of 2 verdicts, none is the same")
