@@ -13,6 +13,18 @@ PYTEST := python -m pytest -n logical --dist worksteal
 TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# DVC starts stages through the shell that the environment names, and asks for the user's name and home. A container may
+# name a shell that refuses to start anything, and have a user without name and home.
+export SHELL
+ifeq ($(USER)$(LOGNAME),)
+export USER := user-$(shell id -u)
+endif
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/.dvc/tmp
+endif
+# By their names the programs of $(BIN) are not found once the folder has moved; as modules of Python they are.
+DVC := python -m dvc
+NO_GIT := DVC works in a git repository, and this folder is none: git init && git add -A && git commit -m Start
 
 .PHONY: help venv sagemaker repro quick runs jobs prune reference reference-report conform compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
 
@@ -39,14 +51,15 @@ $(SAGEMAKER): $(READY) requirements-sagemaker.lock
 	@touch $@
 
 repro: $(READY) ## Make everything that is not up to date, to the report in data/report/
-	dvc repro
+	@test -e .git || git rev-parse --git-dir > /dev/null 2>&1 || { echo "$(NO_GIT)"; exit 1; }
+	$(DVC) repro
 	@python -m stages.tools.times
 	@echo "The report: data/report/index.html and data/report/report.pdf"
 
 quick: $(READY) ## A smoke run with the quick protocol, beside your results; its report in data/quick/
-	dvc exp run --temp --force --name quick --set-param protocol=quick
+	$(DVC) exp run --temp --force --name quick --set-param protocol=quick
 	@rm -rf data/quick
-	@dvc get --quiet . data/report --rev quick --out data/quick
+	@$(DVC) get --quiet . data/report --rev quick --out data/quick
 	@echo "The report: data/quick/index.html and data/quick/report.pdf"
 
 runs: $(READY) ## Say which runs are finished and what they reached: make runs V="cnn kernel_5" for single variants
@@ -77,9 +90,9 @@ test-fast: $(READY) ## Run the tests that take seconds
 	$(PYTEST) -m "not slow"
 
 check: $(SAGEMAKER) ## Lint, formats, types, dead links, then every test
-	ruff check .
-	ruff format --check .
-	mypy
+	python -m ruff check .
+	python -m ruff format --check .
+	python -m mypy
 	python tests/links.py
 	$(PYTEST)
 
@@ -90,11 +103,11 @@ times: $(READY) ## What each stage took when it last ran here
 	@python -m stages.tools.times
 
 bench: $(BENCH)/ready ## Images trained a second, beside PyTorch's loop, Lightning and Keras: make bench ARGS="--rounds 3"
-	@dvc repro --quiet download
+	@$(DVC) repro --quiet download
 	@python -m bench $(ARGS)
 
 bench-accuracy: $(READY) ## Seconds to a published accuracy, beside the published loop; takes long
-	@dvc repro --quiet download
+	@$(DVC) repro --quiet download
 	@python -m bench.accuracy $(ARGS)
 
 bench-scaling: $(READY) ## What make repro costs as variants are added; takes long

@@ -17,6 +17,8 @@ from stages.shared.params import Params
 from stages.shared.stage_command import StageError
 
 SOURCE = Path(__file__).with_name("eda.ipynb")
+SOCKET_PATH_BYTES = 103  # sys/un.h: 107 on Linux, 103 on macOS
+SHORT_FOLDERS = (Path("/tmp"), Path("/var/tmp"))
 INJECTED = "injected-parameters"  # papermill's tag, and here the cell's id
 
 
@@ -37,13 +39,17 @@ def execute(parameters: dict[str, Any], out: Path, source: Path = SOURCE) -> Non
 
     Raises StageError, naming the cell and its error, if a cell fails or the kernel dies.
     """
-    with tempfile.TemporaryDirectory() as scratch, patch.dict(os.environ, _private_kernel(Path(scratch))):
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        tempfile.TemporaryDirectory(dir=_folder_for_sockets()) as sockets_folder,
+        patch.dict(os.environ, _private_kernel(Path(scratch))),
+    ):
         import papermill
         from nbclient.exceptions import DeadKernelError
         from traitlets.config import Config
 
         # Sockets in files: there is no port that another run could take. The kernel has nothing to save when it ends.
-        sockets = Config(KernelManager={"transport": "ipc", "ip": str(Path(scratch) / "socket")})
+        sockets = Config(KernelManager={"transport": "ipc", "ip": str(Path(sockets_folder) / "socket")})
         engine = {"config": sockets, "shutdown_kernel": "immediate", "stderr_file": sys.stderr, "cwd": paths.ROOT}
         try:
             notebook = papermill.execute_notebook(source, None, parameters, kernel_name="python3", **engine)
@@ -55,6 +61,22 @@ def execute(parameters: dict[str, Any], out: Path, source: Path = SOURCE) -> Non
             ) from None
     make_repeatable(notebook, nbformat.read(source, as_version=4).metadata)
     nbformat.write(notebook, out / source.name)
+
+
+def _folder_for_sockets() -> Path:
+    """A folder for temporary files whose name leaves room for that of a socket in a folder in it.
+
+    Raises StageError if there is none.
+    """
+    usual, longest = Path(tempfile.gettempdir()), SOCKET_PATH_BYTES - len(b"/tmp12345678/socket-1")
+    for folder in (usual, *SHORT_FOLDERS, paths.PARTIAL):
+        if len(os.fsencode(folder)) <= longest and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    raise StageError(
+        f"TMPDIR: the name of {usual} is too long for a socket, which has {SOCKET_PATH_BYTES} bytes for it and its "
+        f"folders, and {' and '.join(map(str, SHORT_FOLDERS))} cannot be written to; set TMPDIR to a folder with a "
+        "shorter name"
+    )
 
 
 def make_repeatable(notebook: nbformat.NotebookNode, metadata: nbformat.NotebookNode) -> None:

@@ -20,6 +20,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Report = Callable[[float, str], None]  # (work done since the last report, what to show)
 
+SEMAPHORES = "/dev/shm" if sys.platform == "linux" else "the system's semaphores"
+SEMAPHORES_NEEDED = (
+    "processes that work side by side need a place there: mount it for writing and with room, such as by "
+    "`mount -o remount,rw,size=64m /dev/shm`, or for a container of Docker `--shm-size=64m`; nothing is lost, and "
+    "`dvc repro` goes on from there"
+)
 POLL_SECONDS = 0.2
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 LARGEST_BLOCK = 2**31 - 1  # bytes
@@ -36,14 +42,18 @@ def run_parallel(
     A task calls report(work, text) as it goes on; `total_work` is the sum over all tasks, in any unit. The time left
     follows from the rate so far. A log gets a line now and then in place of the bar. Tasks share nothing, so that no
     result depends on which process runs which task. The first error of a task stops the others and is raised.
-    Raises StageError if a process is killed.
+    Raises StageError if a process is killed, or if none can be started.
     """
     # A forked worker has torch imported already; macOS does not survive a fork of it.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    queue: SimpleQueue[tuple[float, str]] = context.SimpleQueue()
     workers = min(len(items), cores())
+    try:
+        queue: SimpleQueue[tuple[float, str]] = context.SimpleQueue()
+        executor = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(queue, os.getpid()))
+    except OSError as error:  # both hold semaphores, which Linux keeps in a folder of memory
+        raise StageError(f"{SEMAPHORES}: {error.strerror}; {SEMAPHORES_NEEDED}") from None
     with (
-        ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(queue, os.getpid())) as pool,
+        executor as pool,
         tqdm(total=total_work, desc=title, **_display()) as bar,
     ):
         try:
