@@ -16,6 +16,7 @@ from stages.shared.lettering import class_names
 
 FILTERS = 16  # of a variant
 STRIPS = 8  # of convolutional variants
+FILTER_LABELS, STRIP_GAP, SCALE_HEIGHT = 1.45, 0.1, 0.25  # inches: names at the left, between strips, at the foot
 FILTER_PIXELS = 105  # along a filter's longer side: enough that no viewer blurs it
 CHANNELS_BESIDE = 4  # feature maps of a layer beside each other
 LAYERS = 6  # that fit beside each other
@@ -45,14 +46,22 @@ def filters(results: Results) -> Figure | str:
         return "No variant's filters were probed."
     strips = {label: _strip(weights) for label, weights in by_label.items()}
     longest = max(strip.shape[1] for strip in strips.values())
-    inches_per_pixel = (style.WIDTH - 1.5) / longest
+    inches_per_pixel = (style.WIDTH - FILTER_LABELS) / longest
     heights = [strip.shape[0] * inches_per_pixel for strip in strips.values()]
-    size = style.WIDTH, sum(heights) + 0.14 * len(strips) + 0.3
-    figure, panels = style.plt.subplots(len(strips), 1, figsize=size, squeeze=False, height_ratios=heights)
-    for axes, (label, strip) in zip(panels[:, 0], strips.items(), strict=True):
+    whole = sum(heights) + STRIP_GAP * len(strips) + SCALE_HEIGHT
+    figure = style.plt.figure(figsize=(style.WIDTH, whole), layout="none")
+    bottom = whole
+    for (label, strip), strip_height in zip(strips.items(), heights, strict=True):
         height, width, _ = strip.shape
-        axes.imshow(strip, interpolation="none", aspect="equal", extent=(0, width, height, 0))
-        axes.set_xlim(0, longest)
+        bottom -= strip_height + STRIP_GAP
+        sides = (
+            FILTER_LABELS / style.WIDTH,
+            bottom / whole,
+            width * inches_per_pixel / style.WIDTH,
+            strip_height / whole,
+        )
+        axes = figure.add_axes(sides)
+        axes.imshow(strip, interpolation="none", aspect="auto", extent=(0, width, height, 0))
         axes.set_yticks([height / 2], [label])
         axes.set_xticks([])
         axes.tick_params(length=0)
@@ -61,7 +70,7 @@ def filters(results: Results) -> Figure | str:
     scale = f"red: positive weight, blue: negative, white: zero{', mean over the input channels' * (n_channels > 1)}"
     if n_channels == 3:
         scale = "the three colours are the weights on red, green and blue; mid grey is zero"
-    panels[-1, 0].set_xlabel(scale, loc="left", color=style.GREY, fontsize=7)
+    figure.text(FILTER_LABELS / style.WIDTH, 0.06 / whole, scale, color=style.GREY, fontsize=7)
     return figure
 
 

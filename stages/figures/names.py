@@ -25,7 +25,8 @@ class Names:
     def __init__(self, settings: Params) -> None:
         self._settings = settings
         self._labels = _distinct({variant: self._plain_label(variant) for variant in settings.variants})
-        self._short_labels = _distinct({variant: self._level(variant) for variant in settings.variants}, self._labels)
+        levels = {variant: self._level(variant) for variant in settings.active_variants}
+        self._short_labels = self._labels | _distinct(levels, self._labels)
         self._colours = self._all_colours()
 
     def label(self, variant: str) -> str:

@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parent
 READER = "markdown-raw_html-raw_tex-raw_attribute-yaml_metadata_block"
 PANDOC_OPTIONS = (
     "--standalone",
+    "--metadata=lang:en-GB",  # as in _quarto.yml: it chooses the quotation marks of the references
     "--columns=9999",  # or wide tables would get other column widths than their words need
     "--wrap=none",
     "--fail-if-warnings",

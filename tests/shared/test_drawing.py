@@ -311,3 +311,14 @@ def test_a_mosaic_lays_maps_beside_and_below_each_other_and_signals_in_rows():
     assert np.array_equal(mosaic, expected, equal_nan=True)
     for shape in ((2, 1, 3), (2, 3, 1)):
         assert pictures.mosaic(np.arange(6.0).reshape(shape), 2, 1).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_shortened_labels_stay_different_and_keep_what_tells_them_apart():
+    labels = ["Connectivity: fully connected", "Connectivity: locally connected", "5×5"]
+    assert style.shortened(labels, 24) == ["…fully connected", "…locally connected", "5×5"]
+    assert style.shortened(["one two", "one $"], 10) == ["one two", r"one \$"]
+    same_end = ["Alpha of the first kind", "Gamma of the first kind"]
+    assert style.shortened(same_end, 14) == ["Alpha o…t kind", "Gamma o…t kind"]
+    everywhere = ["a" * 10 + "x" + "b" * 10, "a" * 10 + "y" + "b" * 10]
+    assert style.shortened(everywhere, 6) == everywhere
+    assert style.shortened(["a" * 20, "a" * 20], 6) == ["…aaaaa", "…aaaaa"]

@@ -57,14 +57,14 @@ def place_labels(
     labels = np.empty((0, 4))
     lines = np.empty((0, 2)) if path is None else _sampled(axes.transData.transform(path))
     texts: list[Text | None] = [None] * len(points)
+    names = style.shortened([point.label for point in points], LABEL)
     for index in sorted(range(len(points)), key=lambda i: (_neighbours(centres, i, 40 * unit), i)):
         point, centre = points[index], centres[index]
         if not point.label:
             continue
         look: dict[str, Any] = {"color": style.readable(point.colour), "ha": "center", "va": "center", "zorder": 6}
-        label = style.plain(point.label, LABEL)
         text = axes.annotate(
-            label, (point.x, point.y), xytext=(0, 0), textcoords="offset points", fontsize=size, **look
+            names[index], (point.x, point.y), xytext=(0, 0), textcoords="offset points", fontsize=size, **look
         )
         extent = text.get_window_extent(renderer)
         place = _free_place(centre, extent.width, extent.height, frame, dots, labels, lines, unit)

@@ -68,7 +68,7 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
         if row.text:
             axes.text(1.02, place, row.text, transform=axes.get_yaxis_transform(), va="center", fontsize=size)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    labels = [style.plain(row.label, LABEL) if labelled else "" for row in rows]
+    labels = style.shortened([row.label for row in rows], LABEL) if labelled else [""] * len(rows)
     axes.set_yticks(range(len(rows)), labels, fontsize=size)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

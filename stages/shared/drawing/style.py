@@ -1,6 +1,7 @@
 """One look for every figure: fonts, sizes, the palette, and a way to save that repeats byte for byte."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -73,10 +74,37 @@ def _add_fonts() -> None:
 
 def plain(text: str, longest: int = 60) -> str:
     """A user's text for matplotlib, which would read $…$ as mathematics; too long a text loses its middle."""
+    return _without_middle(text, longest).replace("$", r"\$")
+
+
+def _without_start(text: str, longest: int) -> str:
+    """The last words that fit, or the last characters where a single word does not."""
+    if len(text) <= longest:
+        return text
+    end = text[len(text) - longest + 1 :]
+    _, space, words = end.partition(" ")
+    return f"…{words if space and len(words) >= longest // 3 else end.lstrip()}"
+
+
+def _without_middle(text: str, longest: int) -> str:
     head = longest // 2
-    if len(text) > longest:
-        text = f"{text[:head].rstrip()}…{text[head - longest + 1 :].lstrip()}"
-    return text.replace("$", r"\$")
+    if len(text) <= longest:
+        return text
+    return f"{text[:head].rstrip()}…{text[head - longest + 1 :].lstrip()}"
+
+
+def shortened(labels: Sequence[str], longest: int) -> list[str]:
+    """Labels of at most so many characters, for matplotlib; labels that differ stay different.
+
+    What is cut is the beginning, which is a family's title more often than what tells two names apart; where two would
+    be the same, the middle; and nothing, where they would still be the same.
+    """
+    ends = [_without_start(label, longest) for label in labels]
+    middles = [_without_middle(label, longest) for label in labels]
+    chosen = ends if len(set(ends)) == len(set(labels)) else middles
+    whole = [chosen.count(short) > labels.count(label) for label, short in zip(labels, chosen, strict=True)]
+    kept = [label if is_whole else short for label, short, is_whole in zip(labels, chosen, whole, strict=True)]
+    return [label.replace("$", r"\$") for label in kept]
 
 
 def shades(colour: str, number: int) -> list[str]:
