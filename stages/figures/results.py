@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from stages.figures.names import Names
+from stages.figures.trained_nets import TrainedNet, offered_images, trained_nets
 from stages.shared import params, paths
 from stages.shared.drawing import pictures
 from stages.shared.inference import headline, intervals
@@ -47,6 +48,7 @@ class Results:
     hard_pixels: the images of hard_images in the same order, (n, C, H, W) from 0 to 255, without their margin.
     pictures: variant → the arrays in pictures.safetensors of its first seed that finished.
     dataset, constants: dataset.json and constants.json; the latter with the names of the classes as they are shown.
+    trained: the nets that a reader may try. offered_images, offered_labels: test images to try them on.
     reference: what is published of the hypotheses at another scale, by their keys; empty where nothing is that has the
     same data. reference_train_size: of each seed there.
     """
@@ -71,6 +73,9 @@ class Results:
     pictures: dict[str, dict[str, np.ndarray]]
     dataset: dict[str, Any]
     constants: dict[str, Any]
+    trained: dict[str, TrainedNet]
+    offered_images: np.ndarray
+    offered_labels: np.ndarray
     reference: pd.DataFrame
     reference_train_size: int
 
@@ -215,6 +220,7 @@ def load(settings: Params) -> Results:
     described = paths.read_json(constants)
     described["classes"] = class_names.shown(described["classes"])
     reference, reference_train_size = _reference(settings)
+    images, labels = offered_images()
     return Results(
         settings=settings,
         declared=declared,
@@ -225,6 +231,9 @@ def load(settings: Params) -> Results:
         ),
         dataset=paths.read_json(dataset),
         constants=described,
+        trained=trained_nets(settings),
+        offered_images=images,
+        offered_labels=labels,
         reference=reference,
         reference_train_size=reference_train_size,
         **tables,

@@ -37,13 +37,14 @@ from stages.figures import (
     shifts,
     training_data,
     training_length,
+    try_it,
 )
 from stages.figures.results import Results
 from stages.shared.drawing import style
 
 # In the order of the report.
 TOPICS: tuple[ModuleType, ...] = (answer, scoreboard, ladder, protocol, declared, hypotheses, accuracy)
-TOPICS += (training_data, costs, learning, training_length, at_scale)
+TOPICS += (training_data, costs, learning, training_length, at_scale, try_it)
 TOPICS += (learning_rates, families, shifts, insides, receptive_fields, position, mistakes, calibration, replication)
 
 

@@ -17,6 +17,7 @@ from stages.shared.stage_command import StageError, need
 
 FONTS = "fonts"
 CSV_LINKS = "tables/csv.html"
+TRY_IT = "try-it/page.html"  # what runs trained nets in the page
 
 
 def lay_out(folder: Path) -> None:
@@ -48,6 +49,7 @@ def assemble(folder: Path) -> None:
     variables["origin"] = provenance_tables.origin(settings)
     provenance_tables.write(settings, folder / "tables")
     (folder / CSV_LINKS).write_text(_csv_links(folder), encoding="utf-8")
+    (folder / TRY_IT).write_text(try_it(folder), encoding="utf-8")
     # JSON is YAML; Quarto reads every string in it as markdown.
     text = json.dumps(variables, indent=2, sort_keys=True, ensure_ascii=False)
     (folder / VARIABLES).write_text(text + "\n", encoding="utf-8")
@@ -73,6 +75,23 @@ def _csv_links(folder: Path) -> str:
         links.append(f"<li>{link}</li>")
     items = "\n".join(links)
     return f'<aside id="csv-files"><p>The tables as CSV, with all digits:</p>\n<ul>\n{items}\n</ul></aside>\n'
+
+
+def try_it(folder: Path) -> str:
+    """HTML: the nets that the figures stage describes, and the script that runs them; nothing where there is no net."""
+    data = (folder / "try-it.json").read_text(encoding="utf-8")
+    if not json.loads(data)["nets"]:
+        return ""
+    style, engine, page = (
+        (folder / "try-it" / name).read_text(encoding="utf-8") for name in ("style.css", "engine.js", "page.js")
+    )
+    data = data.replace("<", r"\u003c")  # so that no name of a class ends the script
+    # A block keeps the names of the scripts from those of other scripts.
+    return (
+        f"<style>\n{style}</style>\n"
+        f'<script type="application/json" id="try-it-data">{data}</script>\n'
+        f"<script>\n{{\n{engine}{page}}}\n</script>\n"
+    )
 
 
 def _facts(file: Path) -> dict[str, Any]:

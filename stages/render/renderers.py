@@ -16,7 +16,7 @@ import pypandoc
 import typst
 
 from stages.render import document
-from stages.render.project import CSV_LINKS, FONTS
+from stages.render.project import CSV_LINKS, FONTS, TRY_IT
 from stages.shared.stage_command import StageError
 
 VARIABLE = "REPORT_RENDERER"
@@ -46,6 +46,7 @@ HTML_OPTIONS = (
     "--css=theme/report.css",
     f"--include-after-body={CSV_LINKS}",
     "--include-after-body=theme/script.html",
+    f"--include-after-body={TRY_IT}",
 )
 
 

@@ -138,6 +138,7 @@ def small(tmp_path):
         "part.md": "A part.\n",
         "picture.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt"/>',
         project.CSV_LINKS: "",
+        project.TRY_IT: "",
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
