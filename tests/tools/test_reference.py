@@ -4,10 +4,12 @@ import lzma
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+from small_model import small_settings
 
 from stages.shared import params, paths
 from stages.shared.stage_command import StageError
-from stages.tools.reference import bundle, conform, long_run, workspace
+from stages.tools.reference import bundle, conform, long_run, nets, workspace
 from stages.tools.reference.settings import trained_as
 
 INFERENCE = params.load().inference
@@ -109,6 +111,38 @@ def test_a_comparison_is_of_both_gaps():
     assert [row.outcome for row in rows] == [conform.DIFFERS, conform.DIFFERS, conform.AGREES]
 
 
+def test_nets_to_try_come_back_in_sixteen_bits_with_their_images_and_constants(reference, tmp_path, data):
+    settings = small_settings({"cnn": {}})
+    folders = nets.of_workspace(settings, data / "runs")
+    assert folders == {"cnn": data / "runs" / "cnn" / "seed_0"}
+    nets.put(settings, folders, data / "prepared")
+    nets.put(settings, {}, data / "prepared")
+    protocol = settings.protocol
+    assert list(bundle.nets(protocol)) == ["cnn"]
+    bundle.unpack_nets(protocol, tmp_path / "out")
+    run = tmp_path / "out" / "runs" / "cnn" / "seed_0"
+    before, after = (load_file(folder / "weights.safetensors") for folder in (folders["cnn"], run))
+    assert before.keys() == after.keys()
+    for name, array in before.items():
+        kept = array if name.startswith("normalise.") else array.astype(np.float16)
+        assert np.array_equal(after[name], kept)
+        assert after[name].dtype == kept.dtype
+    accuracy = paths.read_json(folders["cnn"] / "metrics.json")["test_accuracy"]
+    assert paths.read_json(run / "metrics.json") == {"seed": 0, "test_accuracy": accuracy}
+    test = load_file(data / "prepared" / "test.safetensors")
+    packed = load_file(reference / protocol / bundle.NETS)
+    assert np.array_equal(packed["images"], test["images"][packed["rows"]])
+    assert test["labels"][packed["rows"]].tolist() == [0, 1, 2] * 3 + [0]
+
+
+def test_other_settings_of_a_net_or_of_its_protocol_make_it_again():
+    settings = small_settings({"cnn": {}})
+    digest = nets._digest(settings, "cnn")
+    assert nets._digest(settings.model_copy(update={"families": {}}), "cnn") == digest
+    assert nets._digest(small_settings({"cnn": {}}, channels=(4, 9)), "cnn") != digest
+    assert nets._digest(small_settings({"cnn": {}}, seeds=(1, 0)), "cnn") != digest
+
+
 @pytest.mark.slow
 def test_results_are_published_shown_again_and_agree_with_themselves(workspace):
     command = ("python", "-m", "stages.tools.reference")
@@ -120,6 +154,7 @@ def test_results_are_published_shown_again_and_agree_with_themselves(workspace):
     assert "train" not in output
     shown = workspace.folder / "data" / "reference-report"
     assert {name: (shown / name).read_bytes() for name in report} == report
+    assert report["index.html"].count(b'id="try-it-data"') == 1, "the nets can be tried in both"
     output = workspace.succeed(*command, "conform")
     assert "kernel_1 − cnn" in output
     assert "4 the same: every test image has the same answer" in output
@@ -133,7 +168,10 @@ def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_cha
     workspace.succeed(*command)
     folder = workspace.folder / "data" / "reference" / "tiny"
     archives = {file.name: file.read_bytes() for file in folder.iterdir()}
-    assert {"cnn.tar.xz", "kernel_1.tar.xz", "fully_connected.tar.xz", "data.tar.xz"} <= set(archives)
+    assert {"cnn.tar.xz", "kernel_1.tar.xz", "fully_connected.tar.xz", "data.tar.xz", "nets.safetensors"} <= set(
+        archives
+    )
+    assert list(bundle.nets_in(folder / "nets.safetensors")) == ["cnn", "fully_connected"]
     (folder / "kernel_1.tar.xz").unlink()
     output = workspace.succeed(*command)
     assert "reference: kernel_1, 2 of 3" in output

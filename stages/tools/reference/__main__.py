@@ -1,4 +1,4 @@
-"""The published results: `python -m stages.tools.reference report|conform|make [PROTOCOL]`."""
+"""The published results: `python -m stages.tools.reference report|conform|nets|make [PROTOCOL]`."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ The published results, which data/reference/ keeps in git.
 
 report   render their report to data/reference-report/, without training anything
 conform  compare what this machine trained with them, by seed and test image; exit status 1 where it differs
+nets     train the nets to try that data/reference/ lacks, one seed of each
 publish  put the results of this workspace into data/reference/
 make     train and probe the protocol, hours of it, and add each variant to data/reference/ when it is finished
 """
@@ -25,7 +26,7 @@ def main() -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("verb", choices=("report", "conform", "publish", "make"))
+    parser.add_argument("verb", choices=("report", "conform", "nets", "publish", "make"))
     published = ", ".join(_published()) or "none yet"
     parser.add_argument("protocol", nargs="?", help=f"published are: {published}")
     arguments = parser.parse_args()
@@ -34,6 +35,9 @@ def main() -> None:
     protocol = arguments.protocol or (settings.protocol if of_workspace else "reference")
     if arguments.verb == "make":
         long_run.make(protocol)
+        return
+    if arguments.verb == "nets":
+        long_run.add_nets(protocol)
         return
     if arguments.verb == "publish":
         long_run.publish(settings)

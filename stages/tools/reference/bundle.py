@@ -1,25 +1,31 @@
 """The bundle of a protocol's results in data/reference/: an archive for each variant, and what describes the data.
 
 An archive holds the files of a variant's runs and probes but the weights, so that `collect` makes every table again.
+Of a few nets that a reader may try, the weights under one seed are there too, in 16 bits.
 """
 
 import io
+import json
 import lzma
 import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from stages.shared import paths
 from stages.shared.stage_command import StageError
+from stages.shared.try_it_nets import WEIGHTS, seed_of, shown_rows
 
-LEFT_OUT = ("weights.safetensors",)
+LEFT_OUT = (WEIGHTS,)
 SETTINGS = ("params.yaml", "hypotheses.yaml")
 DATA = "data.tar.xz"  # what describes the images, and those of them that the report shows
 HARD_IMAGES = "hard_images.safetensors"  # their rows in the test set, and their pixels
+NETS = "nets.safetensors"  # the weights of nets to try, "<variant>/<tensor>", and the rows and pixels of test images
 PUBLISHED_TIME = 315_532_800  # 1980, so that equal content gives equal bytes
 
 
@@ -57,6 +63,57 @@ def pack_data(protocol: str, data: Path) -> None:
         save_file(shown, partial)
 
 
+def pack_nets(protocol: str, folders: dict[str, Path], settings: dict[str, str], prepared: Path) -> None:
+    """Write the weights of nets to try, and the test images that the page offers.
+
+    folders: variant → the folder of its run. settings: variant → the digest of those under which it was trained.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    entries = {}
+    for variant, run in folders.items():
+        for name, tensor in load_file(run / WEIGHTS).items():
+            is_weight = tensor.dtype == np.float32 and not name.startswith("normalise.")
+            arrays[f"{variant}/{name}"] = tensor.astype(np.float16) if is_weight else tensor
+        accuracy = paths.read_json(run / "metrics.json")["test_accuracy"]
+        entries[variant] = {"seed": seed_of(run), "settings": settings[variant], "test_accuracy": accuracy}
+    test = load_file(prepared / "test.safetensors")
+    rows = shown_rows(test["labels"])
+    arrays |= {"rows": rows, "images": test["images"][rows]}
+    folder(protocol).mkdir(parents=True, exist_ok=True)
+    with paths.whole_file(folder(protocol) / NETS) as partial:
+        save_file(arrays, partial, {"nets": json.dumps(entries, sort_keys=True)})
+
+
+def nets(protocol: str) -> dict[str, dict[str, Any]]:
+    """Variant → its seed, the digest of its settings and its test accuracy, of the nets to try that the bundle has."""
+    return nets_in(folder(protocol) / NETS)
+
+
+def nets_in(file: Path) -> dict[str, dict[str, Any]]:
+    """The same of one file; empty where there is none."""
+    if not file.exists():
+        return {}
+    with safe_open(file, framework="numpy") as tensors:
+        entries: dict[str, dict[str, Any]] = json.loads(tensors.metadata()["nets"])
+        return entries
+
+
+def unpack_nets(protocol: str, data: Path) -> None:
+    """Lay the weights of the nets to try out among the runs, as training leaves them but for their rounding."""
+    entries = nets(protocol)
+    if not entries:
+        return
+    arrays = load_file(folder(protocol) / NETS)
+    for variant, entry in entries.items():
+        run = data / "runs" / variant / f"seed_{entry['seed']}"
+        run.mkdir(parents=True, exist_ok=True)
+        prefix = f"{variant}/"
+        of_net = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        save_file(of_net, run / WEIGHTS)
+        if not (run / "metrics.json").exists():  # the protocol does not train this variant
+            paths.write_json(run / "metrics.json", {name: entry[name] for name in ("seed", "test_accuracy")})
+
+
 def unpack_variants(protocol: str, variants: Iterable[str], data: Path) -> None:
     """Lay the runs and probes of these variants out below `data`, as the stages leave them, but for the weights.
 
@@ -75,6 +132,9 @@ def unpack_data(protocol: str, data: Path) -> None:
     shown = load_file(folder(protocol) / HARD_IMAGES)
     images = np.zeros((len(shown["labels"]), *shown["images"].shape[1:]), shown["images"].dtype)
     images[shown["rows"]] = shown["images"]
+    if nets(protocol):
+        offered = load_file(folder(protocol) / NETS)
+        images[offered["rows"]] = offered["images"]
     save_file({"images": images, "labels": shown["labels"]}, data / "prepared" / "test.safetensors")
 
 

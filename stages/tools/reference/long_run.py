@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.shared import params, paths
 from stages.shared.params import Params
 from stages.shared.stage_command import StageError, need
-from stages.tools.reference import bundle, workspace
+from stages.tools.reference import bundle, nets, workspace
 from stages.tools.reference.settings import trained_as
 
 WORK = paths.DATA / "long_runs"
@@ -25,6 +25,7 @@ def make(protocol: str) -> None:
     _restore_record(root, protocol)
     for stage in ("download", "prepare", "eda"):
         workspace.run(root, stage)
+    nets.add_missing(settings, root)
     planned = in_order(settings)
     for number, variant in enumerate(planned, 1):
         if variant in bundle.finished_variants(protocol):
@@ -47,6 +48,15 @@ def in_order(settings: Params) -> list[str]:
     return [*(variant for variant in order if variant in settings.trained_variants), *later]
 
 
+def add_nets(protocol: str) -> None:
+    """Make the nets to try that the bundle lacks, and nothing else: minutes."""
+    root = WORK / protocol
+    workspace.lay_out(root, paths.PARAMS, paths.HYPOTHESES, protocol)
+    for stage in ("download", "prepare"):
+        workspace.run(root, stage)
+    nets.add_missing(params.load(root / "params.yaml"), root)
+
+
 def publish(settings: Params) -> None:
     """Put the results of this workspace, whose protocol is finished, into the bundle."""
     need(paths.RESULTS, "collect")
@@ -56,6 +66,7 @@ def publish(settings: Params) -> None:
         bundle.pack_variant(protocol, variant, paths.DATA)
     bundle.keep_settings(protocol, paths.ROOT)
     _keep_tables(protocol, paths.DATA)
+    nets.put(settings, nets.of_workspace(settings, paths.RUNS), paths.PREPARED)
     print(f"reference: protocol {protocol}, {len(settings.trained_variants)} variants → {bundle.folder(protocol)}")
 
 

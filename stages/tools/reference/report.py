@@ -30,5 +30,6 @@ def lay_out(protocol: str, root: Path) -> None:
     workspace.lay_out(root, settings, hypotheses, protocol, available)
     bundle.unpack_data(protocol, data)
     bundle.unpack_variants(protocol, available, data)
+    bundle.unpack_nets(protocol, data)
     (data / "declared").mkdir(exist_ok=True)
     shutil.copyfile(folder / f"{protocol}.json", data / "declared" / f"{protocol}.json")
