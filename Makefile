@@ -26,7 +26,7 @@ endif
 DVC := python -m dvc
 NO_GIT := DVC works in a git repository, and this folder is none: git init && git add -A && git commit -m Start
 
-.PHONY: help venv sagemaker repro quick runs jobs prune reference reference-report conform compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
+.PHONY: help venv sagemaker repro quick runs jobs prune reference reference-report readme conform compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ prune: $(READY) ## Remove finished runs that no longer match from the store: mak
 
 reference-report: $(READY) ## Render the report of the published results in data/reference/, without training: make reference-report P=default
 	@python -m stages.tools.reference report $(P)
+
+readme: $(READY) ## Write the README's answer and its picture from data/reference/
+	@python -m stages.tools.reference readme
 
 conform: $(READY) ## Say whether what was trained here agrees with the published results
 	@python -m stages.tools.reference conform $(P)

@@ -1,6 +1,7 @@
 """The published results: packed and unpacked to the byte, compared, and made by a run that can be broken off."""
 
 import lzma
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from small_model import small_settings
 
 from stages.shared import params, paths
 from stages.shared.stage_command import StageError
-from stages.tools.reference import bundle, conform, long_run, nets, workspace
+from stages.tools.reference import bundle, conform, long_run, nets, readme, workspace
 from stages.tools.reference.settings import trained_as
 
 INFERENCE = params.load().inference
@@ -189,3 +190,19 @@ def test_without_the_record_of_the_hypotheses_nothing_is_added(reference, tmp_pa
     bundle.pack_variant("tiny", "cnn", tmp_path)
     with pytest.raises(StageError, match=r"tiny\.json is missing"):
         long_run._restore_record(tmp_path / "work", "tiny")
+
+
+@pytest.mark.slow
+def test_the_answer_in_the_readme_is_that_of_the_published_results(tmp_path):
+    """Of the picture the numbers are compared, whose last digits another CPU may round in another way."""
+    block = readme.answer(tmp_path)
+    assert block in (paths.ROOT / readme.README).read_text(encoding="utf-8"), "`make readme` writes it anew"
+    fresh, kept = (
+        (folder / name).read_text(encoding="utf-8")
+        for folder, name in ((tmp_path, "data/figures/figures/answer.svg"), (paths.ROOT, readme.PICTURE))
+    )
+    numbers = re.compile(r"-?\d+\.\d+")
+    assert numbers.sub("", fresh) == numbers.sub("", kept)
+    assert [float(one) for one in numbers.findall(fresh)] == pytest.approx(
+        [float(one) for one in numbers.findall(kept)], abs=0.01
+    )

@@ -1,4 +1,4 @@
-"""The published results: `python -m stages.tools.reference report|conform|nets|make [PROTOCOL]`."""
+"""The published results: `python -m stages.tools.reference report|conform|nets|readme|make [PROTOCOL]`."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.shared import params, paths, stage_command
 from stages.shared.stage_command import StageError
-from stages.tools.reference import bundle, conform, long_run, report
+from stages.tools.reference import bundle, conform, long_run, readme, report
 
 DESCRIPTION = """
 The published results, which data/reference/ keeps in git.
@@ -14,6 +14,7 @@ The published results, which data/reference/ keeps in git.
 report   render their report to data/reference-report/, without training anything
 conform  compare what this machine trained with them, by seed and test image; exit status 1 where it differs
 nets     train the nets to try that data/reference/ lacks, one seed of each
+readme   write the answer and its picture in the README from them
 publish  put the results of this workspace into data/reference/
 make     train and probe the protocol, hours of it, and add each variant to data/reference/ when it is finished
 """
@@ -26,7 +27,7 @@ def main() -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("verb", choices=("report", "conform", "nets", "publish", "make"))
+    parser.add_argument("verb", choices=("report", "conform", "nets", "readme", "publish", "make"))
     published = ", ".join(_published()) or "none yet"
     parser.add_argument("protocol", nargs="?", help=f"published are: {published}")
     arguments = parser.parse_args()
@@ -49,6 +50,9 @@ def main() -> None:
         print(conform.text(rows))
         if any(row.outcome == conform.DIFFERS for row in rows):
             sys.exit(1)
+        return
+    if arguments.verb == "readme":
+        readme.refresh(paths.ROOT)
         return
     report.render(protocol, REPORT)
     print(f"reference: {_shown(REPORT / 'index.html')} and report.pdf")
