@@ -20,6 +20,7 @@ from stages.figures import (
     answer,
     at_scale,
     calibration,
+    convolution,
     costs,
     declared,
     families,
@@ -44,7 +45,7 @@ from stages.shared.drawing import style
 
 # In the order of the report.
 TOPICS: tuple[ModuleType, ...] = (answer, scoreboard, ladder, protocol, declared, hypotheses, accuracy)
-TOPICS += (training_data, costs, learning, training_length, at_scale, try_it)
+TOPICS += (training_data, costs, learning, training_length, at_scale, try_it, convolution)
 TOPICS += (learning_rates, families, shifts, insides, receptive_fields, position, mistakes, calibration, replication)
 
 
