@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stages.figures import accuracy, costs, hypotheses, wording
+from stages.figures import accuracy, costs, family_pictures, hypotheses, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, rows, style
 from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
@@ -24,6 +24,9 @@ MEASURES = [f"{name}_{part}" for name in ("accuracy", "shift_consistency") for p
 def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     for family in results.families:
         yield f"family-{family}", levels_figure(results, family)
+        picture = family_pictures.figure(results, family)
+        if picture is not None:
+            yield f"picture-{family}", picture
 
 
 def texts(results: Results) -> dict[str, str]:
@@ -107,10 +110,13 @@ def _section(results: Results, family: str) -> str:
         if hypothesis.family == family and results.hypotheses.loc[key, "outcome"] != verdicts.NOT_RUN
     ]
     see = f"@tbl-family-{id_part} and @tbl-cost-{id_part} have the numbers."
+    picture = _picture(results, family)
+    drawn = f" @fig-picture-{id_part} draws the choice." if picture else ""
     figure = f'figures/family-{family}.svg){{#fig-family-{id_part} fig-alt="{_alternative_text(results, family)}"}}'
     parts = [
         f"### {escape(description.title)} {{#sec-family-{id_part}}}",
-        f"*{description.question.strip()}* Held constant: {wording.lowered(description.held.strip())}",
+        f"*{description.question.strip()}* Held constant: {wording.lowered(description.held.strip())}{drawn}",
+        picture,
         "\n".join(declared),
         f"{costs.what_could_be_wrong(results, family)} {see}",
         f"![{_caption(results, family)}]({figure}",
@@ -132,6 +138,16 @@ def _numbers_section(results: Results, family: str) -> str:
         tables(results, family).rstrip(),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _picture(results: Results, family: str) -> str:
+    """What the family varies, drawn; empty where nothing can be drawn."""
+    caption = family_pictures.caption(results, family)
+    if not caption:
+        return ""
+    title = escape(results.settings.families[family].title)
+    attributes = f'#fig-picture-{wording.id_part(family)} fig-alt="{family_pictures.alternative_text(results, family)}"'
+    return f"![{title}: {wording.lowered(caption)}](figures/picture-{family}.svg){{{attributes}}}"
 
 
 def _level_sentence(results: Results, family: str, variant: str) -> str:

@@ -18,7 +18,18 @@ from fake_results import REPOSITORY, RUNS, reached, results_of, settings, three
 from matplotlib.text import Text
 from ruamel.yaml import YAML
 
-from stages.figures import accuracy, costs, families, ladder, learning, names, scoreboard, shifts, topics
+from stages.figures import (
+    accuracy,
+    costs,
+    families,
+    family_pictures,
+    ladder,
+    learning,
+    names,
+    scoreboard,
+    shifts,
+    topics,
+)
 from stages.figures.results import load
 from stages.shared.drawing import numbers, style
 from stages.shared.stage_command import StageError
@@ -55,7 +66,8 @@ def draw(name, drawn=topics.TOPICS):
 
 drawing = cache(draw)
 FIGURES = "accuracy answer calibration confusion confusion-differences cost feature-maps fields filters forest gallery"
-FIGURES += " scoreboard leaks learning-curves lengths rates roadmap shift sizes structure try-it"
+FIGURES += " convolution-aliasing convolution-fields convolution-matrices convolution-padding convolution-slide"
+FIGURES += " convolution-windows scoreboard leaks learning-curves lengths rates roadmap shift sizes structure try-it"
 TABLES = (
     "at-scale.md "
     "convergence.csv convergence.md diverged.md fields.csv fields.md hypotheses.csv hypotheses.md history.md lengths.md"
@@ -90,6 +102,12 @@ def assert_readable(layouts):
             assert inside >= -1, f"{figure}: {text!r}"
 
 
+def pictures_of(results):
+    """The files of the families' small pictures."""
+    drawn = [key for key in results.families if family_pictures.kind_of(results, key)]
+    return {f"figures/picture-{key}.svg" for key in drawn if family_pictures.panels_of(results, key)}
+
+
 @pytest.mark.parametrize("name", ["sixty", "tuning"])  # of sixty, the other topics draw what they draw by default
 def test_no_text_covers_another_or_leaves_the_figure_or_the_page(name):
     assert_readable(draw(name, (accuracy, costs, learning) if name == "sixty" else topics.TOPICS)[1])
@@ -101,6 +119,7 @@ def test_every_file_exists_can_be_read_and_is_a_note_where_nothing_can_be_drawn(
     compared, (files, layouts) = results_of(name).families, drawing(name)
     of_families = {f"figures/family-{key}.svg" for key in compared}
     of_families |= {f"tables/family-{key}.{ending}" for key in compared for ending in ("md", "csv")}
+    of_families |= pictures_of(results_of(name))
     notes = {path for path, text in files.items() if b'height="50.4pt"' in text}
     of_lengths = set() if "figures/lengths.svg" in notes else {"tables/lengths.csv"}
     pages = {f"figures/{page}.svg" for page, _ in scoreboard.figures(results_of(name))}
@@ -116,7 +135,8 @@ def test_every_reference_of_the_texts_resolves_and_none_is_defined_twice(name):
     chapter = texts["families.md"]
     repeated = ("tables/family", "tables/published")  # also part of families-numbers.md and replication.md
     included = [text for path, text in texts.items() if not path.startswith(repeated)]
-    assert set(re.findall(r"\]\(figures/(.*?)\)", chapter)) == {f"family-{key}.svg" for key in results.families}
+    drawn = {f"figures/family-{key}.svg" for key in results.families} | pictures_of(results)
+    assert set(re.findall(r"\]\((figures/.*?)\)", chapter)) == drawn
     ids = [identifier for text in included for identifier in re.findall(r"\{#([\w-]+)", text)]
     assert len(ids) == len(set(ids))
     assert set(re.findall(r"@([\w-]+)", chapter)) <= set(ids)
