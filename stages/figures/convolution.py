@@ -20,7 +20,7 @@ FINE, COARSE = 2.5, 20.0  # pixels from one crest to the next of the waves that 
 LENGTH = 41  # pixels of these waves
 POOLED = diagrams.PLAIN._replace(pooling="max", pool_size=(2, 2))
 DEPTHS = {"one layer": [diagrams.PLAIN], "two layers": [diagrams.PLAIN] * 2, "three layers": [diagrams.PLAIN] * 3}
-DEPTHS["three layers, two pooled"] = [POOLED, POOLED, diagrams.PLAIN]
+DEPTHS["three, two pooled"] = [POOLED, POOLED, diagrams.PLAIN]
 
 
 def figures(_: Results) -> Iterator[tuple[str, Figure | str]]:
