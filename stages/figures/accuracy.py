@@ -54,7 +54,13 @@ def accuracies(results: Results) -> Figure:
     order = sorted(results.variants.index, key=lambda variant: -means[variant])
     figure, (axes,) = rows.figure(len(order), rest=ACCURACY_MARGINS)
     drawn = [
-        row(results, variant, results.names.label(variant), text=numbers.percent(results.mean(variant).mean))
+        row(
+            results,
+            variant,
+            results.names.label(variant),
+            text=numbers.percent(results.mean(variant).mean),
+            told=told_of(results, variant),
+        )
         for variant in order
     ]
     rows.draw(axes, drawn, rest=ACCURACY_MARGINS)
@@ -77,7 +83,8 @@ def forest(results: Results) -> Figure | str:
         estimate = results.mean_difference(variant, results.baseline)
         colour = DIRECTION_COLOURS.get(results.direction(estimate), style.GREY)
         text = numbers.points_interval(estimate.mean, estimate.low, estimate.high)
-        drawn.append(rows.row_of(results.names.label(variant), differences, estimate, colour, text=text))
+        told = told_of(results, variant)
+        drawn.append(rows.row_of(results.names.label(variant), differences, estimate, colour, text=text, numbers=told))
     drawn.sort(key=lambda row: -row.mean)
     figure, (axes,) = rows.figure(len(drawn), rest=FOREST_MARGINS)
     rows.draw(axes, drawn, rest=FOREST_MARGINS)
@@ -96,10 +103,21 @@ def in_forest(results: Results) -> list[str]:
     return with_all_seeds or [variant for variant in results.without_controls if variant != results.baseline]
 
 
-def row(results: Results, variant: str, label: str, column: str = "test_accuracy", text: str = "") -> rows.Row:
-    """A variant's seeds, their mean and its interval in percent, in the variant's colour. text stands at the right."""
+def told_of(results: Results, variant: str) -> str:
+    """What the figures tell of a variant who points at it: the cells of its row in the table of results."""
+    told = f"accuracy {mean_sd(results, variant)} % (n = {results.mean(variant).n})"
+    return told if variant == results.baseline else f"{told}; difference {_difference(results, variant)} points"
+
+
+def row(
+    results: Results, variant: str, label: str, column: str = "test_accuracy", text: str = "", told: str = ""
+) -> rows.Row:
+    """A variant's seeds, their mean and its interval in percent, in the variant's colour.
+
+    text stands at the right. told: to a reader who points at the row.
+    """
     values, estimate = results.per_seed(variant, column).values(), results.mean(variant, column)
-    return rows.row_of(label, values, estimate, results.names.colour(variant), text=text)
+    return rows.row_of(label, values, estimate, results.names.colour(variant), text=text, numbers=told)
 
 
 def tables(results: Results) -> str:

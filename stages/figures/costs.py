@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from stages.figures import training_data, wording
 from stages.figures.results import Results
-from stages.shared.drawing import numbers, placing, style
+from stages.shared.drawing import marks, numbers, placing, style
 from stages.shared.drawing.tables import escape
 
 FIELD = ("receptive_field_height", "receptive_field_width")
@@ -41,6 +41,7 @@ def accuracy_against_cost(results: Results) -> Figure:
     figure, panels = style.plt.subplots(2, 1, figsize=(style.WIDTH, 6.2), sharey=True)
     for axes, (column, title) in zip(panels, PANELS.items(), strict=True):
         _draw_points(axes, points(results, column))
+        _mark_points(axes, results, column)
         axes.set_xlabel(f"{title} (logarithmic)")
         axes.set_ylabel("test accuracy, %")
     _draw_legend(figure, results)
@@ -178,6 +179,17 @@ def _draw_points(axes: Axes, points: list[placing.Point]) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short_count(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _mark_points(axes: Axes, results: Results, column: str) -> None:
+    """Let each net answer to the pointer, in the order of the cost, with the cells of its rows in the tables."""
+    table = results.variants.loc[results.nets].sort_values(column, kind="stable")
+    for variant in map(str, table.index):
+        mean = results.mean(variant)
+        told = [f"accuracy {numbers.mean_sd(mean.mean, mean.sd)} % (n = {mean.n})"]
+        told += [f"{name}: {cells[0]}" for name, cells in columns(results, [variant]).items()]
+        x, y = float(table.loc[variant, column]), 100 * float(table.loc[variant, "accuracy_mean"])
+        marks.point(axes, x, y, results.names.label(variant), "; ".join(told))
 
 
 def _front_corners(points: list[placing.Point]) -> np.ndarray:

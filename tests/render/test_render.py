@@ -58,6 +58,14 @@ def test_both_reports_number_every_figure_and_table_of_the_sources(page, printed
     assert sum(len(part.get("/Resources", {}).get("/XObject", {})) for part in printed.pages) >= len(figures)
 
 
+def test_the_page_holds_the_figures_that_answer_and_what_lets_them(page):
+    """The script finds the marks in the embedded SVG; without scripts the images stay as they are."""
+    images = re.findall(r'<img\s+src="data:image/svg\+xml;base64,([^"]*)"', page)
+    answering = [svg for svg in map(base64.b64decode, images) if b'class="mark" data-name=' in svg]
+    assert len(answering) == 3, "accuracy, forest and cost"
+    assert "text.includes('class=\"mark\"')" in page
+
+
 def test_the_two_documents_refer_to_the_same_targets_and_describe_their_figures_alike(content, assembled):
     typst_source = (assembled / "report.typ").read_text(encoding="utf-8")
     assert len(content.references) > 30

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.shared.drawing import style
+from stages.shared.drawing import marks, style
 from stages.shared.inference.intervals import Estimate
 
 ROW = 0.205  # inches a row takes, where the page has room
@@ -23,7 +23,8 @@ class Row:
 
     values: one for each seed. low, high: the ends of the interval of the mean; NaN without one. text: at the right of
     the row. outer: a second, wider interval, drawn thin. band: the ends of a light band, inside which a
-    value is too small to matter; an infinite end is the edge of the axis.
+    value is too small to matter; an infinite end is the edge of the axis. numbers: what a reader is told who points at
+    the row; empty for a row that does not answer.
     """
 
     label: str
@@ -35,14 +36,21 @@ class Row:
     text: str = ""
     outer: tuple[float, float] = (math.nan, math.nan)
     band: tuple[float, float] | None = None
+    numbers: str = ""
 
 
 def row_of(
-    label: str, values: Iterable[float], estimate: Estimate, colour: str, unit: float = 100, text: str = ""
+    label: str,
+    values: Iterable[float],
+    estimate: Estimate,
+    colour: str,
+    unit: float = 100,
+    text: str = "",
+    numbers: str = "",
 ) -> Row:
     """A row of one value a seed and their estimate, both multiplied by the unit: 100 makes fractions percent."""
     mean, low, high = unit * estimate.mean, unit * estimate.low, unit * estimate.high
-    return Row(label, [unit * value for value in values], mean, low, high, colour, text)
+    return Row(label, [unit * value for value in values], mean, low, high, colour, text, numbers=numbers)
 
 
 def height(n_rows: int, rest: float = 0.62) -> float:
@@ -65,6 +73,8 @@ def draw(axes: Axes, rows: Sequence[Row], rest: float, labelled: bool = True) ->
             look: dict[str, Any] = {"color": row.colour, "elinewidth": 1.4, "capsize": 2.4, "capthick": 1.1}
             axes.errorbar(row.mean, place, xerr=ends, zorder=3, **look)
         axes.scatter([row.mean], [place], s=22, color=row.colour, edgecolors="white", linewidths=0.5, zorder=4)
+        if row.numbers:
+            marks.row(axes, place, row.label, row.numbers)
         if row.text:
             axes.text(1.02, place, row.text, transform=axes.get_yaxis_transform(), va="center", fontsize=size)
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,7 @@ from matplotlib import font_manager
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from stages.shared.drawing import marks
 from stages.shared.lettering import fonts
 
 # Okabe and Ito 2008: told apart with every common colour blindness.
@@ -140,5 +142,11 @@ def note(text: str, path: Path) -> None:
 
 def save(figure: Figure, path: Path | IO[bytes]) -> None:
     """Write an SVG whose bytes depend on the drawing alone, and close the figure."""
-    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    drawn = BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
+    content = marks.with_attributes(drawn.getvalue().decode("utf-8")).encode("utf-8")
+    if isinstance(path, Path):
+        path.write_bytes(content)
+    else:
+        path.write(content)
