@@ -16,17 +16,16 @@ class Browser:
         command_read, self._commands = os.pipe()
         self._answers, answer_write = os.pipe()
 
-        def connect():
-            """The browser reads commands from descriptor 3 and writes answers to 4."""
-            os.dup2(command_read, 10)
-            os.dup2(answer_write, 11)
-            os.dup2(10, 3)
-            os.dup2(11, 4)
-
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe"]
-        command = [PROGRAM, *options, f"--user-data-dir={profile}", "about:blank"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, preexec_fn=connect, close_fds=False, **quiet)
+        options += [f"--user-data-dir={profile}", "about:blank"]
+        # The browser reads commands from descriptor 3 and writes answers to 4.
+        shell = f'exec "$0" "$@" 3</dev/fd/{command_read} 4>/dev/fd/{answer_write}'
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", shell, PROGRAM, *options],
+            pass_fds=(command_read, answer_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(command_read)
         os.close(answer_write)
         self._rest, self._number, self.session = b"", 0, None

@@ -7,7 +7,7 @@ import fake_results
 import pytest
 from ruamel.yaml import YAML
 
-from stages.render import document, project
+from stages.render import document, project, renderers
 from stages.shared.stage_command import StageError
 
 pytestmark = pytest.mark.slow
@@ -53,9 +53,11 @@ def test_the_project_has_every_file_that_quarto_is_told_to_use(assembled):
     themes = [name for names in page["theme"].values() for name in names if name != "default"]
     partials = configuration["format"]["typst"]["template-partials"]
     named = [*themes, page["css"], *page["include-after-body"], *partials, configuration["bibliography"]]
-    assert len(named) == 8
+    assert len(named) == 9
     for name in named:
         assert (assembled / name).is_file(), name
+    included = [option for option in renderers.HTML_OPTIONS if option.startswith("--include-after-body=")]
+    assert included == [f"--include-after-body={name}" for name in page["include-after-body"]]
     for name in themes:
         declared = [line for line in (assembled / name).read_text().splitlines() if line]
         assert declared[0] == "/*-- scss:defaults --*/"
