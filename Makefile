@@ -8,6 +8,8 @@ SAGEMAKER := $(VENV)/ready-sagemaker
 BENCH := .venv-bench
 # The address of an index of CPU builds of torch; empty: the usual build, with CUDA on Linux.
 TORCH_INDEX ?=
+# Of the experiment that `make quick` runs.
+NAME := quick
 # One process a core. Consecutive tests share what is costly to make, so they go to the same process; an idle one takes some.
 PYTEST := python -m pytest -n logical --dist worksteal
 TORCH := $(shell grep -E '^torch(vision)?==' requirements.lock)
@@ -56,10 +58,10 @@ repro: $(READY) ## Make everything that is not up to date, to the report in data
 	@python -m stages.tools.times
 	@echo "The report: data/report/index.html and data/report/report.pdf"
 
-quick: $(READY) ## A smoke run with the quick protocol, beside your results; its report in data/quick/
-	$(DVC) exp run --temp --force --name quick --set-param protocol=quick
+quick: $(READY) ## A smoke run with the quick protocol, beside your results; its report in data/quick/: NAME=… names it
+	$(DVC) exp run --temp --force --name $(NAME) --set-param protocol=quick
 	@rm -rf data/quick
-	@$(DVC) get --quiet . data/report --rev quick --out data/quick
+	@$(DVC) get --quiet . data/report --rev $(NAME) --out data/quick
 	@echo "The report: data/quick/index.html and data/quick/report.pdf"
 
 runs: $(READY) ## Say which runs are finished and what they reached: make runs V="cnn kernel_5" for single variants
@@ -83,8 +85,8 @@ conform: $(READY) ## Say whether what was trained here agrees with the published
 reference: $(READY) ## Make the published results that are missing, hours of it: make reference P=replication
 	@python -m stages.tools.reference make $(P)
 
-compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace)
-	@python -m stages.tools.compare $(A) $(B) $(C)
+compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace); FORMAT=markdown
+	@python -m stages.tools.compare $(A) $(B) $(C) $(if $(FORMAT),--format $(FORMAT))
 
 test: $(SAGEMAKER) ## Run every test, on all cores
 	$(PYTEST) --durations=20

@@ -113,6 +113,11 @@ class Workspace:
         assert code == 0, output
         return output
 
+    def pretend_environment(self):
+        """Let `make` find the environment ready, so that it installs none: the commands are those of the tests."""
+        (self.folder / ".venv").mkdir(exist_ok=True)
+        (self.folder / ".venv" / "ready").touch()
+
     def repro(self, *arguments, **environment):
         """Reproduce, which must succeed. Returns the names of the stages that ran."""
         return stages_in(self.succeed("dvc", "repro", *arguments, **environment))

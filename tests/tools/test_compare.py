@@ -9,18 +9,16 @@ from html.parser import HTMLParser
 
 import fake_results
 import numpy as np
-import pandas as pd
 import pytest
 from fake_results import REPOSITORY
 from safetensors.numpy import load_file
+from small_compared import result
 
 from stages.shared import params, paths
-from stages.shared.run_files import VariantResults
 from stages.shared.run_records import file_digest
 from stages.shared.stage_command import StageError
 from stages.tools.compare import figures, output, results, revisions, side_by_side, wording
-from stages.tools.compare.results import Images, Results
-from stages.tools.compare.revisions import Revision
+from stages.tools.compare.results import Images
 
 pytestmark = pytest.mark.slow
 
@@ -29,39 +27,6 @@ TEN = range(10)
 ONE_RIGHT, TWO_RIGHT = (dict.fromkeys(TEN, images) for images in ([1, 0, 0, 0], [1, 1, 0, 0]))
 UP_AND_DOWN = {seed: [1, 1, 0, 0] if seed % 2 else [0, 0, 0, 0] for seed in TEN}  # against ONE_RIGHT: no difference
 GREY = np.arange(2 * 1 * 4 * 4, dtype=np.uint8).reshape(2, 1, 4, 4)
-
-
-def variant(key, correct, consistency=None, diverged=()):
-    """correct, consistency: seed → a value for each image."""
-    scalars = {"train_accuracy": 0.9, "val_accuracy": 0.8, "test_loss": 0.3}
-    metrics = {seed: scalars | {"test_accuracy": float(np.mean(images))} for seed, images in correct.items()}
-    probes = {seed: {"shift_consistency": float(np.mean(shares))} for seed, shares in (consistency or {}).items()}
-    rows = [(seed, epoch, 1 / epoch, 0.5) for seed in correct for epoch in (1, 2)]
-    return VariantResults(
-        key=key,
-        costs={"parameters": 1234, "macs": 5678},
-        metrics=metrics,
-        probes=probes,
-        curves=pd.DataFrame(rows, columns=["seed", "epoch", "train_loss", "val_accuracy"]),
-        shifts=pd.DataFrame(),
-        predicted={},
-        correct={seed: np.array(images, dtype=np.uint8) for seed, images in correct.items()},
-        by_image={"consistency": {seed: np.array(shares) for seed, shares in (consistency or {}).items()}},
-        diverged=dict.fromkeys(diverged, 1),
-    )
-
-
-def result(name, correct, shares=None, settings=None, code=None, test=None, margin=(2, 2), diverged=None):
-    """correct, shares: variant → seed → a value for each image. Equal answers are the same runs."""
-    n_images = max(len(images) for arm in correct.values() for images in arm.values())
-    test = test or Images(np.zeros((n_images, 1, 2, 2), np.uint8), np.zeros(n_images, int))
-    variants = {
-        key: variant(key, arm, (shares or {}).get(key), (diverged or {}).get(key, ())) for key, arm in correct.items()
-    }
-    digests = {key: {0: {"predictions.safetensors": f"{arm}"}} for key, arm in correct.items()}
-    revision = Revision(name, "0" * 40, "0000000 of 2026-01-02")
-    settings = settings or {"protocol": "p"}
-    return Results(revision, settings, code or {}, "Digits", test, margin, variants, digests)
 
 
 def compare(*compared):
@@ -599,6 +564,21 @@ def test_an_experiment_differs_from_head_in_the_variant_that_it_changes_alone(wi
     cells = next(line.split() for line in printed.splitlines() if line.startswith("kernel_1 "))
     assert [float(cells[1]), float(cells[4])] == [round(100 * value, 2) for value in accuracies]
     assert float(cells[7].replace("−", "-")) == pytest.approx(100 * (accuracies[1] - accuracies[0]), abs=0.01)
+
+
+@pytest.mark.slow
+def test_make_compare_prints_markdown_for_a_pull_request_and_nothing_else(with_experiment):
+    with_experiment.pretend_environment()
+    shell, command = ("bash", "-c"), "make --silent compare FORMAT=markdown"
+    printed = with_experiment.succeed(*shell, f"{command} A=HEAD B=larger 2> data/log.txt")
+    assert with_experiment.read("data/log.txt").strip() == "compare: data/compare/index.html"
+    assert printed.startswith("**`larger` against `HEAD`, test accuracy: ")
+    assert "| `variants.kernel_1.run.architecture.kernel` | `1` | `2` |" in printed
+    assert printed.rstrip().endswith("</details>")
+    short, _, details = printed.partition("<details>")
+    assert len(short) < 1000
+    assert "| `kernel_1` |" in details
+    assert "Nothing differs" in with_experiment.succeed(*shell, command)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
-"""Compare results: `python -m stages.tools.compare [A [B …]] [--out FILE]`."""
+"""Compare results: `python -m stages.tools.compare [A [B …]] [--format markdown] [--out FILE]`."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from stages.shared import params, paths, stage_command
@@ -23,6 +24,9 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=paths.COMPARISON, metavar="FILE", help=f"the page (default: {default})"
     )
+    parser.add_argument(
+        "--format", choices=("text", "markdown"), default="text", help="what is printed (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     page = arguments.out
     if page.is_dir():
@@ -37,13 +41,14 @@ def main() -> None:
     if len(names) == 1:
         names = [*names, revisions.WORKSPACE]
     compared = [results.read(revision) for revision in revisions.resolve(names)]
-    from stages.tools.compare import output, side_by_side
+    from stages.tools.compare import markdown, output, side_by_side
 
     sides = side_by_side.compare(compared, inference)
-    print(output.text(sides))
+    print(markdown.markdown(sides) if arguments.format == "markdown" else output.text(sides))
     with paths.whole_file(page) as partial:
         partial.write_text(output.html(sides), encoding="utf-8")
-    print(f"\ncompare: {page.relative_to(paths.ROOT) if page.is_relative_to(paths.ROOT) else page}")
+    where = page.relative_to(paths.ROOT) if page.is_relative_to(paths.ROOT) else page
+    print(f"\ncompare: {where}", file=sys.stderr if arguments.format == "markdown" else sys.stdout)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def text(sides: SideBySide) -> str:
     parts = [_table(wording.revision_table(sides))]
     parts += map(_prose, [wording.overall(sides), *wording.diverged(sides)])
     if sides.settings:
-        parts.append(f"Settings that differ\n{_table(_shortened(wording.settings_table(sides)))}")
+        parts.append(f"Settings that differ\n{_table(shortened(wording.settings_table(sides)))}")
     if sides.code:
         parts.append(_prose(f"Code that differs: {', '.join(sides.code)}"))
     if not sides.nothing_differs:
@@ -71,7 +71,8 @@ def _table(table: Table) -> str:
     return str(tabulate(table.rows, table.header, tablefmt="simple", disable_numparse=True))
 
 
-def _shortened(table: Table) -> Table:
+def shortened(table: Table) -> Table:
+    """The table with the middle of each long value left out."""
     return Table(table.header, [[key, *map(_without_middle, values)] for key, *values in table.rows])
 
 
