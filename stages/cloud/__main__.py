@@ -83,8 +83,13 @@ def _retry(arguments: argparse.Namespace) -> None:
 
     missing = _missing_runs(arguments.variant)
     place = training.place_of_jobs(paths.PREPARED)
-    names = training.retry_failed(jobs_of(missing, place.settings), place)
+    names, without_room = training.retry_failed(jobs_of(missing, place.settings), place)
     print(f"{len(names)} jobs were made again; `dvc repro` waits for them and fetches their results")
+    if without_room:
+        print(
+            f"{without_room} more have no room beside those that run (sagemaker.max_concurrent is "
+            f"{place.settings.max_concurrent}): say it again when one has ended"
+        )
 
 
 def _stop(_: argparse.Namespace) -> None:

@@ -66,18 +66,24 @@ def place_of_jobs(prepared: Path) -> Place:
     return Place(preflight(settings), settings, prepared)
 
 
-def retry_failed(jobs: Sequence[Job], place: Place) -> list[str]:
-    """Make another attempt at every job whose last attempt failed or was stopped. Returns the new names.
+def retry_failed(jobs: Sequence[Job], place: Place) -> tuple[list[str], int]:
+    """Make another attempt at the jobs whose last attempt failed or was stopped, as far as max_concurrent leaves room.
 
-    Does not wait for them. Raises StageError where AWS makes no more jobs.
+    Returns the new names, and how many jobs had no room. Does not wait for any. Raises StageError where AWS makes no
+    more jobs.
     """
-    names = []
+    failed: list[tuple[Job, str]] = []
     for job in jobs:
         known = job_service.attempts(job)
         if known and known[-1][1]["TrainingJobStatus"] in ("Failed", "Stopped"):
-            names.append(job.name(len(known)))
-            job_service.create(job, names[-1], place)
-    return names
+            failed.append((job, job.name(len(known))))
+    if not failed:
+        return [], 0
+    n_running = len(list(job_service.job_names(StatusEquals="InProgress")))
+    room = max(0, place.settings.max_concurrent - n_running)
+    for job, name in failed[:room]:
+        job_service.create(job, name, place)
+    return [name for _, name in failed[:room]], len(failed[room:])
 
 
 @dataclass

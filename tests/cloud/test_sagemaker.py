@@ -264,6 +264,27 @@ def test_a_job_that_fails_says_its_own_reason_and_is_not_paid_for_again_unless_a
     assert len(layer.created) == 2
 
 
+def test_a_retry_makes_no_more_jobs_than_may_run_at_once(layer, monkeypatch, capsys):
+    layer.runs = False
+    compute(max_concurrent=3)
+    planned = runs("a", "b", "c", seeds=(0,))
+    started(*jobs("a", "b", "c", seeds=(0,)))
+    for name in list(layer.jobs):
+        layer.jobs[name].stop("Stopped")
+    compute(max_concurrent=2)
+    monkeypatch.setattr(command, "_missing_runs", lambda variants: planned)
+    command_line(monkeypatch, "retry")
+    printed = capsys.readouterr().out
+    assert "2 jobs were made again" in printed
+    assert "1 more have no room beside those that run (sagemaker.max_concurrent is 2)" in printed
+    assert len(layer.created) == 3 + 2
+    command_line(monkeypatch, "retry")
+    assert "0 jobs were made again" in capsys.readouterr().out
+    layer.jobs[layer.created[-1][1]].stop("Completed")
+    command_line(monkeypatch, "retry")
+    assert len(layer.created) == 3 + 3
+
+
 def test_an_unforeseen_error_comes_back_with_its_traceback(tmp_path):
     (paths.PREPARED / "train.safetensors").write_bytes(b"broken")
     with pytest.raises(StageError, match=r"(?s)Traceback.*SafetensorError"):
