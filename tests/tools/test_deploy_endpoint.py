@@ -457,3 +457,8 @@ def test_the_commands_from_create_to_an_empty_list(aws, archive, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["deploy", "create", "--package", "/nowhere/model.tar.gz"])
     with pytest.raises(SystemExit, match="is missing"):
         stage_command.run(deploy.main)
+
+
+def test_the_commands_that_look_and_delete_load_no_torch():
+    code = "import sys; from stages.tools.deploy import __main__, inventory; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=False).returncode == 0

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from stages.cloud import settings
 from stages.shared import params, paths, stage_command
-from stages.tools.deploy import endpoint, inventory
-from stages.tools.deploy.choose import choose
-from stages.tools.deploy.handler import model_fn
 from stages.tools.deploy.hosting import MEMORY_MB, Hosting
-from stages.tools.deploy.package import ARCHIVE, EXAMPLE, package, unpacked
-from stages.tools.deploy.server import serve
+from stages.tools.deploy.service import ARCHIVE
 
 
+# Each command imports what it needs: torch takes seconds, and `list` and `delete` need none.
 def main() -> None:
     arguments = _parser().parse_args()
     COMMANDS[arguments.command](arguments)
 
 
 def _package(arguments: argparse.Namespace) -> None:
+    from stages.tools.deploy.choose import choose
+    from stages.tools.deploy.package import EXAMPLE, package
+
     stage_command.need(paths.PREPARED, "prepare")
     choice = choose(params.load(), paths.RUNS, arguments.variant, arguments.seed)
     with paths.whole_folder(paths.MODEL) as out:
@@ -32,6 +32,10 @@ def _package(arguments: argparse.Namespace) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
+    from stages.tools.deploy.handler import model_fn
+    from stages.tools.deploy.package import unpacked
+    from stages.tools.deploy.server import serve
+
     with unpacked(arguments.package) as folder:
         classifier = model_fn(folder)
     print(f"serve: {classifier.description}")
@@ -39,6 +43,8 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _create(arguments: argparse.Namespace) -> None:
+    from stages.tools.deploy import endpoint
+
     hosting = Hosting(arguments.instance, arguments.memory)
     endpoint.create(
         arguments.package, hosting, arguments.image, settings.load().sagemaker, arguments.minutes, arguments.dry_run
@@ -46,10 +52,14 @@ def _create(arguments: argparse.Namespace) -> None:
 
 
 def _list(_: argparse.Namespace) -> None:
+    from stages.tools.deploy import inventory
+
     inventory.print_all(settings.load().sagemaker)
 
 
 def _delete(arguments: argparse.Namespace) -> None:
+    from stages.tools.deploy import inventory
+
     inventory.delete(arguments.names, arguments.all, settings.load().sagemaker, arguments.minutes)
 
 

@@ -5,28 +5,16 @@ Through boto3 alone: the SDK's EndpointConfig.create cannot make a serverless on
 
 import hashlib
 import json
-import random
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from stages.cloud.account import (
-    Account,
-    aws_errors_in_words,
-    client,
-    error_code,
-    object_exists,
-    preflight,
-    resource_name,
-)
+from stages.cloud.account import Account, aws_errors_in_words, client, object_exists, preflight, resource_name
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.hosting import IMAGE, Hosting
-from stages.tools.deploy.package import ARCHIVE, EXAMPLE, digest, unpacked
-
-UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+from stages.tools.deploy.package import EXAMPLE, digest, unpacked
+from stages.tools.deploy.service import UNDER_WAY, archive_key, ask, pause
 
 
 def create(
@@ -89,34 +77,6 @@ def wait(name: str, poll_seconds: float, minutes: float) -> None:
                 f"{_where_the_log_is(name)}"
             )
         pause(poll_seconds)
-
-
-def pause(seconds: float) -> None:
-    """Not in step with others who poll."""
-    time.sleep(seconds * random.uniform(0.9, 1.1))
-
-
-def ask(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any] | None:
-    """What SageMaker answers; None if what is asked for does not exist."""
-    from botocore.exceptions import ClientError
-
-    try:
-        return call(**arguments)
-    except ClientError as error:
-        if error_code(error) != "ValidationException" or "Could not find" not in str(
-            error
-        ):  # the code alone stands for many mistakes
-            raise
-        return None
-
-
-def archive_key(settings: SageMaker, name: str) -> str:
-    """Where in the bucket the package of that name lies."""
-    return f"{archives_prefix(settings)}{name}/{ARCHIVE}"
-
-
-def archives_prefix(settings: SageMaker) -> str:
-    return f"{settings.prefix}/models/"
 
 
 def _make(

@@ -9,8 +9,8 @@ from typing import Any
 from stages.cloud.account import PREFIX, Account, aws_errors_in_words, client, preflight
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
-from stages.tools.deploy.endpoint import UNDER_WAY, archive_key, archives_prefix, ask, pause
 from stages.tools.deploy.hosting import Hosting
+from stages.tools.deploy.service import UNDER_WAY, archive_key, archives_prefix, ask, pause
 
 NAME = re.compile(rf"{PREFIX}-.+-[0-9a-f]{{12}}")  # of all that `create` makes
 

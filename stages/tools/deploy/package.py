@@ -23,8 +23,8 @@ from stages.shared.run_records import own_net_digests, own_net_files
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.choose import Choice
+from stages.tools.deploy.service import ARCHIVE
 
-ARCHIVE = "model.tar.gz"
 EXAMPLE = "example.json"
 # The project's files that the handler imports. Nothing else of the repository leaves this machine.
 CODE = (
