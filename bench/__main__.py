@@ -14,12 +14,13 @@ from bench.contestants import PEAK
 from bench.data import OUT, TRAIN, arrays, torchvision_root
 from bench.rounds import EACH_CORE, ONE_CORE, OTHERS_PYTHON, Block, run_rounds
 from stages.shared import params, paths, stage_command
+from stages.shared.params import Params
 
 # Variant of params.yaml → how many times `--images` its epoch has, so that all epochs take about as long.
 NETS = {"lab_cnn_3": 1, "lab_mlp": 5}
 
 
-def main() -> None:
+def main(settings: Params) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
         "--images",
@@ -45,11 +46,17 @@ def main() -> None:
     began = time.monotonic()
     absent: list[str] = []
     nets = {net: min(TRAIN, times * arguments.images) for net, times in NETS.items()}
-    blocks = list(_tell(run_rounds(nets, arguments.rounds, lambda name, words: _started(absent, name, words))))
+    bfloat16 = "bfloat16" in machine.precisions(settings)
+    rounds = run_rounds(nets, arguments.rounds, lambda name, words: _started(absent, name, words), bfloat16)
+    blocks = list(_tell(rounds))
     parts = ["# Images trained a second"]
     for net in nets:
         parts += [f"## {net}", _section(net, [block for block in blocks if block.net == net]), *absent]
-    parts += [*machine.description(OTHERS_PYTHON), flops.HOW, _how(arguments.rounds, time.monotonic() - began)]
+    parts += [
+        *machine.description(OTHERS_PYTHON, settings),
+        flops.HOW,
+        _how(arguments.rounds, time.monotonic() - began),
+    ]
     table_of_blocks = pd.DataFrame([{**dataclasses.asdict(block), "rate": block.rate} for block in blocks])
     table_of_blocks.to_csv(OUT / "speed.csv", index=False)
     text = "\n\n".join(parts) + "\n"
@@ -80,7 +87,7 @@ def _section(net: str, blocks: list[Block]) -> str:
     one, all_cores = (table.peak(blocks, mode) / 1e9 for mode in (ONE_CORE, EACH_CORE))
     best = " with ".join(table.best_other(table.rates_of(blocks)))
     return (
-        f"{lines}\n\nBest other: {best}. Peak: {one:.0f} GFLOP/s on one core, {all_cores:.0f} on all; "
+        f"{lines}\n\nBest other: {best}. Peak, in float32: {one:.0f} GFLOP/s on one core, {all_cores:.0f} on all; "
         f"training with one image takes {costs / 1e6:.2f} MFLOP."
     )
 
@@ -97,4 +104,4 @@ def _how(rounds: int, seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    stage_command.run(main)
+    stage_command.run_stage(main)

@@ -5,26 +5,36 @@ import os
 import subprocess
 from pathlib import Path
 
-from stages.shared.instruction_set import flags
+from stages.shared.instruction_set import NATIVE, flags
+from stages.shared.params import Params
 from stages.shared.provenance import machine
 
 PACKAGES = ("torch", "lightning", "keras", "jax", "tensorflow-cpu")
 BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 
-def description(others_python: Path) -> list[str]:
+def precisions(settings: Params) -> list[str]:
+    """Those that this CPU multiplies with the instructions that the settings allow."""
+    return ["float32", *(["bfloat16"] if settings.machine.instruction_set == NATIVE and BFLOAT16 & flags() else [])]
+
+
+def bfloat16_sentence(settings: Params) -> str:
+    """Whether bfloat16 can be used here, and why not."""
+    has = sorted(BFLOAT16 & flags())
+    if not has:
+        return "The CPU has no bfloat16."
+    if settings.machine.instruction_set != NATIVE:
+        return f"The CPU has bfloat16, which machine.instruction_set: {settings.machine.instruction_set} does not use."
+    return f"The CPU multiplies bfloat16 ({', '.join(has)})."
+
+
+def description(others_python: Path, settings: Params) -> list[str]:
     """Lines: CPU, cores, versions, the types that it multiplies natively, and how busy it was with other things."""
     here = machine()
-    bfloat16 = sorted(BFLOAT16 & flags())
-    has = (
-        f"The CPU multiplies bfloat16 ({', '.join(bfloat16)}); nobody here uses it."
-        if bfloat16
-        else "The CPU has no bfloat16."
-    )
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     return [
         f"CPU: {here['cpu']}, {here['cores']} cores; Python {here['python']}; {_versions(others_python)}.",
-        f"Precision: float32 throughout. {has}",
+        f"Precision: float32, except where bfloat16 is named. {bfloat16_sentence(settings)}",
         f"Load of the machine in the last 1, 5 and 15 minutes, the bench's own processes counted: {load}.",
     ]
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contestants import LAB, MODULES, OTHERS, OURS, PEAK
+from bench.contestants import LAB, MODULES, OTHERS, OURS, OURS_BFLOAT16, PEAK
 from bench.data import OUT
 from stages.shared import paths
 from stages.shared.stage_command import StageError
@@ -46,20 +46,25 @@ class Block:
         return self.processes * self.images / self.seconds
 
 
-def run_rounds(nets: dict[str, int], rounds: int, report: Callable[[str, str], None]) -> Iterator[Block]:
+def run_rounds(
+    nets: dict[str, int], rounds: int, report: Callable[[str, str], None], bfloat16: bool = False
+) -> Iterator[Block]:
     """Every contestant in every mode with every net, `rounds` times, each round in another order.
 
-    nets: the images of an epoch of each. report: told who is ready, or did not start, with the last words.
+    nets: the images of an epoch of each. report: told who is ready, or did not start, with the last words. bfloat16:
+    whether this project trains in it too.
     Raises StageError if there is nobody to compare, on either side.
     """
     cores = sorted(os.sched_getaffinity(0))
     with ExitStack() as stack:
         teams: dict[tuple[str, str], list[Worker]] = {}
         for name in MODULES:
+            if name == OURS_BFLOAT16 and not bfloat16:
+                continue
             try:
                 pinned = (
                     [stack.enter_context(_worker(name, nets, core)) for core in cores]
-                    if name in (OURS, PEAK, *PINNED)
+                    if name in (OURS, OURS_BFLOAT16, PEAK, *PINNED)
                     else []
                 )
                 free = [stack.enter_context(_worker(name, nets, None))] if name in OTHERS else []

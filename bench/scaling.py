@@ -18,7 +18,7 @@ from tabulate import tabulate
 from bench import machine
 from bench.data import OUT
 from bench.rounds import OTHERS_PYTHON
-from stages.shared import paths, stage_command
+from stages.shared import params, paths, stage_command
 
 SEEDS = [0, 1]
 LEVELS = 10  # of each family, so that the report has more chapters rather than longer ones
@@ -73,7 +73,7 @@ def main() -> None:
         f"which is {slope / len(SEEDS):.2f} s a seed.",
         f"Each from nothing, in a copy of the repository: {IMAGES} images of {SIDE}×{SIDE} pixels, one epoch. "
         "`nothing to do`: the same command once more.",
-        *machine.description(OTHERS_PYTHON),
+        *machine.description(OTHERS_PYTHON, params.load()),
     ]
     with paths.whole_file(OUT / "scaling.md") as partial:
         partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from bench.contestants import LAB, OTHERS, OURS, PEAK
+from bench.contestants import LAB, OTHERS, OURS, OURS_BFLOAT16, PEAK
 from bench.contestants.matrix_product import FLOPS
 from bench.rounds import DEFAULT, EACH_CORE, ONE_CORE, Block
 
@@ -59,7 +59,11 @@ def peak(blocks: Sequence[Block], mode: str) -> float:
 def rows_of(blocks: Sequence[Block], flops: int) -> list[list[str]]:
     """One row a contestant, ours first. flops: of training with one image."""
     rates = rates_of(blocks)
-    return [_row(blocks, rates, name, flops) for name in (OURS, *OTHERS) if any(key[0] == name for key in rates)]
+    return [
+        _row(blocks, rates, name, flops)
+        for name in (OURS, OURS_BFLOAT16, *OTHERS)
+        if any(key[0] == name for key in rates)
+    ]
 
 
 def _row(blocks: Sequence[Block], rates: Rates, name: str, flops: int) -> list[str]:

@@ -7,7 +7,8 @@ Train = Callable[[], float]
 
 # Name → module of this folder, and the environment variables that are set before it is imported.
 MODULES: dict[str, tuple[str, dict[str, str]]] = {
-    "this project": ("ours", {}),
+    "this project": ("ours", {"PRECISION": "float32"}),
+    "this project, bfloat16": ("ours", {"PRECISION": "bfloat16"}),
     "PyTorch loop": ("lab", {"LOADER_WORKERS": "0"}),
     "PyTorch loop, 2 loader workers": ("lab", {"LOADER_WORKERS": "2"}),
     "Lightning": ("lightning_fit", {}),
@@ -16,8 +17,8 @@ MODULES: dict[str, tuple[str, dict[str, str]]] = {
     "Keras on TensorFlow": ("keras_fit", {"KERAS_BACKEND": "tensorflow"}),
     "matrix product": ("matrix_product", {}),
 }
-OURS, LAB, PEAK = "this project", "PyTorch loop", "matrix product"
-OTHERS = [name for name in MODULES if name not in (OURS, PEAK)]
+OURS, OURS_BFLOAT16, LAB, PEAK = "this project", "this project, bfloat16", "PyTorch loop", "matrix product"
+OTHERS = [name for name in MODULES if name not in (OURS, OURS_BFLOAT16, PEAK)]
 
 
 def trainer(name: str, net: str, images: int) -> Train:

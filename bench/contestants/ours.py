@@ -1,5 +1,6 @@
 """This project: the epochs of stages.train.run.train_run, in a process set up as a training's worker is."""
 
+import os
 import time
 
 import torch
@@ -26,7 +27,8 @@ def trainer(net: str, images: int) -> Train:
     pixels, labels = (torch.from_numpy(data[name][:images]) for name in ("train_images", "train_labels"))
     run = params.load().variants[net].run
     model = build(run.architecture, (1, 28, 28), 10, [0.0], [1.0], torch.Generator().manual_seed(0))
-    split, recipe = Split(pixels.unsqueeze(1), labels), run.recipe
+    split = Split(pixels.unsqueeze(1), labels)
+    recipe = run.recipe.model_copy(update={"precision": os.environ["PRECISION"]})
     batches = batches_of(recipe, split, stream("order", 0), views(recipe, split.images, (0, 0), None, 0))
     epochs = train_epochs(model, build_optimiser(recipe, model.parameters()), recipe, batches, ENDLESS)
 
