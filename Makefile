@@ -125,12 +125,15 @@ $(BENCH)/ready: $(READY) bench/requirements.lock
 	$(BENCH)/bin/python -m pip install --quiet --progress-bar off --disable-pip-version-check --no-deps -r bench/requirements.lock
 	@touch $@
 
-lock: ## Pin every version again from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra sagemaker --extra sagemaker-dev --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file all.tmp
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --no-annotate --quiet --constraint all.tmp --output-file lock.tmp
+lock: ## Pin what pyproject.toml asks for (needs uv); what is pinned stays, unless UPGRADE=--upgrade
+	cat requirements.lock requirements-cuda.lock requirements-sagemaker.lock > all.tmp # uv keeps what the file has
+	cp all.tmp lock.tmp
+	cat requirements.lock bench/requirements.lock > bench.tmp
+	uv pip compile pyproject.toml $(UPGRADE) --extra dev --extra sagemaker --extra sagemaker-dev --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file all.tmp
+	uv pip compile pyproject.toml $(UPGRADE) --extra dev --universal --python-version 3.11 --no-header --no-annotate --quiet --constraint all.tmp --output-file lock.tmp
 	(echo "# The CUDA side of torch on Linux. \`make lock\` writes this file."; grep -E '^(nvidia|cuda|triton)' lock.tmp) > requirements-cuda.lock
 	(echo "# Every version that the project runs on. \`make lock\` writes this file from pyproject.toml."; grep -vE '^(nvidia|cuda|triton)' lock.tmp) > requirements.lock
 	(echo "# What SageMaker needs beside these, and its tests. \`make lock\` writes this file."; grep -vxFf lock.tmp all.tmp) > requirements-sagemaker.lock
-	uv pip compile bench/requirements.in --constraint requirements.lock --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file bench.tmp
+	uv pip compile bench/requirements.in $(UPGRADE) --constraint requirements.lock --universal --python-version 3.11 --no-header --no-annotate --quiet --output-file bench.tmp
 	(echo "# What the bench needs beside these. \`make lock\` writes this file from requirements.in."; grep -vxFf lock.tmp bench.tmp | grep -vE '^(nvidia|cuda|triton)') > bench/requirements.lock
 	rm lock.tmp all.tmp bench.tmp
