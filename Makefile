@@ -111,7 +111,7 @@ bench: $(BENCH)/ready ## Images trained a second, beside PyTorch's loop, Lightni
 	@$(DVC) repro --quiet download
 	@python -m bench $(ARGS)
 
-bench-accuracy: $(READY) ## Seconds to a published accuracy, beside the published loop; takes long
+bench-accuracy: $(READY) ## Seconds to the accuracy of a published loop, beside that loop; takes an hour or two
 	@$(DVC) repro --quiet download
 	@python -m bench.accuracy $(ARGS)
 
