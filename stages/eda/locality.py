@@ -153,13 +153,19 @@ def _sentence(verdict: str, at_one: dict[str, float], measured: Sequence[str], d
 def _reach_sentence(locality: Locality, below_half: dict[str, int | None]) -> str:
     if not below_half:
         return "There is no distance over which a correlation could fall."
-    places = []
-    for direction, distance in below_half.items():
-        if distance:
-            places.append(f"at a distance of {numbers.plural(distance, 'pixel')} {direction}")
-        else:
-            longest = len(locality.curve("original", direction))
-            places.append(f"nowhere within {numbers.plural(longest, 'pixel')} {direction}")
+    longest = {direction: len(locality.curve("original", direction)) for direction in below_half}
+    if not any(below_half.values()):
+        places = [f"{numbers.plural(pixels, 'pixel')} {direction}" for direction, pixels in longest.items()]
+        return (
+            f"The correlation of the original's pixels does not fall below one half within {joined(places)}: "
+            "the scale on which a kernel's size can matter is larger."
+        )
+    places = [
+        f"at a distance of {numbers.plural(distance, 'pixel')} {direction}"
+        if distance
+        else f"nowhere within {numbers.plural(longest[direction], 'pixel')} {direction}"
+        for direction, distance in below_half.items()
+    ]
     return (
         f"The correlation of the original's pixels falls below one half {joined(places)}: "
         "the scale on which a kernel's size can matter."

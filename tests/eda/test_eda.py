@@ -132,6 +132,19 @@ def test_horizontal_stripes_correlate_fully_across_and_not_down():
     assert result.curve("original", "down").to_dict() == pytest.approx({1: 0})
     assert result.falls_below_half("across") is None
     assert result.falls_below_half("down") == 1
+    assert locality.finding(result, 9, 0.95).facts["reach_sentence"] == (
+        "The correlation of the original's pixels falls below one half nowhere within 2 pixels across and at a "
+        "distance of 1 pixel down: the scale on which a kernel's size can matter."
+    )
+
+
+def test_where_no_correlation_falls_the_scale_is_said_to_be_larger():
+    even = stack(*([[value] * 3] * 2 for value in (0, 100, 200)))
+    sentence = locality.finding(locality.measure(even, even, 9, 0.95), 9, 0.95).facts["reach_sentence"]
+    assert sentence == (
+        "The correlation of the original's pixels does not fall below one half within 2 pixels across and 1 pixel "
+        "down: the scale on which a kernel's size can matter is larger."
+    )
 
 
 def test_correlation_is_that_of_pandas_over_the_pairs_that_vary():
