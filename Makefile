@@ -18,6 +18,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # DVC starts stages through the shell that the environment names, and asks for the user's name and home. A container may
 # name a shell that refuses to start anything, and have a user without name and home.
 export SHELL
+# Names of files are UTF-8, whatever the locale says.
+export PYTHONUTF8 := 1
 ifeq ($(USER)$(LOGNAME),)
 export USER := user-$(shell id -u)
 endif

@@ -68,7 +68,7 @@ def find_images(folder: Path) -> tuple[list[str], list[ImageFile]]:
     faults += [f"{split}: {LINKED}" for split, root in roots.items() if root != folder and root.is_symlink()]
     class_folders = {split: _classes_in(root, folder, faults) for split, root in roots.items()}
     _refuse([fault for fault in faults if fault.endswith(LINKED)])
-    classes = checked_names([path.name for path in class_folders["train"]])
+    classes = checked_names([written_name(path) for path in class_folders["train"]])
     if len(classes) < 2:
         raise StageError(
             f"has {'no folder' if not classes else 'one folder'} of a class"
@@ -79,7 +79,7 @@ def find_images(folder: Path) -> tuple[list[str], list[ImageFile]]:
     files = []
     for split, folders in class_folders.items():
         for path in folders:
-            label = label_of.get(unicodedata.normalize("NFC", path.name))
+            label = label_of.get(unicodedata.normalize("NFC", written_name(path)))
             if label is None:
                 faults.append(f"{path.relative_to(folder)}: there is no such class in train/ ({listed(classes)})")
                 continue
@@ -91,6 +91,14 @@ def find_images(folder: Path) -> tuple[list[str], list[ImageFile]]:
             faults.append(f"{split}: has no image; take the folder away, or put images in it")
     _refuse(faults)
     return classes, files
+
+
+def written_name(path: Path) -> str:
+    """The name of a file or folder as its user wrote it: nearly every system writes UTF-8, whatever the locale says."""
+    try:
+        return os.fsencode(path.name).decode("utf-8")
+    except UnicodeDecodeError:
+        return path.name
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:
@@ -114,7 +122,7 @@ def _classes_in(root: Path, folder: Path, faults: list[str]) -> list[Path]:
             faults.append(
                 f"{path.relative_to(folder)}: lies beside the folders of the classes; move it into one, or away"
             )
-    return sorted(folders, key=lambda path: unicodedata.normalize("NFC", path.name))
+    return sorted(folders, key=lambda path: unicodedata.normalize("NFC", written_name(path)))
 
 
 def _images_in(path: Path, folder: Path, faults: list[str]) -> list[Path]:

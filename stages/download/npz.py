@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -45,6 +46,8 @@ def absent(name: str, field: str) -> str:
             f"; an experiment in a folder of its own sees only what git or DVC tracks: say `dvc add data/user/{name}` "
             f"first, or add `--copy-paths data/user/{name}` to `dvc exp run`"
         )
+    if sys.getfilesystemencoding() != "utf-8" and not name.isascii():
+        message += f"; names of files are read as {sys.getfilesystemencoding()} here: say `export PYTHONUTF8=1` first"
     return message
 
 

@@ -1,4 +1,4 @@
-"""Machines that lack what others have: names of users, a home, an encoding, room for sockets, memory to share."""
+"""Machines that lack what others have: names of users, a home, git, places to write to, memory to share."""
 
 import shutil
 import subprocess
@@ -6,9 +6,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import numpy as np
 import pytest
-from pipeline_workspace import STAGES, stages_in
+from pipeline_workspace import clone, stages_in
 
 from stages.shared import paths
 
@@ -99,31 +98,6 @@ def test_what_dvc_says_of_a_user_is_explained_and_what_is_said_helps(command, en
     assert stages_in(workspace.succeed(*command, *mended, "dvc", "repro", "check", **environment)) == {"check"}
 
 
-def test_a_strange_encoding_no_home_and_a_long_name_of_the_folder_for_temporary_files_change_nothing(
-    workspace, tmp_path
-):
-    """Sockets of the notebook's kernel have 107 bytes for their names. The locale's encoding has no letter 猫."""
-    locales = tmp_path / "locales"
-    locales.mkdir()
-    needs("localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(locales / "de_DE.ISO-8859-1"))
-    temporary = tmp_path / ("x" * 100)
-    temporary.mkdir()
-    rng = np.random.default_rng(0)
-    labels = np.array(["猫", "é", "dog"] * 200)
-    images = rng.integers(0, 256, (600, 10, 10), dtype=np.uint8)
-    np.savez(workspace.folder / "data" / "user" / "mine.npz", images=images, labels=labels)
-    with workspace.edited("params.yaml") as settings:
-        settings["data"] |= {"dataset": "npz", "file": "mine.npz"}
-    hostile = {"LC_ALL": "de_DE.ISO-8859-1", "LOCPATH": str(locales), "TMPDIR": str(temporary)}
-    asked = "import locale; print(locale.getpreferredencoding())"
-    assert workspace.succeed("python", "-c", asked, **hostile) == "ISO-8859-1\n"
-    output = workspace.succeed("env", "-u", "HOME", "dvc", "repro", HOME="", **hostile)
-    assert stages_in(output) == set(STAGES)
-    assert r"\u2192 data/eda" in output
-    assert "猫" in workspace.read("data/report/index.html")
-    assert not list(temporary.glob("tmp*"))  # torch leaves an empty folder of another name
-
-
 SHARED_MEMORY = {
     "read-only": ("mount -t tmpfs tmpfs /dev/shm && mount -o remount,ro /dev/shm", "Read-only file system"),
     "full": (
@@ -149,3 +123,27 @@ def test_a_fault_of_the_memory_that_processes_share_names_it_and_costs_no_run(ho
     assert "Traceback" not in output
     assert workspace.repro() == {"train"}
     assert workspace.read("dvc.lock") == lock
+
+
+def test_folders_for_temporary_files_that_cannot_be_written_to_do_no_harm_and_dvcs_own_can_be_elsewhere(workspace):
+    needs("unshare", "--mount", "true")
+    closed = " && ".join(f"mount -t tmpfs -o ro tmpfs {folder}" for folder in ("/var/tmp", "/home"))
+    edit_of_check(workspace)
+    command = ("unshare", "--mount", "bash", "-c")
+    code, output = workspace.run(*command, f"{closed} && dvc repro check", HOME="/home")
+    assert code != 0
+    assert "Read-only file system: '/var/tmp/dvc'" in output
+    assert "`Read-only file system: '/var/tmp/dvc'`" in DOC
+    assert "`export DVC_SITE_CACHE_DIR=/tmp/dvc`" in DOC
+    elsewhere = {"HOME": "/home", "DVC_SITE_CACHE_DIR": str(workspace.folder.parent / "dvc")}
+    assert stages_in(workspace.succeed(*command, f"{closed} && dvc repro check", **elsewhere)) == {"check"}
+    workspace.succeed(*command, f"{closed} && exec python -m stages.figures", **elsewhere)
+
+
+def test_an_experiment_runs_in_a_shallow_clone_without_a_branch(tmp_path):
+    shallow = clone(tmp_path / "whole")
+    shallow.git("clone", "-q", "--depth", "1", f"file://{tmp_path}/whole", str(tmp_path / "shallow"))
+    shallow.folder = tmp_path / "shallow"
+    shallow.git("checkout", "-q", "--detach")
+    output = shallow.succeed("dvc", "exp", "run", "--set-param", "eda.images=100", "check")
+    assert "Experiment results have been applied" in output
