@@ -250,6 +250,7 @@
     } else if (isMoved) note = `This layer has a stride: only a shift by a multiple of ${Math.max(...net.stride)} moves its maps by whole places.`;
     else if (compare.checked) note = "Shift the image, and see what changes in the maps.";
     tiles.setAttribute("aria-label", `${map.shape[0]} feature maps of the ${net.name}. ${note}`);
+    tiles.classList.toggle("few", map.shape[0] <= 4);
     tiles.replaceChildren(...Array.from({ length: map.shape[0] }, (_, channel) => paintMap(shown, channel, low, high)));
     mapsNote.textContent = note;
   }
@@ -258,7 +259,7 @@
     const view = image => state.shuffled ? engine.rearranged(image, data.order) : image;
     const image = view(engine.shifted(state.pixels, state.down, state.right));
     paintInput(image);
-    thumbnails.forEach((button, number) => button.setAttribute("aria-pressed", number === state.number));
+    thumbnails.forEach((button, number) => button.setAttribute("aria-pressed", number === state.number && state.label !== null));
     shuffle.setAttribute("aria-pressed", state.shuffled);
     where.textContent = sentence();
     keys.textContent = state.tool === "move" ? "Drag the image, or focus it and press the arrow keys: it moves by whole pixels."
