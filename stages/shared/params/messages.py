@@ -40,6 +40,8 @@ def sentence(error: ErrorDetails, fields_at: Callable[[list[str]], list[str]]) -
     requirement = re.sub(r" or instance of \w+", "", error["msg"])
     for pydantics, plain in PLAIN_WORDS:
         requirement = requirement.replace(pydantics, plain)
+    if error["input"] is None and "families" in location:
+        requirement += " (a comma ends a value: text with one stands in quotes)"
     if isinstance(error["input"], str) and error["type"] in ("float_type", "int_type"):
         requirement += " (a number stands without quotes)"
     return f"{key} = {value}: {requirement}"

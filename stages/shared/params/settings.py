@@ -101,7 +101,11 @@ class Params(Block):
     def _names_resolve(self) -> Self:
         for key, variant in self.variants.items():
             for named in variant.families:
-                must_be_one_of(f"variants.{key}.families", named, self.families)
+                if named not in self.families:
+                    raise mistake(
+                        f"variants.{key}.families: {named!r} is not one of {', '.join(self.families)}"
+                        f"{guess(named, self.families)}; a block {named} in `families` makes a new one"
+                    )
             for quantity, other in variant.matched.items():
                 must_be_one_of(f"variants.{key}.matched.{quantity}", other, self.variants)
                 if other == key:
