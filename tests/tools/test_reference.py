@@ -48,6 +48,18 @@ def test_an_archive_has_every_file_but_the_weights_and_equal_files_give_equal_by
     assert [file.as_posix() for file in files] == ["probes/cnn/seed_0/probe.json", "runs/cnn/seed_0/metrics.json"]
 
 
+@pytest.mark.parametrize(
+    "line", ["protocol: quick # the one", "protocol: 'quick'", '"protocol": quick', "protocol:   quick"]
+)
+def test_the_protocol_is_chosen_however_its_line_is_written(line, tmp_path):
+    text = re.sub(r"^protocol: .*$", line, paths.PARAMS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    workspace.lay_out(tmp_path / "root", tmp_path / "mine.yaml", paths.HYPOTHESES, "replication")
+    chosen = params.load(tmp_path / "root" / "params.yaml")
+    assert chosen.protocol == "replication"
+    assert chosen.variants == params.load().variants
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no archive", lzma.compress(b"no tar")])
 def test_a_missing_or_damaged_archive_is_named_with_what_to_do(reference, tmp_path, content):
     archive = reference / "tiny" / "cnn.tar.xz"

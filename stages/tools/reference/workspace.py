@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from stages.shared import paths
 from stages.shared.params import LONGER
@@ -21,6 +22,9 @@ def lay_out(root: Path, settings: Path, hypotheses: Path, protocol: str, variant
     """Write the settings into `root`, with the protocol chosen; of its variants only these, if they are given."""
     (root / "data").mkdir(parents=True, exist_ok=True)
     text = re.sub(r"^protocol: \w+", f"protocol: {protocol}", settings.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    raw = parse_yaml(text.encode(), settings)
+    if raw["protocol"] != protocol:  # the line has another form, such as quotes
+        text = _as_json(raw | {"protocol": protocol})
     if variants is not None:
         text = _with_variants(text, settings, protocol, list(variants))
     (root / "params.yaml").write_text(text, encoding="utf-8")
@@ -32,13 +36,17 @@ def lay_out(root: Path, settings: Path, hypotheses: Path, protocol: str, variant
 
 
 def _with_variants(text: str, settings: Path, protocol: str, variants: list[str]) -> str:
-    """As JSON, which is YAML too."""
     raw = parse_yaml(text.encode(), settings)
     chosen = raw["protocols"][protocol]
     chosen["variants"] = [name for name in chosen["variants"] if name in variants]
     if chosen["longer"]:
         longer = [name for name in chosen["longer"]["variants"] if name + LONGER in variants]
         chosen["longer"] = {**chosen["longer"], "variants": longer} if longer else None
+    return _as_json(raw)
+
+
+def _as_json(raw: dict[str, Any]) -> str:
+    """Settings as JSON, which is YAML too."""
     return json.dumps(raw, indent=1, ensure_ascii=False) + "\n"
 
 
