@@ -126,10 +126,8 @@ def test_a_comparison_is_of_both_gaps():
 
 def test_nets_to_try_come_back_in_sixteen_bits_with_their_images_and_constants(reference, tmp_path, data):
     settings = small_settings({"cnn": {}})
-    folders = nets.of_workspace(settings, data / "runs")
-    assert folders == {"cnn": data / "runs" / "cnn" / "seed_0"}
-    nets.put(settings, folders, data / "prepared")
-    nets.put(settings, {}, data / "prepared")
+    folders = {"cnn": data / "runs" / "cnn" / "seed_0"}
+    nets.put_from(settings, data / "runs", data / "prepared")
     protocol = settings.protocol
     assert list(bundle.nets(protocol)) == ["cnn"]
     bundle.unpack_nets(protocol, tmp_path / "out")
@@ -146,6 +144,19 @@ def test_nets_to_try_come_back_in_sixteen_bits_with_their_images_and_constants(r
     packed = load_file(reference / protocol / bundle.NETS)
     assert np.array_equal(packed["images"], test["images"][packed["rows"]])
     assert test["labels"][packed["rows"]].tolist() == [0, 1, 2] * 3 + [0]
+
+
+def test_nets_that_are_there_with_others_stay_and_without_a_run_none_are_written(reference, tmp_path, data):
+    settings = small_settings({"cnn": {}})
+    nets.put_from(settings, tmp_path / "nothing", data / "prepared")
+    assert bundle.nets(settings.protocol) == {}
+    run = data / "runs" / "cnn" / "seed_0"
+    digests = {name: nets._digest(settings, "cnn") for name in ("cnn", "other")}
+    bundle.pack_nets(settings.protocol, {"cnn": run, "other": run}, digests, data / "prepared")
+    nets.put_from(settings, data / "runs", data / "prepared")
+    assert list(bundle.nets(settings.protocol)) == ["cnn", "other"]
+    nets.put_from(small_settings({"cnn": {}}, seeds=(1,)), data / "runs", data / "prepared")
+    assert list(bundle.nets(settings.protocol)) == ["cnn"]
 
 
 def test_other_settings_of_a_net_or_of_its_protocol_make_it_again():

@@ -66,7 +66,7 @@ def publish(settings: Params) -> None:
         bundle.pack_variant(protocol, variant, paths.DATA)
     bundle.keep_settings(protocol, paths.ROOT)
     _keep_tables(protocol, paths.DATA)
-    nets.put(settings, nets.of_workspace(settings, paths.RUNS), paths.PREPARED)
+    nets.put_from(settings, paths.RUNS, paths.PREPARED)
     print(f"reference: protocol {protocol}, {len(settings.trained_variants)} variants → {bundle.folder(protocol)}")
 
 

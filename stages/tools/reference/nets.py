@@ -36,23 +36,25 @@ def add_missing(settings: Params, root: Path) -> None:
     folders = try_it_nets.first_runs(work / "data" / "runs", wanted)
     for variant, folder in folders.items():
         _compare(protocol, variant, folder)
-    put(settings, folders, root / "data" / "prepared")
+    if folders:
+        _put(settings, folders, root / "data" / "prepared")
     shutil.rmtree(work)
 
 
-def put(settings: Params, folders: dict[str, Path], prepared: Path) -> None:
-    """Write these nets into the bundle. folders: variant → the folder of its run."""
-    if not folders:
-        return
-    digests = {variant: _digest(settings, variant) for variant in folders}
-    bundle.pack_nets(settings.protocol, folders, digests, prepared)
-
-
-def of_workspace(settings: Params, runs: Path) -> dict[str, Path]:
-    """The nets to try that have run and have few weights: variant → the folder of its run."""
+def put_from(settings: Params, runs: Path, prepared: Path) -> None:
+    """Write the nets to try that have run and have few weights into the bundle, unless it has these and others."""
     folders = try_it_nets.first_runs(runs, settings.variants)
     sizes = {variant: try_it_nets.n_weights(folder / try_it_nets.WEIGHTS) for variant, folder in folders.items()}
-    return {variant: folders[variant] for variant in _few_weights(settings, sizes)}
+    chosen = _few_weights(settings, sizes)
+    there = {variant: entry["settings"] for variant, entry in bundle.nets(settings.protocol).items()}
+    if any(there.get(variant) != _digest(settings, variant) for variant in chosen):
+        _put(settings, {variant: folders[variant] for variant in chosen}, prepared)
+
+
+def _put(settings: Params, folders: dict[str, Path], prepared: Path) -> None:
+    """folders: variant → the folder of its run."""
+    digests = {variant: _digest(settings, variant) for variant in folders}
+    bundle.pack_nets(settings.protocol, folders, digests, prepared)
 
 
 def _wanted(settings: Params, root: Path) -> list[str]:
