@@ -174,6 +174,10 @@ def directions_count(results: Results) -> str:
         return wording.why_no_direction(results)
     if len(others) == 1:
         return f"The one variant that is compared with it is {counts.index[0]} the baseline in test accuracy."
+    if counts.iloc[0] == len(others):
+        return (
+            f"All {len(others)} variants that are compared with it are {counts.index[0]} the baseline in test accuracy."
+        )
     variants = f"Of the {len(others)} variants that are compared with it"
     return f"{variants}, {wording.joined(parts)} the baseline in test accuracy."
 
