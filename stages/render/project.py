@@ -9,13 +9,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.render import provenance_tables
+from stages.render import math_font, provenance_tables
 from stages.render.document import VARIABLES
 from stages.shared import params, paths
 from stages.shared.lettering import fonts
 from stages.shared.stage_command import StageError, need
 
 FONTS = "fonts"
+MATHEMATICS = "theme/mathematics.css"
 CSV_LINKS = "tables/csv.html"
 TRY_IT = "try-it/page.html"  # what runs trained nets in the page
 
@@ -56,7 +57,8 @@ def assemble(folder: Path) -> None:
 
 
 def add_fonts(folder: Path) -> None:
-    """Put the fonts of the printed page into a project."""
+    """Put the fonts of the printed page into a project, and the page's font for formulas."""
+    (folder / MATHEMATICS).write_text(math_font.css(), encoding="utf-8")
     (folder / FONTS).mkdir(exist_ok=True)
     for font in fonts.files():
         shutil.copy2(font, folder / FONTS)

@@ -44,6 +44,7 @@ HTML_OPTIONS = (
     "--toc",
     "--toc-depth=3",
     "--css=theme/report.css",
+    "--css=theme/mathematics.css",
     f"--include-after-body={CSV_LINKS}",
     "--include-after-body=theme/script.html",
     f"--include-after-body={TRY_IT}",

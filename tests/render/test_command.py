@@ -52,8 +52,8 @@ def test_the_project_has_every_file_that_quarto_is_told_to_use(assembled):
     page = configuration["format"]["html"]
     themes = [name for names in page["theme"].values() for name in names if name != "default"]
     partials = configuration["format"]["typst"]["template-partials"]
-    named = [*themes, page["css"], *page["include-after-body"], *partials, configuration["bibliography"]]
-    assert len(named) == 9
+    named = [*themes, *page["css"], *page["include-after-body"], *partials, configuration["bibliography"]]
+    assert len(named) == 10
     for name in named:
         assert (assembled / name).is_file(), name
     included = [option for option in renderers.HTML_OPTIONS if option.startswith("--include-after-body=")]

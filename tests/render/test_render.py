@@ -60,7 +60,7 @@ def test_both_reports_number_every_figure_and_table_of_the_sources(page, printed
 
 def test_the_page_holds_the_figures_that_answer_and_what_lets_them(page):
     """The script finds the marks in the embedded SVG; without scripts the images stay as they are."""
-    images = re.findall(r'<img\s+src="data:image/svg\+xml;base64,([^"]*)"', page)
+    images = re.findall(r'<img\s[^>]*?src="data:image/svg\+xml;base64,([^"]*)"', page)
     answering = [svg for svg in map(base64.b64decode, images) if b'class="mark" data-name=' in svg]
     assert len(answering) == 3, "accuracy, forest and cost"
     assert "text.includes('class=\"mark\"')" in page
