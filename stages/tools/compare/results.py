@@ -20,6 +20,7 @@ from stages.shared.stage_command import StageError
 from stages.tools.compare.revisions import Revision
 
 CODE = "stages/"
+COMMITTED = ("params.yaml", "hypotheses.yaml", "modules", "dvc.lock", "data/metrics.json", "data/declared")
 RUN_FILES = ("metrics.json", "curves.csv", "predictions.safetensors")
 PROBE_FILES = ("probe.json", "shifts.csv", "by_image.safetensors")
 
@@ -143,12 +144,24 @@ def _check_is_up_to_date(settings: dict[str, Any], stages: dict[str, Any], revis
         if changed:
             raise StageError(
                 f"the results of {revision.name!r} were not made with the settings that it has now "
-                f"({', '.join(changed)}); {revision.how_to_run()}"
+                f"({', '.join(changed)}); {_how_to_match(stages[stage], revision)}"
             )
     if not _is_up_to_date(stages["train"], settings, stages):
         raise StageError(
             f"the runs of {revision.name!r} were not trained on the data that it has now; {revision.how_to_run()}"
         )
+
+
+def _how_to_match(stage: dict[str, Any], revision: Revision) -> str:
+    """What to do about results of other settings. They may only wait in the workspace to be committed too."""
+    if revision.commit is None or revision.is_experiment or not paths.PARAMS.exists():
+        return revision.how_to_run()
+    if not _changed_settings(stage, parse_yaml(paths.PARAMS.read_bytes(), paths.PARAMS)):
+        return (
+            "they were made with those of params.yaml in the workspace, which are not committed there: "
+            f"`git add {' '.join(COMMITTED)}` and `git commit` keep settings and results together"
+        )
+    return revision.how_to_run()
 
 
 def _is_up_to_date(stage: dict[str, Any] | None, settings: dict[str, Any], stages: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from stages.shared.inference import verdict as verdicts
 from stages.shared.inference.verdict import WORDS
 from stages.shared.run_files import VariantResults
 from stages.tools.compare.results import Results
+from stages.tools.compare.revisions import WORKSPACE
 from stages.tools.compare.side_by_side import UNPAIRED, Pair, Row, SideBySide
 
 HASH = 10  # characters of a full hash in a heading
@@ -92,7 +93,14 @@ def changed_variants(sides: SideBySide) -> list[str]:
 
 def overall(sides: SideBySide) -> str:
     if sides.nothing_differs:
-        return "Nothing differs: the settings, the code and the runs are the same."
+        text = "Nothing differs: the settings, the code and the runs are the same."
+        experiments = [heading(result) for result in sides.results if result.revision.is_experiment]
+        if experiments and any(result.revision.name == WORKSPACE for result in sides.results):
+            text += (
+                f" The workspace is {experiments[0]}: `dvc exp run` leaves the results of an experiment there. "
+                f"`make compare A=HEAD B={experiments[0]}` compares it with the commit."
+            )
+        return text
     if not sides.settings and not sides.code:
         return (
             "Neither a setting nor the code that trains differs; where runs do, they were trained on another machine, "
