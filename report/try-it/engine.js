@@ -94,8 +94,9 @@ const engine = (() => {
 
   function convolution({ stride, dilation, groups }, { weight, bias }, map) {
     const [outputs, inputs, rows, columns] = weight.shape, [, height, width] = map.shape;
-    const out = empty([outputs, places(height, rows, stride[0], dilation[0]), places(width, columns, stride[1], dilation[1])]);
-    const [, newHeight, newWidth] = out.shape, area = newHeight * newWidth;
+    const newHeight = places(height, rows, stride[0], dilation[0]);
+    const newWidth = places(width, columns, stride[1], dilation[1]);
+    const out = empty([outputs, newHeight, newWidth]), area = newHeight * newWidth;
     for (let output = 0; output < outputs; output++) {
       const start = output * area, firstInput = Math.floor(output / (outputs / groups)) * inputs;
       if (bias) out.data.fill(bias.data[output], start, start + area);
@@ -143,7 +144,9 @@ const engine = (() => {
     return out;
   }
 
-  const affine = (_, { weight, bias }, map) => eachValue(map, (value, channel) => value * weight.data[channel] + bias.data[channel]);
+  function affine(_, { weight, bias }, map) {
+    return eachValue(map, (value, channel) => value * weight.data[channel] + bias.data[channel]);
+  }
 
   function groupNorm({ groups, eps }, tensors, map) {
     const out = empty(map.shape), size = map.data.length / groups;
@@ -180,11 +183,13 @@ const engine = (() => {
     const out = empty([channels, places(height, rows, stride[0], 1), places(width, columns, stride[1], 1)]);
     const [, newHeight, newWidth] = out.shape;
     let to = 0;
-    for (let channel = 0; channel < channels; channel++) for (let y = 0; y < newHeight; y++) for (let x = 0; x < newWidth; x++) {
-      for (let i = 0, n = 0; i < rows; i++) for (let j = 0; j < columns; j++) {
-        values[n++] = map.data[(channel * height + y * stride[0] + i) * width + x * stride[1] + j];
+    for (let channel = 0; channel < channels; channel++) {
+      for (let y = 0; y < newHeight; y++) for (let x = 0; x < newWidth; x++) {
+        for (let i = 0, n = 0; i < rows; i++) for (let j = 0; j < columns; j++) {
+          values[n++] = map.data[(channel * height + y * stride[0] + i) * width + x * stride[1] + j];
+        }
+        out.data[to++] = f(values);
       }
-      out.data[to++] = f(values);
     }
     return out;
   }
@@ -193,13 +198,15 @@ const engine = (() => {
     if (kind !== "blur") return overWindows(map, rows, columns, [rows, columns], REDUCTIONS[kind]);
     const height = Math.floor(map.shape[1] / rows) * rows, width = Math.floor(map.shape[2] / columns) * columns;
     const cropped = picked(map, height, width, y => y, x => x);
-    const dense = overWindows(padded(cropped, "replicate", [0, rows - 1, 0, columns - 1]), rows, columns, [1, 1], REDUCTIONS.max);
+    const wider = padded(cropped, "replicate", [0, rows - 1, 0, columns - 1]);
+    const largest = overWindows(wider, rows, columns, [1, 1], REDUCTIONS.max);
     // [1, 2, 1] / 4 along each axis that is pooled.
     const above = rows > 1 ? 1 : 0, beside = columns > 1 ? 1 : 0;
     const blur = reach => reach ? [0.25, 0.5, 0.25] : [1];
     const factors = blur(above).flatMap(factor => blur(beside).map(other => factor * other));
     const blurred = values => values.reduce((sum, value, i) => sum + value * factors[i], 0);
-    return overWindows(padded(dense, "replicate", [above, above, beside, beside]), 2 * above + 1, 2 * beside + 1, [rows, columns], blurred);
+    const framed = padded(largest, "replicate", [above, above, beside, beside]);
+    return overWindows(framed, 2 * above + 1, 2 * beside + 1, [rows, columns], blurred);
   }
 
   const OPS = {

@@ -12,11 +12,15 @@
   const MAGMA = [[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]];
   const images = data.images.map(image => ({ data: engine.numbersOf(image), shape: data.shape }));
   const nets = data.nets.map(net => ({ ...net, ...engine.load(net) }));
-  nets.forEach(net => { net.stride = net.layers.find(layer => layer.stride)?.stride; }); // of its first layer, if it has maps
+  // The stride of a net's first layer, if it has maps.
+  for (const net of nets) net.stride = net.layers.find(layer => layer.stride)?.stride;
   const withMaps = nets.filter(net => net.stride);
 
   // The image that was chosen, with what was drawn on it, where it is shifted to, and what the pointer does.
-  const state = { number: 0, pixels: null, label: 0, down: 0, right: 0, shuffled: false, tool: "move", cursor: [0, 0], net: withMaps[0] };
+  const state = {
+    number: 0, pixels: null, label: 0, down: 0, right: 0, shuffled: false,
+    tool: "move", cursor: [0, 0], net: withMaps[0],
+  };
 
   // ---- what is on the page
 
@@ -36,7 +40,8 @@
     const picture = make("canvas", { "aria-hidden": "true" });
     paint(picture, image, 1);
     const label = `Test image ${number + 1}: ${data.classes[data.images[number].label]}`;
-    return make("button", { type: "button", "aria-label": label, title: label, onclick: () => choose(number) }, picture);
+    const attributes = { type: "button", "aria-label": label, title: label, onclick: () => choose(number) };
+    return make("button", attributes, picture);
   });
 
   const canvas = make("canvas", {
@@ -63,7 +68,7 @@
   });
   const live = make("p", { class: "try-live", "aria-live": "polite" });
 
-  const chooser = make("select", { id: "try-net", onchange: () => { state.net = withMaps[chooser.selectedIndex]; update(); } },
+  const chooser = make("select", { id: "try-net", onchange: chooseMaps },
     ...withMaps.map(net => make("option", {}, net.name)));
   const compare = make("input", { type: "checkbox", onchange: update });
   const tiles = make("div", { class: "try-tiles", role: "img" });
@@ -76,7 +81,8 @@
   const app = make("div", { class: "try" },
     make("div", { class: "try-images", role: "group", "aria-label": "Test images" }, ...thumbnails),
     make("div", { class: "try-body" },
-      make("div", { class: "try-input" }, canvas, where, toolbox, make("div", { class: "try-buttons" }, shuffle, reset, clear), keys),
+      make("div", { class: "try-input" }, canvas, where, toolbox,
+        make("div", { class: "try-buttons" }, shuffle, reset, clear), keys),
       make("div", { class: "try-cards" }, ...cards.map(({ card }) => card))),
     ...withMaps.length ? [maps] : [], live);
 
@@ -89,23 +95,30 @@
     update();
   }
 
+  function chooseMaps() {
+    state.net = withMaps[chooser.selectedIndex];
+    update();
+  }
+
   function wipe() {
     state.pixels.data.fill(empty);
     Object.assign(state, { down: 0, right: 0, label: null });
     update();
   }
 
-  const within = (value, limit) => Math.max(-limit, Math.min(limit, value));
+  const within = (value, low, high) => Math.max(low, Math.min(high, value));
+  const inImage = (row, column) => [within(row, 0, height - 1), within(column, 0, width - 1)];
 
   function shiftTo(down, right) {
-    Object.assign(state, { down: within(down, height - 1), right: within(right, width - 1) });
+    Object.assign(state, { down: within(down, 1 - height, height - 1), right: within(right, 1 - width, width - 1) });
     update();
   }
 
   // Draw on or erase the cells of the brush whose upper left one is (row, column) of the image as it is shown.
   function stroke(row, column) {
     const side = state.shuffled ? 1 : BRUSH;
-    for (let y = row; y < Math.min(row + side, height); y++) for (let x = column; x < Math.min(column + side, width); x++) {
+    const below = Math.min(row + side, height), beyond = Math.min(column + side, width);
+    for (let y = row; y < below; y++) for (let x = column; x < beyond; x++) {
       const shown = y * width + x, place = state.shuffled ? data.order[shown] : shown;
       const under = [Math.floor(place / width) - state.down, place % width - state.right];
       if (under[0] < 0 || under[1] < 0 || under[0] >= height || under[1] >= width) continue;
@@ -121,8 +134,9 @@
 
   function cellAt(event) {
     const box = canvas.getBoundingClientRect();
-    const cell = [(event.clientY - box.top) / box.height * height, (event.clientX - box.left) / box.width * width];
-    return [Math.max(0, Math.min(height - 1, Math.floor(cell[0]))), Math.max(0, Math.min(width - 1, Math.floor(cell[1])))];
+    const row = Math.floor((event.clientY - box.top) / box.height * height);
+    const column = Math.floor((event.clientX - box.left) / box.width * width);
+    return inImage(row, column);
   }
 
   function press(event) {
@@ -145,7 +159,7 @@
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     if (step && state.tool === "move") shiftTo(state.down + step[0], state.right + step[1]);
     else if (step) {
-      state.cursor = [Math.max(0, Math.min(height - 1, row + step[0])), Math.max(0, Math.min(width - 1, column + step[1]))];
+      state.cursor = inImage(row + step[0], column + step[1]);
       update();
     } else if ((event.key === " " || event.key === "Enter") && state.tool !== "move") stroke(row, column);
     else return;
@@ -158,7 +172,8 @@
     canvas.width = width * cell; canvas.height = height * cell;
     const context = canvas.getContext("2d"), area = height * width;
     for (let place = 0; place < area; place++) {
-      const levels = Array.from({ length: channels }, (_, channel) => 255 * (image.data[channel * area + place] - black) / (white - black));
+      const levelOf = value => 255 * (value - black) / (white - black);
+      const levels = Array.from({ length: channels }, (_, channel) => levelOf(image.data[channel * area + place]));
       const mean = levels.reduce((sum, level) => sum + level, 0) / channels;
       const [red, green, blue] = channels === 3 ? levels : [mean, mean, mean];
       context.fillStyle = `rgb(${red} ${green} ${blue})`;
@@ -181,9 +196,10 @@
   function sentence() {
     const moves = [[state.down, "down", "up"], [state.right, "right", "left"]].filter(([by]) => by)
       .map(([by, one, other]) => `${Math.abs(by)} ${by > 0 ? one : other}`);
-    const parts = [moves.length ? `shifted ${moves.join(", ")}` : "", state.shuffled ? "pixels shuffled" : ""].filter(Boolean);
-    const kind = state.label === null ? "Your own drawing" : data.classes[state.label];
-    return [kind, ...parts].join("; ");
+    const parts = [state.label === null ? "Your own drawing" : data.classes[state.label]];
+    if (moves.length) parts.push(`shifted ${moves.join(", ")}`);
+    if (state.shuffled) parts.push("pixels shuffled");
+    return parts.join("; ");
   }
 
   function showAnswer({ card, answer, bars }, probabilities) {
@@ -193,12 +209,15 @@
     card.classList.toggle("wrong", state.label !== null && !isRight);
     answer.replaceChildren(make("strong", {}, data.classes[best]), ` ${percent(probabilities[best])}${mark}`);
     let listed = probabilities.map((_, label) => label);
-    if (listed.length > LISTED) listed = listed.sort((one, other) => probabilities[other] - probabilities[one]).slice(0, CLASSES);
+    if (listed.length > LISTED) {
+      listed = listed.sort((one, other) => probabilities[other] - probabilities[one]).slice(0, CLASSES);
+    }
     bars.replaceChildren(...listed.map(label => {
       const bar = make("span", { class: "try-bar" }, make("span"));
       bar.firstChild.style.width = `${100 * probabilities[label]}%`;
-      return make("div", { class: label === state.label ? "true" : "" },
-        make("span", { class: "try-class", title: data.classes[label] }, data.classes[label]), bar, make("span", {}, percent(probabilities[label])));
+      const name = make("span", { class: "try-class", title: data.classes[label] }, data.classes[label]);
+      const share = make("span", {}, percent(probabilities[label]));
+      return make("div", { class: label === state.label ? "true" : "" }, name, bar, share);
     }));
     return `${data.classes[best]}, ${percent(probabilities[best])}`;
   }
@@ -207,9 +226,12 @@
     const [, rows, columns] = map.shape, picture = make("canvas", { width: columns, height: rows });
     const context = picture.getContext("2d"), pixels = context.createImageData(columns, rows);
     for (let place = 0; place < rows * columns; place++) {
-      const level = Math.max(0, Math.min(1, (map.data[channel * rows * columns + place] - low) / (high - low || 1))) * (MAGMA.length - 1);
+      const brightness = (map.data[channel * rows * columns + place] - low) / (high - low || 1);
+      const level = within(brightness, 0, 1) * (MAGMA.length - 1);
       const stop = Math.min(Math.floor(level), MAGMA.length - 2), share = level - stop;
-      MAGMA[stop].forEach((value, part) => { pixels.data[4 * place + part] = value + share * (MAGMA[stop + 1][part] - value); });
+      MAGMA[stop].forEach((value, part) => {
+        pixels.data[4 * place + part] = value + share * (MAGMA[stop + 1][part] - value);
+      });
       pixels.data[4 * place + 3] = 255;
     }
     context.putImageData(pixels, 0, 0);
@@ -219,9 +241,10 @@
   // Of the maps of a shifted image, minus the maps of the image, shifted: away from the border, which a padding changes
   // and at which pixels come in, the absolute difference; elsewhere 0. Returns also its share of the maps' size.
   function difference(net, map, unshifted) {
-    const reach = Math.max(0, ...net.layers.filter(layer => layer.op === "pad").slice(0, 1).flatMap(layer => layer.sides));
+    const reach = Math.max(0, ...net.layers.find(layer => layer.op === "pad")?.sides ?? []);
     const down = state.down / net.stride[0], right = state.right / net.stride[1], [, rows, columns] = map.shape;
-    const isInside = (place, size, shift) => place >= Math.max(0, shift) + reach && place < size + Math.min(0, shift) - reach;
+    const isInside = (place, size, shift) =>
+      place >= Math.max(0, shift) + reach && place < size + Math.min(0, shift) - reach;
     const expected = engine.shifted(engine.run(net, unshifted).first, down, right);
     let sum = 0, whole = 0;
     const data = map.data.map((value, place) => {
@@ -239,16 +262,20 @@
     const { net, down, right } = state, isMoved = down || right;
     const isWhole = down % net.stride[0] === 0 && right % net.stride[1] === 0;
     const low = Math.min(0, ...map.data), high = Math.max(...map.data);
-    let shown = map, note = "Bright is a large value; all maps have one scale. Shift the image, and see whether they move with it.";
+    let shown = map;
+    let note = "Bright is a large value; all maps have one scale. Shift the image, and see whether they move with it.";
     if (isMoved && isWhole) {
       const change = difference(net, map, unshifted);
-      note = `Away from the border, the maps of the shifted image differ from the shifted maps by ${percent(change.share)} of their size.`;
+      note = "Away from the border, the maps of the shifted image differ from the shifted maps";
+      note += ` by ${percent(change.share)} of their size.`;
       if (compare.checked) {
         shown = change.shown;
         note += " Bright is a large difference.";
       }
-    } else if (isMoved) note = `This layer has a stride: only a shift by a multiple of ${Math.max(...net.stride)} moves its maps by whole places.`;
-    else if (compare.checked) note = "Shift the image, and see what changes in the maps.";
+    } else if (isMoved) {
+      const step = Math.max(...net.stride);
+      note = `This layer has a stride: only a shift by a multiple of ${step} moves its maps by whole places.`;
+    } else if (compare.checked) note = "Shift the image, and see what changes in the maps.";
     tiles.setAttribute("aria-label", `${map.shape[0]} feature maps of the ${net.name}. ${note}`);
     tiles.classList.toggle("few", map.shape[0] <= 4);
     tiles.replaceChildren(...Array.from({ length: map.shape[0] }, (_, channel) => paintMap(shown, channel, low, high)));
@@ -259,10 +286,13 @@
     const view = image => state.shuffled ? engine.rearranged(image, data.order) : image;
     const image = view(engine.shifted(state.pixels, state.down, state.right));
     paintInput(image);
-    thumbnails.forEach((button, number) => button.setAttribute("aria-pressed", number === state.number && state.label !== null));
+    thumbnails.forEach((button, number) => {
+      button.setAttribute("aria-pressed", number === state.number && state.label !== null);
+    });
     shuffle.setAttribute("aria-pressed", state.shuffled);
     where.textContent = sentence();
-    keys.textContent = state.tool === "move" ? "Drag the image, or focus it and press the arrow keys: it moves by whole pixels."
+    keys.textContent = state.tool === "move"
+      ? "Drag the image, or focus it and press the arrow keys: it moves by whole pixels."
       : "Drag over the image, or focus it: the arrow keys move the brush, the space bar uses it.";
     canvas.setAttribute("aria-label", `Image for the nets: ${sentence()}`);
     const spoken = nets.map((net, place) => {
