@@ -11,6 +11,7 @@ from stages.figures.results import Results
 from stages.shared.architectures.layer_settings import Layer
 from stages.shared.drawing import numbers, style
 
+HEIGHT = 1.6  # inches of a figure
 SIGNAL = 10  # pixels of the signal whose matrices are drawn
 TILE = 5  # positions that share a filter, where sharing in tiles is drawn
 EDGES = np.tile([-1.0, 0.0, 1.0], (3, 1))  # a filter that finds where an image becomes brighter to the right
@@ -53,7 +54,7 @@ def slide() -> Figure:
     image[2:7, 2:6] = 1.0
     answer = windows.slid(image, EDGES, diagrams.PLAIN)
     row, column = 4, 2
-    figure, panels = diagrams.strip(3, 2.0)
+    figure, panels = diagrams.strip(3, HEIGHT)
     diagrams.cells(panels[0], diagrams.greys(0.35 + 0.5 * image))
     diagrams.frame(panels[0], column - 1, row - 1, *EDGES.shape)
     _signed_cells(panels[1], EDGES, 1)
@@ -80,7 +81,7 @@ def matrices() -> Figure:
         f"shared in tiles of {TILE}": windows.weights_of_signal(own._replace(tile=(1, TILE)), SIGNAL),
         "convolution": windows.weights_of_signal(OF_SIGNAL, SIGNAL),
     }
-    figure, panels = diagrams.strip(len(drawn), 1.9)
+    figure, panels = diagrams.strip(len(drawn), HEIGHT)
     for axes, (title, weights) in zip(panels, drawn.items(), strict=True):
         count = diagrams.matrix(axes, weights)
         diagrams.label(axes, title, numbers.plural(count, "weight"), len(drawn))
@@ -96,7 +97,7 @@ def window_settings() -> Figure:
         "stride 2": plain._replace(stride=(STRIDE, STRIDE)),
         "dilation 2": plain._replace(dilation=(2, 2)),
     }
-    figure, panels = diagrams.strip(len(drawn), 1.9)
+    figure, panels = diagrams.strip(len(drawn), HEIGHT)
     for axes, (title, layer) in zip(panels, drawn.items(), strict=True):
         height, width = diagrams.taps(axes, layer, 9)
         diagrams.label(axes, title, f"feature map {numbers.size(height, width)}", len(drawn))
@@ -108,7 +109,7 @@ def paddings() -> Figure:
     drawn = {
         name: diagrams.PLAIN._replace(kernel=(5, 5), padding=name) for name in ("valid", "zero", "reflect", "circular")
     }
-    figure, panels = diagrams.strip(len(drawn), 1.9)
+    figure, panels = diagrams.strip(len(drawn), HEIGHT)
     for axes, (title, layer) in zip(panels, drawn.items(), strict=True):
         diagrams.border(axes, layer, 6)
         size = windows.slid(np.zeros((6, 6)), np.ones(layer.kernel), layer).shape
@@ -118,7 +119,7 @@ def paddings() -> Figure:
 
 def fields() -> Figure:
     """What one unit sees of the image, after more and more layers and with pooling between them."""
-    return field_strip(DEPTHS, 1.9)
+    return field_strip(DEPTHS, HEIGHT)
 
 
 def field_strip(drawn: dict[str, list[Layer]], height: float) -> Figure:
@@ -134,7 +135,7 @@ def field_strip(drawn: dict[str, list[Layer]], height: float) -> Figure:
 
 def aliasing() -> Figure:
     """A fine and a coarse wave, of which every second value is kept, as they are and blurred before."""
-    figure, panels = style.plt.subplots(2, 2, figsize=(style.WIDTH, 2.6), sharex=True, sharey=True)
+    figure, panels = style.plt.subplots(2, 2, figsize=(style.WIDTH, 2.1), sharex=True, sharey=True)
     ways: dict[str, Callable[[windows.Floats], windows.Floats]] = {}
     ways |= {f"stride {STRIDE}": np.asarray, f"blur, then stride {STRIDE}": windows.blurred}
     places, between = np.arange(LENGTH), np.linspace(0, LENGTH - 1, 20 * LENGTH)

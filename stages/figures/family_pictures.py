@@ -14,7 +14,7 @@ from stages.figures.results import Results
 from stages.shared.params.architecture import LAYERED, TRANSFORMERS
 
 MOST = 7  # panels beside each other
-SAME = "Two cells of one colour have the same weight."
+SAME = "One colour is one weight."
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,7 @@ CHANNELS = Kind(
     level_drawings.channels,
 )
 MATRICES = Kind(
-    f"The first layer as a matrix, for a signal of {level_drawings.PIXELS} pixels: a row for each output, a column for "
-    f"each input. {SAME} Grey is zero.",
+    f"The first layer as a matrix, for a signal of {level_drawings.PIXELS} pixels. {SAME}",
     level_drawings.matrix_key,
     level_drawings.matrix,
 )
