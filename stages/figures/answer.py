@@ -72,6 +72,8 @@ def gap(results: Results) -> str:
         verdicts.BETTER: f"convolution buys {_points(row)}",
         verdicts.WORSE: f"convolution costs {_points(row)}",
         verdicts.EQUIVALENT: "the difference is too small to matter",
+        verdicts.NO_BETTER: "convolution buys nothing that matters",
+        verdicts.NO_WORSE: "convolution costs nothing that matters",
         verdicts.INCONCLUSIVE: "the difference may be chance",
     }
     clause = clauses.get(row["verdict"], f"a difference of {_signed(row)}, from too few seeds for a verdict")
@@ -83,7 +85,8 @@ def gap(results: Results) -> str:
 
 def best(results: Results) -> str:
     """The net with the highest mean, where there is no gap to tell of."""
-    means = results.variants.loc[results.nets, "accuracy_mean"]
+    counted = [variant for variant in results.nets if variant in results.without_controls]
+    means = results.variants.loc[counted, "accuracy_mean"]
     chosen = results.baseline if means[results.baseline] == means.max() else str(means.idxmax())
     correct = f"{numbers.percent_sign(float(means.max()), 1)} of the test images of {wording.dataset_title(results)}"
     name = f"the {_net(results, chosen)}" if chosen == results.baseline else wording.italic_label(results, chosen)
@@ -131,6 +134,8 @@ def longer(results: Results) -> str:
         verdicts.BETTER: f"the {net} leads by {_points(row)}",
         verdicts.WORSE: f"the {net} is {_points(row)} below the {other}",
         verdicts.EQUIVALENT: "the two nets are as good as each other",
+        verdicts.NO_BETTER: f"the {net} has no lead that matters",
+        verdicts.NO_WORSE: f"the {net} is as good as the {other}, or better",
         verdicts.INCONCLUSIVE: f"it is open whether the {net} leads",
     }
     clause = clauses.get(row["verdict"], f"the {net} minus the {other} is {_signed(row)}")
