@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from stages.figures import training_data, wording
+from stages.figures import changed_settings, training_data, wording
 from stages.figures.results import Results
 from stages.shared.drawing import marks, numbers, placing, style
 from stages.shared.drawing.tables import escape
@@ -96,6 +96,7 @@ def columns_title(results: Results) -> str:
 def what_could_be_wrong(results: Results, family: str) -> str:
     """A paragraph: which matches fail, how well the others agree, and what moves with the levels of a family."""
     parts = [*_failed_matches(results, family), *_held_matches(results, family), _moving_costs(results, family)]
+    parts += changed_settings.sentences(results, family)
     return f"**What could be wrong.** {' '.join(parts)}"
 
 
@@ -136,7 +137,10 @@ def _held_matches(results: Results, family: str) -> list[str]:
 
 
 def _moving_costs(results: Results, family: str) -> str:
-    """A sentence: costs and amounts of training that differ between the levels by more than the tolerance."""
+    """A sentence: costs and amounts of training that differ between the levels by more than the tolerance.
+
+    A learning rate or a number of images that the family itself varies is its choice.
+    """
     variants = list(results.names.levels(family))
     table = results.variants.loc[variants].astype(dict.fromkeys(INTEGERS, float))
     last_epoch = results.curves.groupby("variant")["epoch"].max()
@@ -148,6 +152,9 @@ def _moving_costs(results: Results, family: str) -> str:
         "learning rate": [results.settings.variants[variant].run.recipe.lr for variant in variants],
         "epochs": last_epoch[variants].astype(float),
     }
+    for noun, name in (("train images", "train_size"), ("learning rate", "lr")):
+        if changed_settings.is_varied_alone(results.settings, family, name):
+            del values[noun]
     moving = []
     for noun, of_levels in values.items():
         known = [value for value in of_levels if not math.isnan(value)]
