@@ -53,8 +53,7 @@ def sentences(results: Results) -> list[str]:
     """What the variants that ran can tell, in at most five sentences without brackets."""
     found = [
         gap(results) or best(results),
-        parts(results),
-        shuffled(results),
+        *assumptions(results),
         longer(results) or shifted(results),
         expectations(results),
     ]
@@ -78,8 +77,8 @@ def gap(results: Results) -> str:
     }
     clause = clauses.get(row["verdict"], f"a difference of {_signed(row)}, from too few seeds for a verdict")
     return (
-        f"On {wording.dataset_title(results)}, the {nets[0]} labels {first} of the test images correctly "
-        f"and the {nets[1]} {second}: {clause}."
+        f"Trained on {_train_images(results)} of {wording.dataset_title(results)}, the {nets[0]} labels {first} of the "
+        f"test images correctly and the {nets[1]} {second}: {clause}."
     )
 
 
@@ -93,6 +92,40 @@ def best(results: Results) -> str:
     if len(means) == 1:
         return f"The one net that ran, {name}, labels {correct} correctly."
     return f"Of {len(means)} nets, {name} is right most often: on {correct}."
+
+
+def assumptions(results: Results) -> list[str]:
+    """What each step to the CNN brings, on images as they are and on shuffled ones, and what that says of it."""
+    ran = [key for key in (LOCALITY, SHARING) if results.has_run(key)]
+    contrasts = [results.declared[key].contrast for key in ran]
+    if len(ran) < 2 or not all(ladder.controls_are_permuted_twins(results, contrast) for contrast in contrasts):
+        return [parts(results), shuffled(results)]
+    rows_of_steps = [results.hypotheses.loc[key] for key in ran]
+    locality, sharing = (numbers.points(row["mean"], 1) for row in rows_of_steps)
+    controls = [numbers.points(row["reference_mean"], 1) for row in rows_of_steps]
+    steps = (
+        f"{WORTH[LOCALITY]} brings {locality}{numbers.NBSP}points and {WORTH[SHARING]} {sharing}; "
+        f"where the pixels are shuffled, so that neither should help, the same steps bring {controls[0]} and "
+        f"{controls[1]}{_lead_left(results)}."
+    )
+    worth = " and ".join(f"{key} {_worth(row)}" for key, row in zip(ran, rows_of_steps, strict=True))
+    return [steps, f"By the differences of these steps, {worth}."]
+
+
+def _lead_left(results: Results) -> str:
+    """What is left of the CNN's lead where the pixels are shuffled, as the end of a sentence."""
+    led = results.has_run(GAP) and results.hypotheses.loc[GAP, "verdict"] == verdicts.BETTER
+    if not led or not results.has_run(PERMUTED):
+        return ""
+    row = results.hypotheses.loc[PERMUTED]
+    clauses = {
+        verdicts.BETTER: f", and a lead of {_points(row)} is left",
+        verdicts.WORSE: ", and the lead is gone",
+        verdicts.EQUIVALENT: ", and the lead is gone",
+        verdicts.NO_BETTER: ", and no lead that matters is left",
+        verdicts.INCONCLUSIVE: ", and it is open whether a lead is left",
+    }
+    return clauses.get(row["verdict"], "")
 
 
 def parts(results: Results) -> str:
@@ -314,6 +347,12 @@ def _label_ends(axes: Axes, means: dict[str, dict[int, float]]) -> None:
 
 def _net(results: Results, variant: str) -> str:
     return PLAIN_NETS.get(results.connectivity(variant), results.names.net(variant))
+
+
+def _train_images(results: Results) -> str:
+    """Return "1,500 images", the number that each seed trains on, or "all images"."""
+    size = results.settings.chosen_protocol.train_size
+    return "all images" if size == "all" else numbers.plural(size, "image")
 
 
 def _points(row: pd.Series) -> str:

@@ -157,7 +157,7 @@ def _position(results: Results) -> str:
     ends = [choose(read_out, key=lambda variant: read_out[variant].mean) for choose in (max, min)]
     most, least = (f"{wording.italic_label(results, end)} (R² {wording.decimal(read_out[end])})" for end in ends)
     return (
-        f"On images without any position of their own, a linear read-out explains most of the position for {most} "
+        f"On images without any position of their own, a linear read-out explains position best for {most} "
         f"and least for {least}."
     )
 
@@ -172,7 +172,7 @@ def _left_out(results: Results) -> str:
     if left_out[most] == 0:
         return "No net has such a channel."
     net = wording.italic_label(results, most)
-    return f"The net that loses most of its channels so is {net}, which keeps {_channels(results, most)}."
+    return f"The net that loses most of its channels in this way is {net}, which keeps {_channels(results, most)}."
 
 
 def _agreement(results: Results) -> str:

@@ -18,7 +18,7 @@ from stages.shared.inference.intervals import Estimate
 
 NAMED = 4  # variants up to which a sentence names them
 GAIN_COLUMNS = ("val_gain", "val_gain_low", "val_gain_high")
-HOLDS, OTHER_VERDICT, TURNS = "holds", "other verdict", "sign turns"
+HOLDS, OTHER_VERDICT, TURNS = "same verdict", "other verdict", "sign turns"
 # Direction of a gain → what it says of its variants, given their names and whether they are several.
 OF_A_GAIN: dict[str, Callable[[str, bool], str]] = {
     intervals.ABOVE: lambda who, several: (

@@ -31,7 +31,7 @@ def test_the_same_verdicts_hold_and_others_are_named():
     same = beside()
     both = at_scale.at_both_scales(same)
     assert len(both) == RESULTS.hypotheses["n_seeds"].notna().sum()
-    assert set(both["holds"]) == {"holds"}
+    assert set(both["holds"]) == {"same verdict"}
     assert spaced(at_scale.sentence(same)) == (
         f"All {len(both)} verdicts stated here and published with 20,000 train images a seed are the same "
         "(@tbl-at-scale)."

@@ -200,7 +200,7 @@ def test_agreement_without_knowledge_is_told_by_the_net_of_random_labels():
     beyond = with_column(results, "shift_consistency_beyond_chance", random_labels=0.25)
     label = "*Controls: random labels*"
     assert fact(shifts, beyond, "shift_chance_sentence") == (
-        f"{label} agrees on 67.00 % of the pairs, and beyond chance it has 0.25."
+        f"{label} agrees on 67.00 % of the pairs; its agreement beyond chance is 0.25."
     )
     unknown = with_column(results, "shift_consistency_beyond_chance", random_labels=np.nan)
     assert fact(shifts, unknown, "shift_chance_sentence").endswith("in some seed has one answer for all images.")
@@ -218,7 +218,7 @@ def test_the_channels_that_the_read_out_uses_are_counted():
     results = with_column(results_of("three"), "map_channels", cnn=32, kernel_5=32)
     results = with_column(results, "position_channels_shuffled", cnn=32, kernel_5=30.5)
     label = "*Kernel size: 5×5*"
-    sentence = f"The net that loses most of its channels so is {label}, which keeps 30.5 of 32."
+    sentence = f"The net that loses most of its channels in this way is {label}, which keeps 30.5 of 32."
     assert fact(position, results, "position_channels_sentence") == sentence
     (row,) = (line for line in position.table(results).splitlines() if line.startswith("| Kernel size: 5×5"))
     assert row.rstrip("| ").endswith("30.5 of 32")

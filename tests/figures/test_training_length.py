@@ -55,7 +55,7 @@ def test_a_verdict_holds_changes_or_turns_its_sign(results):
     # 1×1 − 3×3: −10 points, then +2; 5×5 − 3×3: 0, then −4; CNN − MLP: +5 at both lengths.
     assert table["difference"].round(2).to_dict()["kernel_1_worst"] == -0.1
     assert table["longer_difference"].round(2).to_dict()["kernel_1_worst"] == 0.02
-    assert table.loc[["kernel_1_worst", "gap_original"], "holds"].tolist() == ["sign turns", "holds"]
+    assert table.loc[["kernel_1_worst", "gap_original"], "holds"].tolist() == ["sign turns", "same verdict"]
     text = spaced(training_length.lengths_sentence(results))
     assert text.startswith("Of 3 verdicts, 1 is the same with nets trained 4 times as long; ")
     assert f"{results.number('kernel_1_worst')} has the other sign then" in text
@@ -64,9 +64,9 @@ def test_a_verdict_holds_changes_or_turns_its_sign(results):
 @pytest.mark.parametrize(
     ("first", "then", "holds"),
     [
-        (("better", 0.02), ("better", 0.01), "holds"),
+        (("better", 0.02), ("better", 0.01), "same verdict"),
         (("better", 0.02), ("inconclusive", 0.01), "other verdict"),
-        (("equivalent", 0.001), ("equivalent", -0.001), "holds"),
+        (("equivalent", 0.001), ("equivalent", -0.001), "same verdict"),
         (("equivalent", 0.001), ("worse", -0.02), "sign turns"),
         (("inconclusive", -0.01), ("inconclusive", 0.01), "sign turns"),
     ],
@@ -147,17 +147,17 @@ def test_what_has_too_few_seeds_is_said_apart_from_what_has_enough(results):
 @pytest.mark.parametrize(
     ("holds", "expected"),
     [
-        (["holds"], "The one verdict here is the same later"),
+        (["same verdict"], "The one verdict here is the same later"),
         (
             ["other verdict"],
             "The one verdict here is not the same later; H1 has the same sign but another verdict then",
         ),
         (["sign turns"], "The one verdict here is not the same later; H1 has the other sign then"),
-        (["holds", "holds"], "All 2 verdicts here are the same later"),
+        (["same verdict", "same verdict"], "All 2 verdicts here are the same later"),
         (["sign turns"] * 2, "Of 2 verdicts here, none is the same later; H1 and H2 have the other sign then"),
-        (["holds", "sign turns"], "Of 2 verdicts here, 1 is the same later; H2 has the other sign then"),
+        (["same verdict", "sign turns"], "Of 2 verdicts here, 1 is the same later; H2 has the other sign then"),
         (
-            ["holds", "holds", "other verdict"],
+            ["same verdict", "same verdict", "other verdict"],
             "Of 3 verdicts here, 2 are the same later; H3 has the same sign but another verdict then",
         ),
     ],

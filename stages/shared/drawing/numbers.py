@@ -7,7 +7,7 @@ DASH, MINUS, NBSP = "–", "−", "\u00a0"
 
 def percent(fraction: float, digits: int = 2) -> str:
     """0.9162 → "91.62", without the sign %. What rounds to zero has no minus sign."""
-    return DASH if math.isnan(fraction) else _signed(f"{100 * fraction:.{digits}f}")
+    return DASH if math.isnan(fraction) else _signed(f"{_exact(100 * fraction):.{digits}f}")
 
 
 def percent_sign(fraction: float, digits: int = 2) -> str:
@@ -17,7 +17,7 @@ def percent_sign(fraction: float, digits: int = 2) -> str:
 
 def points(difference: float, digits: int = 2) -> str:
     """0.0042 → "+0.42" percentage points; what rounds to zero has no sign."""
-    return DASH if math.isnan(difference) else _signed(f"{100 * difference:+.{digits}f}")
+    return DASH if math.isnan(difference) else _signed(f"{_exact(100 * difference):+.{digits}f}")
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
@@ -88,6 +88,11 @@ def size(height: float, width: float) -> str:
 def plural(number: int, singular: str) -> str:
     """(1200, "image") → "1,200 images"."""
     return f"{number:,} {singular}" + ("" if number == 1 else "s")
+
+
+def _exact(number: float) -> float:
+    """Without the last digits, which depend on the order of sums: one number has one rounding wherever it stands."""
+    return round(number, 9)
 
 
 def _signed(text: str) -> str:
