@@ -88,8 +88,8 @@ class Layer:
         self.server.shutdown()
         self.server.server_close()
 
-    def client(self, service):
-        return boto3.client(service, endpoint_url=self.url, **CREDENTIALS)
+    def client(self, service, region=REGION):
+        return boto3.client(service, endpoint_url=self.url, **{**CREDENTIALS, "region_name": region})
 
     def wait(self):
         """Until no job runs."""

@@ -5,13 +5,14 @@
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from stages.cloud import prices
-from stages.cloud.settings import SageMaker, backend, load
+from stages.cloud.settings import SageMaker, backend, instance_has_gpu, load
 from stages.shared import params, paths, stage_command
 from stages.shared.run_records import PlannedRun
 
@@ -62,8 +63,9 @@ def _plan(arguments: argparse.Namespace) -> None:
             rows.append([name, len(job.runs), state, "", "paid for"])
         else:
             estimate = estimated_cost(job.variant, len(job.runs), settings)
-            numbers = (f"{estimate.seconds:.0f}", f"{estimate.usd:.4f}") if estimate else ("unknown", "unknown")
-            rows.append([name, len(job.runs), state, *numbers])
+            seconds = "unknown" if estimate.seconds is None else f"{estimate.seconds:.0f}"
+            usd = "unknown" if estimate.usd is None else f"{estimate.usd:.4f}"
+            rows.append([name, len(job.runs), state, seconds, usd])
             unpaid.append(job)
     headers = ["job", "runs", "state", "seconds", "US dollars"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
@@ -72,8 +74,8 @@ def _plan(arguments: argparse.Namespace) -> None:
     for way in ("variant", "seed"):
         price = _price(missing, settings.model_copy(update={"jobs": way}))
         print(f"All of it anew with `jobs: {way}`: {price}")
-    source = prices.AS_OF if settings.price_per_hour is None else "price_per_hour in compute.yaml"
-    print(f"Prices: {source}{f'; spot at {prices.SPOT_SHARE:.0%} of them' if settings.spot else ''}")
+    if settings.spot:
+        print(f"Spot is taken to cost {prices.SPOT_SHARE:.0%} of the price on demand")
     print("Nothing was sent")
 
 
@@ -109,16 +111,24 @@ def _cost(_: argparse.Namespace) -> None:
 
     settings = load().sagemaker
     account.preflight(settings, with_role=False)
-    rows, total = [], 0.0
+    rows, total, unpriced, sources = [], 0.0, 0, set()
     for name in job_service.job_names():
         job = job_service.describe(name) or {}
         instance_type, seconds = job["ResourceConfig"]["InstanceType"], job.get("BillableTimeInSeconds", 0)
-        usd = seconds / 3600 * prices.usd_per_hour(instance_type, settings.price_per_hour)
-        total += usd
-        rows.append([name, job["TrainingJobStatus"], instance_type, seconds, f"{usd:.4f}"])
+        price = prices.price(instance_type, settings.price_per_hour)
+        usd = price.of(seconds)
+        total += usd or 0.0
+        unpriced += usd is None
+        sources.add(price.source)
+        usd_text = "unknown" if usd is None else f"{usd:.4f}"
+        rows.append([name, job["TrainingJobStatus"], instance_type, seconds, usd_text])
     headers = ["job", "state", "instance", "billed seconds", "US dollars"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
-    print(f"{total:.2f} US dollars in {len(rows)} jobs: billed seconds × today's price; what counts is AWS's bill")
+    without = f", without {unpriced} whose price is not known" if unpriced else ""
+    print(
+        f"{total:.2f} US dollars in {len(rows)} jobs{without}: billed seconds × price "
+        f"({'; '.join(sorted(sources)) or prices.source()}); what counts is AWS's bill"
+    )
 
 
 COMMANDS = {"plan": _plan, "retry": _retry, "stop": _stop, "cost": _cost}
@@ -134,25 +144,31 @@ def _missing_runs(variants: list[str]) -> list[PlannedRun]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """seconds: that a job is billed for without spot's discount."""
+    """seconds: that a job is billed for without spot's discount. Both None where unknown, and `unknown` says why."""
 
-    seconds: float
-    usd: float
+    seconds: float | None
+    usd: float | None
+    unknown: str = ""
 
 
-def estimated_cost(variant: str, n_runs: int, settings: SageMaker) -> Estimate | None:
-    """The cost of one job with this many runs of a variant; None if data/timings/train.json does not have the variant.
+def estimated_cost(variant: str, n_runs: int, settings: SageMaker) -> Estimate:
+    """The cost of one job with this many runs of a variant.
 
     The instance trains as many runs at once as it has cores, each as fast as in data/timings/train.json.
     """
     timings = paths.TIMINGS / "train.json"
-    run_seconds = paths.read_json(timings).get("runs", {}) if timings.exists() else {}
-    if variant not in run_seconds or settings.instance_type not in prices.INSTANCES:
-        return None
-    rounds = math.ceil(n_runs / prices.INSTANCES[settings.instance_type].cores)
+    record = paths.read_json(timings) if timings.exists() else {}
+    run_seconds = record.get("runs", {})
+    if variant not in run_seconds:
+        return Estimate(None, None, "were never timed here")
+    if instance_has_gpu(settings.instance_type) and record.get("instance_type") != settings.instance_type:
+        return Estimate(None, None, f"were timed on other machines alone, not on the GPU of {settings.instance_type}")
+    rounds = math.ceil(n_runs / prices.cores(settings.instance_type))
     seconds = START_SECONDS + run_seconds[variant] * rounds
-    hourly = prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
-    return Estimate(seconds, seconds / 3600 * hourly * (prices.SPOT_SHARE if settings.spot else 1.0))
+    usd = prices.price(settings.instance_type, settings.price_per_hour).of(seconds)
+    if usd is None:
+        return Estimate(seconds, None, "have no known price")
+    return Estimate(seconds, usd * (prices.SPOT_SHARE if settings.spot else 1.0))
 
 
 def _price(runs: Sequence[PlannedRun], settings: SageMaker) -> str:
@@ -161,12 +177,14 @@ def _price(runs: Sequence[PlannedRun], settings: SageMaker) -> str:
 
     jobs = jobs_of(runs, settings)
     estimates = [estimated_cost(job.variant, len(job.runs), settings) for job in jobs]
-    known = [estimate.usd for estimate in estimates if estimate is not None]
+    known = [estimate.usd for estimate in estimates if estimate.usd is not None]
     about = f"about {sum(known):.2f} US dollars" if known or not jobs else "no estimate"
-    untimed = f" ({len(jobs) - len(known)} were never timed here)" if len(known) < len(jobs) else ""
-    hourly = prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
-    limit = len(jobs) * settings.max_runtime_minutes / 60 * hourly
-    return f"{len(jobs)} jobs, {about}{untimed}, never more than {limit:.2f} (max_runtime_minutes, on demand)"
+    reasons = Counter(estimate.unknown for estimate in estimates if estimate.unknown)
+    lacking = f" ({'; '.join(f'{n} {reason}' for reason, n in reasons.items())})" if reasons else ""
+    price = prices.price(settings.instance_type, settings.price_per_hour)
+    limit = price.of(len(jobs) * settings.max_runtime_minutes * 60)
+    most = f"never more than {limit:.2f} (max_runtime_minutes, on demand)" if limit is not None else "no known limit"
+    return f"{len(jobs)} jobs, {about}{lacking}, {most}; prices: {price.source}"
 
 
 if __name__ == "__main__":

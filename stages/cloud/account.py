@@ -47,7 +47,7 @@ def preflight(settings: SageMaker, with_role: bool = True) -> Account:
     with_role: whether what follows makes something that runs; to look and to remove needs none.
     Raises StageError that says what is missing, which variable sets it, and an example.
     """
-    _boto3()
+    need_boto3()
     bucket = _need(
         settings.bucket, "bucket", "SAGEMAKER_BUCKET", "the S3 bucket for data, code and results", "my-bucket"
     )
@@ -90,10 +90,11 @@ def client(service: str) -> Any:
 def session() -> Any:
     """boto3's; it finds the credentials."""
     with aws_errors_in_words():
-        return _boto3().Session()
+        return need_boto3().Session()
 
 
-def _boto3() -> Any:
+def need_boto3() -> Any:
+    """The module boto3. Raises StageError if it is not installed."""
     try:
         import boto3
     except ModuleNotFoundError:
@@ -210,8 +211,9 @@ def _check_bucket(bucket: str) -> None:
     from botocore.exceptions import ClientError, ParamValidationError
 
     where = "set SAGEMAKER_BUCKET (or sagemaker.bucket in compute.yaml)"
+    s3 = client("s3")
     try:
-        client("s3").head_bucket(Bucket=bucket)
+        answer = s3.head_bucket(Bucket=bucket)
     except ParamValidationError:
         raise StageError(f"{bucket!r} is no name of a bucket (its name alone, without s3://); {where}") from None
     except ClientError as error:
@@ -225,3 +227,10 @@ def _check_bucket(bucket: str) -> None:
         if (code := error_code(error)) not in reasons:
             raise
         raise StageError(f"the bucket {bucket!r} {reasons[code]}") from None
+    # boto3 follows S3's redirection, so that a bucket elsewhere answers too; SageMaker reads none from elsewhere.
+    its_region = answer.get("BucketRegion") or answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+    if its_region not in (None, region()):
+        raise StageError(
+            f"the bucket {bucket!r} is in {its_region}, and jobs would run in {region()}; "
+            f"{where}, or AWS_REGION={its_region}"
+        )

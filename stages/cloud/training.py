@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stages.cloud import job_service, prices
+from stages.cloud import job_service, prices, service_model
 from stages.cloud.account import (
     Unavailable,
     aws_errors_in_words,
@@ -60,10 +60,14 @@ def train(missing: Sequence[PlannedRun], prepared: Path, finished: Finished) -> 
 
 
 def place_of_jobs(prepared: Path) -> Place:
-    """Check settings, price and account before anything is sent."""
+    """Check settings and account before anything is sent, and warn where the price is not known."""
     settings = load().sagemaker
-    prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
-    return Place(preflight(settings), settings, prepared)
+    service_model.check_training(settings)
+    account = preflight(settings)
+    price = prices.price(settings.instance_type, settings.price_per_hour)
+    if price.usd_per_hour is None:
+        print(f"warning: what the jobs cost is not known ({price.source})", flush=True)
+    return Place(account, settings, prepared)
 
 
 def retry_failed(jobs: Sequence[Job], place: Place) -> tuple[list[str], int]:
@@ -250,10 +254,12 @@ def _summary(records: dict[Job, dict[str, Any]], place: Place) -> dict[str, Any]
         for name, description in job_service.attempts(job)
     }
     seconds = sum(billable.values())
-    usd = seconds / 3600 * prices.usd_per_hour(settings.instance_type, settings.price_per_hour)
+    price = prices.price(settings.instance_type, settings.price_per_hour)
+    usd = price.of(seconds)
     counted = f"{len(billable)} {'job' if len(billable) == 1 else 'jobs'}"
     print(
-        f"train: {counted}, {seconds} s billed on {settings.instance_type}, about {usd:.3f} US dollars",
+        f"train: {counted}, {seconds} s billed on {settings.instance_type}, about {prices.in_words(usd, 3)} "
+        f"({price.source})",
         flush=True,
     )
     first = next(iter(records.values()))
@@ -268,7 +274,7 @@ def _summary(records: dict[Job, dict[str, Any]], place: Place) -> dict[str, Any]
         "instance_type": settings.instance_type,
         "jobs": list(billable),
         "billable_seconds": seconds,
-        "usd": round(usd, 4),
+        "usd": None if usd is None else round(usd, 4),
         "core_seconds": round(sum(sum(one) for one in run_seconds.values()), 2),
         "runs": {variant: round(fmean(one), 2) for variant, one in run_seconds.items() if one},
         **{key: first[key] for key in ("packages", "cpu", "cores", "python")},

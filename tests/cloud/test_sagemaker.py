@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import sys
 import tarfile
 import time
 from functools import partial
@@ -25,165 +24,22 @@ pytest.importorskip("boto3", reason="the extra `sagemaker` is not installed")
 pytest.importorskip("sagemaker.core.resources", reason="the extra `sagemaker` is not installed")
 pytest.importorskip("moto.server", reason="moto is not installed")
 
-from sagemaker_layer import ACCOUNT, BUCKET, REGION, ROLE, Layer
+from sagemaker_layer import ACCOUNT, BUCKET, REGION, ROLE
+from small_jobs import command_line, compute, failure_of, jobs, log_of, objects, packed, runs, started, trained
 
 from stages.cloud import __main__ as command
-from stages.cloud import account, job, job_service, prices, training
-from stages.cloud.job import COMMAND, hyperparameters, image_name, jobs_of
+from stages.cloud import account, job_service, training
+from stages.cloud.job import COMMAND, hyperparameters, image_name
 from stages.cloud.settings import instance_has_gpu, load
-from stages.cloud.training import Queue, place_of_jobs
-from stages.shared import paths, run_records
+from stages.shared import paths
 from stages.shared.params import ParamsError
-from stages.shared.run_records import Store
 from stages.shared.stage_command import StageError
 from stages.train import local
 from stages.train.runs import planned_runs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prepared")]
 
 SECRET = "planted-" + "secret-7f3a9c"  # in two, so that this file does not hold it
-
-
-@pytest.fixture
-def layer(tmp_path):
-    with Layer(tmp_path / "jobs") as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def prepared(request, tmp_path, monkeypatch):
-    """Small prepared data in a root of its own, and an environment that leads to the layer."""
-    if "remote" in request.fixturenames or "workspace" in request.fixturenames:
-        return None
-    layer = request.getfixturevalue("layer")
-    for name in ("PARTIAL", "TIMINGS", "RUNS", "PREPARED"):
-        monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    monkeypatch.setattr(paths, "COMPUTE", tmp_path / "compute.yaml")
-    monkeypatch.setenv("RUN_STORE", str(tmp_path / "store"))
-    compute()
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in layer.environment.items():
-        monkeypatch.setenv(name, value)
-    write_prepared(paths.PREPARED)
-    forget()
-    return paths.PREPARED
-
-
-def forget():
-    """Forget clients and uploads, which the code remembers within one process."""
-    for cached in (account.client, account.session, job._upload_code, job._upload_data):
-        cached.cache_clear()
-
-
-def compute(**changes):
-    """compute.yaml as it is in the repository, with changes."""
-    text = (paths.ROOT / "compute.yaml").read_text()
-    for key, value in {"poll_seconds": 0.2, **changes}.items():
-        text, count = re.subn(rf"^(  {key}:) [^#\n]*", rf"\1 {value} ", text, flags=re.MULTILINE)
-        assert count == 1, key
-    paths.COMPUTE.write_text(text)
-
-
-def runs(*variants, seeds=(0, 1), epochs=2, lr=0.01, **sample):
-    """The planned runs of these variants of a very small net, `cnn` if none is named."""
-    samples = {name: dict(sample) for name in variants or ("cnn",)}
-    settings = small_settings(samples, seeds, channels=(2, 4))
-    for variant in settings.variants.values():
-        variant.run.recipe.__dict__.update(epochs=epochs, lr=lr)
-    return planned_runs(settings, settings.variants)
-
-
-def trained(out, planned, where=training):
-    """Train in jobs (or here). Returns the record and name → bytes of every file."""
-    finished = partial(run_records.place, root=out, store=Store(out.with_name(f"{out.name}-store")))
-    record = where.train(planned, paths.PREPARED, finished)
-    return record, {file.relative_to(out).as_posix(): file.read_bytes() for file in out.rglob("*") if file.is_file()}
-
-
-def jobs(*variants, **changes):
-    return jobs_of(runs(*variants, **changes), load().sagemaker)
-
-
-def started(*jobs):
-    """Make or attach to these jobs, as a new command would. Returns its queue."""
-    queue = Queue(list(jobs), place_of_jobs(paths.PREPARED))
-    queue.make_jobs()
-    return queue
-
-
-def failure_of(*jobs):
-    (failure,) = started(*jobs).failures
-    return str(failure)
-
-
-def objects(layer):
-    s3 = layer.client("s3")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-    return {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
-
-
-def log_of(layer, name):
-    group_and_stream = {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamName": f"{name}/algo-1-1"}
-    return [event["message"] for event in layer.client("logs").get_log_events(**group_and_stream)["events"]]
-
-
-def command_line(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["stages.cloud", *arguments])
-    command.main()
-
-
-def packed(members):
-    """An artifact. members: name → bytes, or the target of a link as text, or None: not there."""
-    file = BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, content in members.items():
-            if content is None:
-                continue
-            entry = tarfile.TarInfo(name)
-            if isinstance(content, str):
-                entry.type, entry.linkname = tarfile.SYMTYPE, content
-            else:
-                entry.size = len(content)
-            archive.addfile(entry, None if isinstance(content, str) else BytesIO(content))
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def one_run(tmp_path_factory):
-    """Name → bytes of the files that one run leaves, trained here."""
-    root = tmp_path_factory.mktemp("one_run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COMPUTE_BACKEND", "sagemaker")
-        for name in ("PREPARED", "PARTIAL"):
-            patch.setattr(paths, name, root / name.lower())
-        write_prepared(paths.PREPARED)
-        files = trained(root / "out", runs(seeds=(0,)), where=local)[1]
-    return {name.removeprefix("cnn/seed_0/"): content for name, content in files.items()}
-
-
-@pytest.fixture
-def members(one_run):
-    """A function of what a job was asked for: name → bytes in its artifact, where every run has the files of one."""
-    job_record = {"run_seconds": [1], "packages": {"torch": torch.__version__}, "cpu": "", "cores": 1, "python": ""}
-
-    def members_of(content):
-        made = {"./job.json": json.dumps(job_record).encode()}
-        for seed, digest in content["digests"].items():
-            record = json.loads(one_run["record.json"]) | {"digest": digest}
-            files = one_run | {"record.json": json.dumps(record).encode()}
-            made |= {f"./{content['variant']}/seed_{seed}/{name}": data for name, data in files.items()}
-        return made
-
-    return members_of
-
-
-@pytest.fixture
-def ready_made(layer, members):
-    """Jobs whose artifact is there after a moment: nothing trains in them."""
-    layer.artifact = lambda content: packed(members(content))
-    return layer
 
 
 # --- one job after another, or all at once ---
@@ -677,41 +533,7 @@ def test_a_mistake_in_compute_yaml_is_named(change, said):
         load()
 
 
-def test_an_instance_without_a_known_price_is_refused_before_anything_is_made_unless_the_price_is_given(tmp_path):
-    compute(instance_type="ml.z9.large")
-    with pytest.raises(StageError, match=r"no price is known for ml.z9.large .* set sagemaker.price_per_hour"):
-        trained(tmp_path / "out", runs())
-    assert prices.usd_per_hour("ml.z9.large", 0.5) == 0.5
-
-
 # --- the command ---
-
-
-def test_the_plan_says_both_ways_prices_and_sends_nothing(layer, monkeypatch, capsys):
-    """By hand: 200/3 s a run on a core, and ml.c5.xlarge trains two at once.
-
-    One job: 90 + 2 × 66.7 = 223.3 s. A job a seed: 3 × (90 + 66.7) = 470 s. At 0.204 USD an hour; spot asks 40 %.
-    """
-    planned = runs("a", "b", seeds=(0, 1, 2))
-    monkeypatch.setattr(command, "_missing_runs", lambda variants: planned)
-    paths.write_json(paths.TIMINGS / "train.json", {"runs": {"a": 200 / 3}})
-    command_line(monkeypatch, "plan")
-    said = capsys.readouterr().out
-    assert re.search(r"wcb-a-[0-9a-f]{12} +3 +to be made +223 +0\.0051\n", said)
-    assert re.search(r"wcb-b-[0-9a-f]{12} +3 +to be made +unknown +unknown\n", said)
-    # Two jobs of 120 minutes on demand are 0.82; six are 2.45.
-    assert re.search(
-        r"To be paid: 2 jobs, about 0\.01 US dollars \(1 were never timed here\), never more than 0\.82 ", said
-    )
-    assert "All of it anew with `jobs: variant`: 2 jobs, about 0.01 US dollars" in said
-    each_seed = r"`jobs: seed`: 6 jobs, about 0\.01 US dollars \(3 were never timed here\), never more than 2\.45 "
-    assert re.search(each_seed, said)
-    assert f"Prices: {prices.AS_OF}; spot at 40% of them\nNothing was sent\n" in said
-    assert (layer.created, objects(layer)) == ([], {})
-    planned = runs("a", seeds=(0, 1, 2))
-    compute(jobs="seed", spot="false")
-    command_line(monkeypatch, "plan")
-    assert "To be paid: 3 jobs, about 0.03 US dollars, " in capsys.readouterr().out  # 470 / 3600 × 0.204
 
 
 def test_an_interrupted_training_says_how_to_stop_what_was_made(monkeypatch, tmp_path):
@@ -741,7 +563,7 @@ def test_stopping_stops_the_jobs_of_the_project_alone_and_needs_no_role_and_thei
     for name in (first.name(), second.name()):
         layer.jobs[name].state["BillableTimeInSeconds"] = 1800
     command_line(monkeypatch, "cost")
-    assert "0.20 US dollars in 2 jobs" in capsys.readouterr().out  # an hour at 0.204
+    assert "0.20 US dollars in 2 jobs: billed seconds × price (table of 2025-06, " in capsys.readouterr().out  # 0.204
 
 
 def test_without_a_command_the_help_is_shown(monkeypatch, capsys):

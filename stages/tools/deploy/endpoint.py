@@ -8,6 +8,7 @@ import json
 import time
 from pathlib import Path
 
+from stages.cloud import service_model
 from stages.cloud.account import Account, aws_errors_in_words, client, object_exists, preflight, resource_name
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
@@ -29,6 +30,7 @@ def create(
         classifier = handler.model_fn(folder)
         example = (folder / EXAMPLE).read_bytes()
     sha256 = digest(archive)
+    service_model.check_hosting(hosting.instance_type, settings)
     account = preflight(settings)
     image = image or IMAGE.format(region=account.region)
     name = resource_name(

@@ -45,11 +45,12 @@ class Hosting:
 
     @property
     def price(self) -> str:
-        """In words, with the date of the table."""
+        """In words, with the date and the age of the table."""
         if self.instance_type is None:
             second = prices.SERVERLESS_USD_PER_GB_SECOND * self.memory_mb / 1024
-            return f"about {second:.5f} USD for each second of answering, nothing while idle ({prices.AS_OF})"
-        if self.instance_type not in prices.INSTANCES:
-            return f"by the hour, also while idle; the price of {self.instance_type} is not in the project's table"
-        hour = prices.INSTANCES[self.instance_type].usd_per_hour
-        return f"about {hour:.3f} USD an hour, {hour * HOURS_A_MONTH:.0f} USD a month, also while idle ({prices.AS_OF})"
+            return f"about {second:.5f} USD for each second of answering, nothing while idle ({prices.source()})"
+        price = prices.price(self.instance_type)
+        if price.usd_per_hour is None:
+            return f"by the hour, also while idle; how much is not known: {self.instance_type} is in no table here"
+        month = price.usd_per_hour * HOURS_A_MONTH
+        return f"about {price.usd_per_hour:.3f} USD an hour, {month:.0f} USD a month, also while idle ({price.source})"
