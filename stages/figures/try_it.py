@@ -136,11 +136,12 @@ def changed_images(results: Results, image: np.ndarray) -> dict[str, np.ndarray]
 
 
 def still_picture(results: Results) -> Figure | str:
-    """A row for each of `changed_images` of the first test image: the image, and the probabilities of each net."""
+    """A row for each of `changed_images` of one test image: the image, and the probabilities of each net."""
     trials = nets_to_try(results)
     if not trials:
         return why_none(results)
-    rows, label = changed_images(results, results.offered_images[0]), int(results.offered_labels[0])
+    chosen = image_that_all_know(results, trials)
+    rows, label = changed_images(results, results.offered_images[chosen]), int(results.offered_labels[chosen])
     answers = np.array([[probabilities(trial.net, image) for trial in trials.values()] for image in rows.values()])
     shown = _drawn_classes(answers, label)
     names = [style.plain(name) for name in class_names.shown(results.constants["classes"], longest=14)]
@@ -160,6 +161,14 @@ def still_picture(results: Results) -> Figure | str:
     for axes in grid[-1, 1:]:
         axes.set_xlabel("probability", fontsize=6.5)
     return figure
+
+
+def image_that_all_know(results: Results, trials: dict[str, TrainedNet]) -> int:
+    """The place of the first offered image that every net labels correctly; of the first where there is none."""
+    for place, (image, label) in enumerate(zip(results.offered_images, results.offered_labels, strict=True)):
+        if all(int(probabilities(trial.net, image).argmax()) == int(label) for trial in trials.values()):
+            return place
+    return 0
 
 
 def _bars(axes: Axes, answer: np.ndarray, is_true: np.ndarray) -> None:

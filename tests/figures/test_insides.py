@@ -203,8 +203,10 @@ def test_agreement_without_knowledge_is_told_by_the_net_of_random_labels():
         f"{label} agrees on 67.00 % of the pairs; its agreement beyond chance is 0.25."
     )
     unknown = with_column(results, "shift_consistency_beyond_chance", random_labels=np.nan)
-    assert fact(shifts, unknown, "shift_chance_sentence").endswith("in some seed has one answer for all images.")
-    assert fact(shifts, results_of("three"), "shift_chance_sentence").startswith("No net was trained on random")
+    assert fact(shifts, unknown, "shift_chance_sentence").endswith("one answer, which leaves nothing beyond chance.")
+    assert fact(shifts, results_of("three"), "shift_chance_sentence").startswith(
+        "No net trained on random labels was shifted"
+    )
 
 
 def test_leaks_are_ordered_by_the_read_out_and_scaled_to_percent():
