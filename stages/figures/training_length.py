@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.figures import wording
+from stages.figures import scoreboard, wording
 from stages.figures.results import JUDGED, Results
-from stages.shared.drawing import numbers, rows, style
+from stages.shared.drawing import axis, numbers, rows, style
 from stages.shared.drawing.tables import cell, csv, pipe_tables
 from stages.shared.inference import intervals
 from stages.shared.inference import verdict as verdicts
@@ -140,7 +140,7 @@ def figure(results: Results) -> Figure | str:
     table = table[[wording.in_points(metric) for metric in table["metric"]]]
     if table.empty:
         return "No hypothesis was tested at a second length of training."
-    size = style.WIDTH, rows.height(len(table), rest=0.9)
+    size = style.WIDTH, min(0.9 + scoreboard.ROW * len(table), style.TALLEST)
     drawn, axes = style.plt.subplots(figsize=size)
     places = np.arange(len(table))
     looks: dict[str, dict[str, Any]] = {
@@ -152,17 +152,26 @@ def figure(results: Results) -> Figure | str:
         look |= {"fmt": "o", "markersize": 4, "elinewidth": 1.2}
         axes.errorbar(mean, places + shift, xerr=[mean - low, high - mean], **look)
     axes.axvline(0, color=style.INK, linewidth=0.9, zorder=1)
-    names = [f"{results.number(key)}  {key.replace('_', ' ')}" for key in table["hypothesis"]]
-    axes.set_yticks(places, [style.plain(name, rows.LABEL) for name in names])
+    statements = [scoreboard.statement(results, key) for key in table["hypothesis"]]
+    of_two_lines = 72 * (size[1] - 0.9) / len(table) / 2.5  # points
+    axes.set_yticks(places, statements, fontsize=min(scoreboard.SIZE, of_two_lines))
     axes.set_ylim(len(table) - 0.4, -0.6)
+    arrows = axis.cut(axes, [_reach(row) for _, row in table.iterrows()])
     for place, holds in enumerate(table["holds"]):
         axes.text(1.02, place, holds, transform=axes.get_yaxis_transform(), va="center", fontsize=style.FONT)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
-    axes.set_xlabel("difference, percentage points")
+    axes.set_xlabel(f"difference, percentage points{axis.ARROW if arrows else ''}", loc="right")
     drawn.legend(loc="outside upper center", ncols=2, fontsize=7)
     return drawn
+
+
+def _reach(row: pd.Series) -> rows.Row:
+    """What both marks of a row cover, in percentage points."""
+    names = [f"{prefix}{name}" for prefix in ("", "longer_") for name in ("total_low", "total_high")]
+    ends = [100 * row[name] for name in names]
+    return rows.Row("", ends, 100 * row["difference"], min(ends), max(ends), style.GREY)
 
 
 def convergence(results: Results) -> pd.DataFrame:
