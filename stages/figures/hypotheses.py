@@ -42,7 +42,7 @@ def outcome(results: Results, key: str) -> str:
 
 
 def sentence(results: Results, key: str) -> str:
-    """Return "**H1, supported.** *Statement.* Measured, in …: +2.61 points […]; adjusted p …. So better: …"."""
+    """Return "**H1, supported.** *Statement.* Measured, in …: +2.61 points […]; adjusted p: … So better: …"."""
     row = results.hypotheses.loc[key]
     remark = declared.note(results, key)
     head = f"**{results.number(key)}, {outcome(results, key)}{remark and f'; {remark}'}.**"
@@ -53,7 +53,8 @@ def sentence(results: Results, key: str) -> str:
     if row["verdict"] == verdicts.NOT_STATED:
         return f"{measured}. No verdict: {row['reason']}."
     p, small_p = (numbers.p_value(row[name]) for name in ("p_adjusted", "small_p_adjusted"))
-    p_values = f"adjusted p of a difference {p}, of one {_too_small(row)} {small_p}"
+    small = f"{small_p} of {_small_test(row)} of one {_too_small(row)}"
+    p_values = f"adjusted p: {p} of the sign-flip test of a difference, {small}"
     return f"{measured}; {p_values}. So {row['verdict']}: {row['reason']}."
 
 
@@ -135,6 +136,10 @@ def _too_small(row: pd.Series) -> str:
     return bounds.get(row["direction"], f"within ±{wording.unsigned(above)}")
 
 
+def _small_test(row: pd.Series) -> str:
+    return "the one-sided test" if row["direction"] in ("not_above", "not_below") else "the two one-sided tests"
+
+
 def _outcome_table(results: Results) -> str:
     """Every hypothesis with its verdict and outcome; above it a sentence for each that lost its runs to divergence."""
     table = results.hypotheses.loc[list(results.declared)]
@@ -167,15 +172,16 @@ def _evidence_table(results: Results) -> str:
         "Difference": [effect.replace(f"{numbers.NBSP}points", "") for effect in effects],
         "These images": [wording.interval(row["metric"], row["low"], row["high"]) for row in rows_of_table],
         "New images too": [_total_interval(row) for row in rows_of_table],
-        "p": [numbers.p_value(p) for p in table["p_adjusted"]],
-        "p (small)": [numbers.p_value(p) for p in table["small_p_adjusted"]],
-        "Detectable": [_detectable(row) for row in rows_of_table],
+        "Sign-flip p": [numbers.p_value(p) for p in table["p_adjusted"]],
+        "Small p": [numbers.p_value(p) for p in table["small_p_adjusted"]],
+        "Detects": [_detectable(row) for row in rows_of_table],
     }
     caption = (
         f"The evidence: difference in percentage points (but for R² and relative errors), its "
         f"{wording.confidence(results)} interval over seeds for these test images, and for new seeds and new images; "
-        f"p values of a difference, and of one that is too small to matter on the sides that the hypothesis names, "
-        f"adjusted within the family; the smallest effect that so many seeds and images detect."
+        f"p of the sign-flip test of a difference, and of the one-sided tests (one or two) of one that is too small to "
+        f"matter on the sides that the hypothesis names, both adjusted within the family; the smallest effect that so "
+        f"many seeds and images detect. {wording.smallest_p(int(table['n_seeds'].min()))}"
     )
     return pipe_tables(pd.DataFrame(columns), "tbl-evidence", caption)
 

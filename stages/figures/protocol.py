@@ -212,8 +212,11 @@ def _baseline_again(results: Results) -> str:
     sentence = f"{start}. Minus the baseline, it is at {wording.evidence(row, 'accuracy')}"
     if row["verdict"] == verdicts.NOT_STATED:
         return f"{sentence}, without a verdict: {row['reason']}."
-    p_values = f"adjusted p {numbers.p_value(row['p_adjusted'])}, of equivalence"
-    return f"{sentence}; {p_values} {numbers.p_value(row['equivalence_p_adjusted'])}. The verdict is {row['verdict']}."
+    p, small_p = (numbers.p_value(row[f"{name}_adjusted"]) for name in ("p", "equivalence_p"))
+    p_values = (
+        f"adjusted p: {p} of the sign-flip test of a difference, {small_p} of the two one-sided tests of equivalence"
+    )
+    return f"{sentence}; {p_values}. The verdict is {row['verdict']}."
 
 
 def _aa_rates(results: Results) -> str:

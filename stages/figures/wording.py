@@ -8,7 +8,7 @@ import pandas as pd
 from stages.figures.results import Results
 from stages.shared.drawing import numbers
 from stages.shared.drawing.tables import escape
-from stages.shared.inference import intervals
+from stages.shared.inference import intervals, sign_flip
 from stages.shared.inference import verdict as verdicts
 from stages.shared.lettering.class_names import breakable
 from stages.shared.metrics import METRICS, POINTS
@@ -167,6 +167,15 @@ def why_no_verdict(results: Results) -> str:
         return ""
     few = f"With {numbers.plural(n_seeds, 'seed')}, fewer than the {needed} that a verdict asks for"
     return f"{few}, none is stated: so few could not tell a small effect from chance."
+
+
+def smallest_p(n_seeds: int) -> str:
+    """A sentence: how small a p of the sign-flip test can be over so many seeds, whatever the interval shows."""
+    smallest = numbers.p_value(sign_flip.smallest_p(n_seeds))
+    return (
+        f"Over {numbers.plural(n_seeds, 'seed')}, the sign-flip test has no p below {smallest} before the adjustment, "
+        f"also where an interval excludes zero."
+    )
 
 
 def extreme(results: Results, metric: str, choose: Callable[[pd.Series], float]) -> tuple[str, str]:

@@ -157,11 +157,24 @@ def test_every_declared_hypothesis_is_stated_with_its_outcome():
     locality, row = spaced(hypotheses.sentence(results, "locality")), results.hypotheses.loc["locality"]
     assert locality.startswith(f"**H1, {row['outcome']}; altered later.** *Seeing neighbouring pixels together")
     assert f"So {row['verdict']}: {row['reason']}." in locality
-    assert re.search(r"adjusted p of a difference [<.\d]+, of one within ±0\.50 points [<.\d]+\. So", locality)
-    assert ", of one below +0.50 points " in spaced(hypotheses.sentence(results, "kernel_5_no_better"))
-    assert ", of one above −0.50 points " in spaced(hypotheses.sentence(results, "stride_as_good_when_pooled"))
+    small = r"[<.\d]+ of the two one-sided tests of one within ±0\.50 points\. So"
+    assert re.search(rf"; adjusted p: [<.\d]+ of the sign-flip test of a difference, {small}", locality)
+    no_better, as_good = (
+        hypotheses.sentence(results, key) for key in ("kernel_5_no_better", "stride_as_good_when_pooled")
+    )
+    assert " of the one-sided test of one below +0.50 points." in spaced(no_better)
+    assert " of the one-sided test of one above −0.50 points." in spaced(as_good)
     position = spaced(hypotheses.sentence(results, "zeros_leak_position"))
     assert "Measured, in how well position can be read from the last feature map: +0.2" in position
+
+
+def test_the_evidence_says_of_which_test_a_p_is_and_how_small_so_few_seeds_let_it_be():
+    """Three seeds: 2/2³ is a quarter. Ten: 2/1024."""
+    few, many = (hypotheses.tables(results_of(name)) for name in ("quick", "default"))
+    assert re.search(r"\| +Sign-flip p +\| +Small p +\|", few)
+    assert "p of the sign-flip test of a difference, and of the one-sided tests (one or two) of one" in few
+    assert "Over 3 seeds, the sign-flip test has no p below 0.250 before the adjustment, also where" in few
+    assert "Over 10 seeds, the sign-flip test has no p below 0.002 before" in many
 
 
 def test_it_is_counted_where_pairing_helps():
@@ -389,7 +402,7 @@ def test_controls_are_no_variants_in_any_count():
         (
             10,
             0.9,
-            f"Minus the baseline, it is at {NONE}; adjusted p 1.000,",
+            f"Minus the baseline, it is at {NONE}; adjusted p: 1.000 of the sign-flip test of a difference,",
         ),
         (5, 0.89, "with new images [−1.20, −0.80], without a verdict: 5 of the 10 seeds that a verdict needs."),
     ],
@@ -399,7 +412,7 @@ def test_the_baseline_is_compared_with_itself_under_seeds_of_its_own(n, again, e
     text = spaced(topics.facts(reached(n, n_test=10_000, cnn=0.9, cnn_again=again))["aa"])
     assert text.startswith("The baseline was trained again with seeds of its own. Minus the baseline, it is at ")
     assert expected in text
-    assert n < 10 or text.endswith(", of equivalence <0.001. The verdict is equivalent.")
+    assert n < 10 or text.endswith(" <0.001 of the two one-sided tests of equivalence. The verdict is equivalent.")
 
 
 SENTENCES = "aa aa_rates adjusted_together best_against_baseline best_sentence calibration_sentence confused"

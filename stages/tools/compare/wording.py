@@ -58,7 +58,7 @@ def settings_table(sides: SideBySide) -> Table:
 
 def difference_table(pair: Pair, rows: Sequence[Row]) -> Table:
     names = heading(pair.first), heading(pair.other)
-    header = ["variant", *names, "difference", "verdict", "new images", "seeds", "p"]
+    header = ["variant", *names, "difference", "verdict", "new images", "seeds", "sign-flip p"]
     return Table(header, [_difference_cells(row) for row in rows])
 
 
@@ -158,6 +158,7 @@ def explanation(sides: SideBySide) -> str:
         f"In percent, with the {level} interval over seeds; differences in percentage points, paired by seed and test "
         "image, with the interval for these test images and, beside it, the wider one for new images. p is of the "
         "sign-flip test over seeds, adjusted over all rows of the same measure whose runs differ (Benjamini–Hochberg). "
+        "Over n seeds it is never below 2/2ⁿ, before the adjustment, also where the interval excludes zero. "
         f"A verdict needs {inference.verdict_seeds} seeds that both have. It is equivalent where two one-sided tests, "
         f"adjusted over the same rows, show a difference of less than {small} points."
     )
