@@ -146,7 +146,8 @@ def _one_pixel(results: Results) -> str:
         return sentence
     ends = [choose(errors, key=lambda variant: errors[variant].mean) for choose in (max, min)]
     most, least = (f"{wording.italic_label(results, end)} ({wording.percent(errors[end])})" for end in ends)
-    return f"{sentence} Of all nets the error is largest for {most} and smallest for {least}."
+    nets = f"the {len(errors)} nets with a feature map {wording.NETS}"
+    return f"{sentence} Among {nets}, the error is largest for {most} and smallest for {least}."
 
 
 def _position(results: Results) -> str:

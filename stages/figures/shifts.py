@@ -48,12 +48,14 @@ def sentence(results: Results) -> str:
     means = results.variants.loc[counted, "shift_consistency_mean"].dropna()
     if not results.shifts_were_probed or len(means) < 2:
         return ""
+    of_which = f"Among the {len(means)} nets {wording.NETS}"
     if means.max() == means.min():
-        return f"All nets have the same mean shift consistency, {numbers.percent_sign(means.max())}."
+        same = f"the mean shift consistency is the same, {numbers.percent_sign(means.max())}"
+        return f"{of_which}, {same}."
     most, high = wording.extreme(results, "shift_consistency", max)
     least, low = wording.extreme(results, "shift_consistency", min)
     return (
-        f"Over shifts of the image, predictions agree most often for {most} ({high} of the pairs of shifts) "
+        f"{of_which}, predictions agree most often over shifts of the image for {most} ({high} of the pairs of shifts) "
         f"and least often for {least} ({low})."
     )
 

@@ -13,6 +13,8 @@ from stages.shared.inference import verdict as verdicts
 from stages.shared.lettering.class_names import breakable
 from stages.shared.metrics import METRICS, POINTS
 
+NETS = "that differ in their architecture and its learning rate alone, and not in their images"  # Results.nets
+
 
 def label(results: Results, variant: str) -> str:
     return escape(results.names.label(variant))

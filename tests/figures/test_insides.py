@@ -175,8 +175,9 @@ def test_the_error_for_one_pixel_stands_beside_its_references():
     assert fact(position, results, "equivariance_pixel_sentence") == (
         "A shift by one pixel moves the last map of CNN (baseline) by 62.5 % of its size, and the map misses the "
         "interpolated one by 50.0 %; before its training it missed it by 25.0 %, and the maps of two images are "
-        "112.5 % apart. Of all nets the error is largest for *Kernel size: 5×5* (75.0 %) and smallest for "
-        "*CNN (baseline)* (50.0 %)."
+        "112.5 % apart. Among the 2 nets with a feature map that differ in their architecture and its learning rate "
+        "alone, and not in their images, the error is largest for *Kernel size: 5×5* (75.0 %) and smallest for *CNN "
+        "(baseline)* (50.0 %)."
     )
     panel = position.leaks(results).axes[2]
     order = [label.get_text() for label in position.leaks(results).axes[0].get_yticklabels()]

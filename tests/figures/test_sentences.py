@@ -331,7 +331,8 @@ def test_a_replication_sets_each_claim_beside_its_verdict():
 def test_the_shift_sentence_names_all_who_share_an_end():
     results = results_of("three")
     assert re.fullmatch(
-        r"Over shifts of the image, predictions agree most often for \*.+\* "
+        r"Among the 3 nets that differ in their architecture and its learning rate alone, and not in their images, "
+        r"predictions agree most often over shifts of the image for \*.+\* "
         r"\([\d.]+ % \[.+\] of the pairs of shifts\) and least often for \*.+\* \(.+\)\.",
         spaced(shifts.sentence(results)),
     )
@@ -339,7 +340,7 @@ def test_the_shift_sentence_names_all_who_share_an_end():
     both = "least often for *Kernel size: 5×5* and *Connectivity: fully connected* (80.00 %)."
     assert spaced(shifts.sentence(tied)).endswith(both)
     equal = dataclasses.replace(results, variants=results.variants.assign(shift_consistency_mean=0.9))
-    assert spaced(shifts.sentence(equal)) == "All nets have the same mean shift consistency, 90.00 %."
+    assert spaced(shifts.sentence(equal)).endswith(" images, the mean shift consistency is the same, 90.00 %.")
 
 
 OF_TWO, OF_THREE = "Of the 2 variants that are compared with it,", "the highest mean test accuracy of 3 nets is that of"
