@@ -42,11 +42,16 @@ def outcome(results: Results, key: str) -> str:
 
 
 def sentence(results: Results, key: str) -> str:
-    """Return "**H1, supported.** *Statement.* Measured, in …: +2.61 points […]; adjusted p: … So better: …"."""
+    """Return "**H1, supported.** *Statement.* [@source] Measured, in …: +2.61 points […]; adjusted p: … So better: …".
+
+    A hypothesis without a source has no citation.
+    """
     row = results.hypotheses.loc[key]
     remark = declared.note(results, key)
     head = f"**{results.number(key)}, {outcome(results, key)}{remark and f'; {remark}'}.**"
     head += f" *{escape(results.declared[key].statement)}*"
+    if results.declared[key].source:
+        head += f" [@{results.declared[key].source}]"
     if not results.has_run(key):
         return f"{head} {wording.capitalised(str(row['reason']))}."
     measured = f"{head} Measured, in {METRICS[row['metric']].name}: {wording.evidence(row)}"

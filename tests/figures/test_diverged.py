@@ -61,7 +61,8 @@ def test_a_hypothesis_about_a_variant_without_a_finished_seed_is_undecided_and_s
         row = results.hypotheses.loc[key]
         assert (row["outcome"], row["reason"]) == ("undecided", "every seed of kernel_1 diverged")
         assert np.isnan(row["difference"])
-        assert hypotheses.sentence(results, key).endswith("* Every seed of kernel_1 diverged.")
+        end = rf"\* \[@{results.declared[key].source}\] Every seed of kernel_1 diverged\.$"
+        assert re.search(end, hypotheses.sentence(results, key))
         assert not results.has_run(key)
         assert hypotheses.sentence(results, key) in hypotheses.tables(results), "also where its family has no section"
 

@@ -177,6 +177,13 @@ def test_the_evidence_says_of_which_test_a_p_is_and_how_small_so_few_seeds_let_i
     assert "Over 10 seeds, the sign-flip test has no p below 0.002 before" in many
 
 
+def test_the_source_of_an_expectation_is_cited_beside_it_where_it_has_one():
+    for key, hypothesis in results_of("replication").declared.items():
+        said = hypotheses.sentence(results_of("replication"), key)
+        assert (f"* [@{hypothesis.source}] " in said) == bool(hypothesis.source)
+        assert "[@]" not in said
+
+
 def test_it_is_counted_where_pairing_helps():
     """Over the seeds the CNN's accuracy and the MLP's move alike, the 5×5 kernel's against them."""
     up, down = [0.89, 0.90, 0.91], [0.91, 0.90, 0.89]
