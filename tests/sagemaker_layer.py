@@ -55,6 +55,7 @@ class Layer:
         self.artifact = None  # content of a job → its artifact's bytes: jobs end after a moment, and nothing trains
         self.interrupt_at = {}  # name → finished runs at which spot takes the instance away, once
         self.seconds_a_minute = 60.0  # lower: a maximal runtime passes sooner
+        self.intercept = lambda operation: None  # "PUT", "GetObject", … → (status, headers, body) in place of an answer
         self.service_failures = {}  # name → reason with which the service itself lets the job fail
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -100,6 +101,12 @@ class Layer:
     def _answer(self, environ, start_response):
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         operation = getattr(self, f"_{target.partition('.')[2]}", None) if target.startswith("SageMaker.") else None
+        name = target.partition(".")[2] or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        if (answer := self.intercept(name)) is not None:
+            status, headers, body = answer
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start_response(status, headers)
+            return [body]
         if operation is None:
             return self.moto(environ, start_response)
         arguments = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")

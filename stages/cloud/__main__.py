@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("stop", help="stop every job of the project that runs")
     commands.add_parser("cost", help="show what the project's jobs have cost")
+    commands.add_parser("dockerfile", help="print the Dockerfile of an image with which a job installs nothing")
     for command in (plan, retry):
         command.add_argument("variant", nargs="*", help="only of these variants of the protocol (default: all of them)")
     return parser
@@ -131,7 +132,14 @@ def _cost(_: argparse.Namespace) -> None:
     )
 
 
-COMMANDS = {"plan": _plan, "retry": _retry, "stop": _stop, "cost": _cost}
+def _dockerfile(_: argparse.Namespace) -> None:
+    from stages.cloud import account, images
+
+    account.need_boto3()
+    print(images.dockerfile(load().sagemaker), end="")
+
+
+COMMANDS = {"plan": _plan, "retry": _retry, "stop": _stop, "cost": _cost, "dockerfile": _dockerfile}
 
 
 def _missing_runs(variants: list[str]) -> list[PlannedRun]:

@@ -15,16 +15,27 @@ PREFIX = "wcb"  # of all names that the project gives on AWS; a policy can allow
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
 RETRIES = 8  # of a request that is throttled or not answered, with growing pauses
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
+SERVER_FAULTS = (
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "SlowDown",
+    "500",
+    "503",
+)
 
 BAD_CREDENTIALS = (
     "ExpiredToken",
     "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidToken",
     "InvalidClientTokenId",
     "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 )
-DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
+DENIED = ("AccessDenied", "AccessDeniedException", "Forbidden", "UnauthorizedOperation", "403")
 
 
 class Unavailable(StageError):
@@ -137,6 +148,7 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
 @contextmanager
 def aws_errors_in_words() -> Iterator[None]:
     """Turn what AWS or its library refuses into a StageError that says what to set."""
+    from boto3.exceptions import RetriesExceededError, S3UploadFailedError
     from botocore import exceptions as boto
 
     try:
@@ -150,23 +162,43 @@ def aws_errors_in_words() -> Iterator[None]:
         ) from None
     except (boto.SSOError, boto.TokenRetrievalError) as error:
         raise StageError(f"AWS credentials: {error}; sign in again with `aws sso login`") from None
-    except (
-        boto.EndpointConnectionError,
-        boto.ConnectTimeoutError,
-        boto.ProxyConnectionError,
-        boto.ReadTimeoutError,
-        boto.ConnectionClosedError,
-    ) as error:
+    except boto.SSLError as error:
+        if "CERTIFICATE" not in str(error).upper():
+            raise Unavailable(f"the encrypted connection to AWS broke off: {error}") from None
+        raise StageError(
+            f"the certificate that answers for AWS is not trusted: {error}; where a proxy of your network signs with a "
+            "certificate of its own, set AWS_CA_BUNDLE to its file; and is this machine's clock right?"
+        ) from None
+    except (boto.ResponseStreamingError, boto.IncompleteReadError, RetriesExceededError) as error:
+        raise Unavailable(f"what AWS sends was cut short: {error}") from None
+    except boto.HTTPClientError as error:
         raise Unavailable(
             f"AWS cannot be reached: {error}; is the region right (AWS_REGION={region()}), and the network up?"
         ) from None
+    except S3UploadFailedError as error:
+        if isinstance(error.__context__, boto.ClientError):
+            raise _client_error(error.__context__) from None
+        raise StageError(f"{error}") from None
     except boto.ClientError as error:
-        raise (Unavailable if error_code(error) in THROTTLED else StageError)(_words(error)) from None
+        raise _client_error(error) from None
+    except boto.BotoCoreError as error:
+        raise StageError(f"boto3 cannot send what AWS is asked: {' '.join(str(error).split())}") from None
 
 
 def error_code(error: Exception) -> str:
     """The code of a botocore ClientError; "" for another error."""
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _client_error(error: Any) -> StageError:
+    """Unavailable where AWS is throttling or has a fault of its own, which may pass; StageError for what it refuses."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error_code(error)
+    if code in THROTTLED:
+        return Unavailable(_words(error))
+    if status >= 500 or code in SERVER_FAULTS:
+        return Unavailable(f"AWS has a fault of its own at {error.operation_name} ({code or status}): {error}")
+    return StageError(_words(error))
 
 
 def _words(error: Any) -> str:

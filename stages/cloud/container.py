@@ -21,6 +21,10 @@ REASON_CHARACTERS = 1024  # of /opt/ml/output/failure; SageMaker cuts off the re
 REQUIREMENTS = "requirements.txt"
 
 
+class PackagesMissing(Exception):
+    """The packages that the image lacks cannot be installed; the text says what to do."""
+
+
 def main() -> None:
     signal.signal(signal.SIGTERM, _stop)  # process 1 would otherwise ignore the signal
     try:
@@ -30,7 +34,7 @@ def main() -> None:
         _train(content)
     except Exception as error:
         traceback.print_exc()
-        expected = type(error).__name__ == "StageError"
+        expected = type(error).__name__ in ("StageError", "PackagesMissing")
         reason = str(error) if expected else traceback.format_exc().strip()
         failure = paths.CONTAINER / "output" / "failure"
         failure.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +83,17 @@ def _install_missing_packages() -> None:
     if missing:
         print("installing", *missing, flush=True)
         options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--root-user-action=ignore"]
-        subprocess.run([sys.executable, "-m", "pip", "install", *options, *missing], check=True)
+        pip = subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, *missing], stderr=subprocess.PIPE, text=True, check=False
+        )
+        sys.stderr.write(pip.stderr)
+        if pip.returncode:
+            last = [line for line in pip.stderr.splitlines() if line.startswith("ERROR")][-1:]
+            raise PackagesMissing(
+                f"the image lacks {', '.join(missing)}, and pip cannot install them ({' '.join(last)[:300]}). "
+                "The job needs a route to PyPI (of subnets: a NAT gateway), or an image that has these packages: "
+                "`python -m stages.cloud dockerfile` prints its Dockerfile, and SAGEMAKER_IMAGE names it"
+            )
 
 
 def _installed_version(package: str) -> str:

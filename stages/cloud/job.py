@@ -93,21 +93,43 @@ def request(job: Job, name: str, place: Place, image: str) -> dict[str, Any]:
         },
         "hyper_parameters": hyperparameters(job),
         "input_data_config": [
-            _channel("code", _upload_code(place.uri("code"), _own_net_files(job))),
-            _channel("prepared", _upload_data(place.uri("data"), place.prepared)),
+            _channel("code", _upload_code(place.uri("code"), _own_net_files(job), tuple(encryption(settings).items()))),
+            _channel("prepared", _upload_data(place.uri("data"), place.prepared, tuple(encryption(settings).items()))),
         ],
-        "output_data_config": {"s3_output_path": place.uri("jobs")},
+        "output_data_config": {"s3_output_path": place.uri("jobs"), **_given("kms_key_id", settings.output_kms_key)},
         "checkpoint_config": {"s3_uri": place.uri("checkpoints", job.name())},  # the same for every attempt
         "resource_config": {
             "instance_type": settings.instance_type,
             "instance_count": 1,
             "volume_size_in_gb": settings.volume_gb,
+            **_given("volume_kms_key_id", settings.volume_kms_key),
         },
+        **_given("vpc_config", vpc(settings)),
+        "enable_network_isolation": settings.network_isolation,
+        "enable_inter_container_traffic_encryption": settings.encrypt_between_containers,
         "stopping_condition": stopping_condition,
         "enable_managed_spot_training": settings.spot,
         "role_arn": place.account.role,
         "tags": [{"key": key, "value": value} for key, value in tags],
     }
+
+
+def vpc(settings: SageMaker) -> dict[str, list[str]] | None:
+    """Where in a VPC jobs run, in the SDK's words; None where no subnets are set."""
+    if not settings.subnets:
+        return None
+    return {"subnets": settings.subnets, "security_group_ids": settings.security_groups}
+
+
+def encryption(settings: SageMaker) -> dict[str, str]:
+    """How S3 is to encrypt an object that is uploaded, as arguments of PutObject."""
+    if settings.output_kms_key is None:
+        return {}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.output_kms_key}
+
+
+def _given(key: str, value: Any) -> dict[str, Any]:
+    return {} if value is None else {key: value}
 
 
 def hyperparameters(job: Job) -> dict[str, str]:
@@ -145,12 +167,12 @@ def code_archive(own_net: Mapping[str, Path]) -> bytes:
     with tarfile.open(fileobj=tarred, mode="w") as archive:
         for name, file in sorted({**{file.relative_to(CODE).as_posix(): file for file in files}, **own_net}.items()):
             _add(archive, name, file.read_bytes())
-        _add(archive, REQUIREMENTS, "".join(f"{line}\n" for line in _requirements()).encode())
+        _add(archive, REQUIREMENTS, "".join(f"{line}\n" for line in requirements()).encode())
     return gzip.compress(tarred.getvalue(), mtime=0)
 
 
 def _digest(runs: list[PlannedRun], settings: SageMaker) -> str:
-    content = [SCHEMA, [run.digest for run in runs], image_name(settings), settings.instance_type, _requirements()]
+    content = [SCHEMA, [run.digest for run in runs], image_name(settings), settings.instance_type, requirements()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -165,19 +187,19 @@ def _own_net_files(job: Job) -> tuple[tuple[str, Path], ...]:
 
 
 @cache
-def _upload_code(folder: str, own_net: tuple[tuple[str, Path], ...]) -> str:
+def _upload_code(folder: str, own_net: tuple[tuple[str, Path], ...], extra: tuple[tuple[str, str], ...]) -> str:
     """folder: an S3 URI. Returns the prefix in it that holds the archive, which is named by its content."""
     archive = code_archive(dict(own_net))
     uri = f"{folder}/{hashlib.sha256(archive).hexdigest()[:16]}/"
     bucket, key = bucket_and_key(f"{uri}code.tar.gz")
     if not object_exists(f"{uri}code.tar.gz"):
         with aws_errors_in_words():
-            client("s3").put_object(Bucket=bucket, Key=key, Body=archive)
+            client("s3").put_object(Bucket=bucket, Key=key, Body=archive, **dict(extra))
     return uri
 
 
 @cache
-def _upload_data(folder: str, prepared: Path) -> str:
+def _upload_data(folder: str, prepared: Path, extra: tuple[tuple[str, str], ...]) -> str:
     """folder: an S3 URI. Returns the prefix in it that holds the prepared files.
 
     An empty object beside the prefix, written last, says that all files are there.
@@ -190,8 +212,8 @@ def _upload_data(folder: str, prepared: Path) -> str:
         with aws_errors_in_words():
             for file in files:
                 print(f"uploading {file.name}, {file.stat().st_size / 1e6:.1f} MB", flush=True)
-                client("s3").upload_file(str(file), bucket, f"{key}/{file.name}")
-            client("s3").put_object(Bucket=bucket, Key=f"{key}.complete", Body=b"")
+                client("s3").upload_file(str(file), bucket, f"{key}/{file.name}", ExtraArgs=dict(extra))
+            client("s3").put_object(Bucket=bucket, Key=f"{key}.complete", Body=b"", **dict(extra))
     return f"{uri}/"
 
 
@@ -201,7 +223,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(info, io.BytesIO(content))
 
 
-def _requirements() -> list[str]:
+def requirements() -> list[str]:
     """The pins of requirements.lock that a job needs."""
     pins = [line.split(";")[0].strip() for line in paths.LOCK.read_text(encoding="utf-8").splitlines()]
     needed = [pin for pin in pins if pin.split("==")[0] in PACKAGES]

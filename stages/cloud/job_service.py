@@ -4,10 +4,10 @@ boto3, except to make a job. The classes of the package `sagemaker` take seconds
 if all were well when a job was stopped.
 """
 
+import random
 import re
+import time
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import cache
 from typing import Any
 
 from stages.cloud.account import (
@@ -20,7 +20,8 @@ from stages.cloud.account import (
     region,
     session,
 )
-from stages.cloud.job import AWS_IMAGE, Job, Place, image_name, request
+from stages.cloud.images import training_image
+from stages.cloud.job import Job, Place, image_name, request
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 
@@ -75,19 +76,25 @@ def attempts(job: Job) -> list[tuple[str, Description]]:
     return known
 
 
-def create(job: Job, name: str, place: Place) -> None:
+def create(job: Job, name: str, place: Place, begun: list[str] | None = None) -> None:
     """Make a job of this name. Does nothing if somebody has just made it.
 
+    begun: gains the name while it is open whether AWS has made the job: the SDK describes it as soon as it is made, and
+    that may fail.
     Raises NoRoom where it may be made later, StageError where the quota is 0 or AWS refuses.
     """
     from botocore.exceptions import ClientError
     from sagemaker.core.resources import TrainingJob
 
-    arguments = request(job, name, place, _image(image_name(place.settings), place.settings.instance_type))
+    arguments = request(job, name, place, training_image(image_name(place.settings), place.settings.instance_type))
+    begun = [] if begun is None else begun
     with aws_errors_in_words():
+        begun.append(name)
         try:
             TrainingJob.create(**arguments, session=session(), region=region())
         except ClientError as error:
+            if error.operation_name == "CreateTrainingJob":
+                begun.remove(name)
             if error_code(error) == "ResourceInUse":
                 return
             if error_code(error) in THROTTLED:
@@ -151,25 +158,9 @@ def stop(name: str) -> None:
         client("sagemaker").stop_training_job(TrainingJobName=name)
 
 
-@cache
-def _image(name: str, instance_type: str) -> str:
-    """The image's address. AWS's own image, which is named by the version of torch, is looked up."""
-    from sagemaker.core import image_uris
-
-    if not name.startswith(AWS_IMAGE):
-        return name
-    arguments = {
-        "version": name.removeprefix(AWS_IMAGE),
-        "instance_type": instance_type,
-        "image_scope": "training",
-    }
-    for framework in ("pytorch-amzn2023", "pytorch"):  # from 2.11 on, and before
-        with suppress(ValueError):
-            return str(image_uris.retrieve(framework, region(), **arguments))
-    raise StageError(
-        f"this version of sagemaker-core knows no training image of AWS for PyTorch {arguments['version']}; "
-        "set SAGEMAKER_IMAGE to one of your own"
-    )
+def pause(seconds: float) -> None:
+    """Sleep about so long, so that many who wait do not ask at the same moment."""
+    time.sleep(seconds * random.uniform(0.75, 1.25))
 
 
 def _quota_error(text: str, place: Place) -> StageError:

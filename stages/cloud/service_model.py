@@ -22,14 +22,42 @@ TAG = re.compile(r"[\w .:/=+\-@]*")  # the model's pattern has \p{L} and \p{N}, 
 def check_training(settings: SageMaker) -> None:
     """Raises StageError with every setting of compute.yaml that CreateTrainingJob would refuse."""
     need_boto3()
-    _raise([*_wrong_instance(settings.instance_type, TRAINING), *_wrong_tags(settings.tags)])
+    isolated = []
+    if settings.network_isolation and settings.image is None:
+        isolated.append(
+            "sagemaker.network_isolation is true, and AWS's image lacks packages that a job would install; "
+            "make an image with them (`python -m stages.cloud dockerfile` prints its Dockerfile), "
+            "and set SAGEMAKER_IMAGE"
+        )
+    _raise(
+        [
+            *_wrong_instance(settings.instance_type, TRAINING),
+            *_wrong_tags(settings.tags),
+            *_wrong_network(settings),
+            *_wrong_keys(settings, settings.instance_type),
+            *isolated,
+        ]
+    )
 
 
 def check_hosting(instance_type: str | None, settings: SageMaker) -> None:
     """Raises StageError for what CreateEndpointConfig would refuse. instance_type: None where it is serverless."""
     need_boto3()
     wrong = [] if instance_type is None else _wrong_instance(instance_type, HOSTING)
-    _raise([*wrong, *_wrong_tags(settings.tags)])
+    if instance_type is None and (settings.subnets or settings.network_isolation):
+        wrong = [
+            "a serverless endpoint takes no subnets and no network isolation; "
+            "keep an instance running (--instance), or change sagemaker.subnets and sagemaker.network_isolation "
+            "in compute.yaml"
+        ]
+    _raise(
+        [
+            *wrong,
+            *_wrong_tags(settings.tags),
+            *_wrong_network(settings),
+            *_wrong_keys(settings, instance_type or ""),
+        ]
+    )
 
 
 def other_processor(instance_type: str) -> str:
@@ -90,6 +118,44 @@ def _wrong_tags(tags: dict[str, str]) -> Iterator[str]:
             yield f"the key {key!r} of a tag begins with 'aws:', which AWS keeps for itself; {where}"
         if key == "variant":
             yield f"the tag 'variant' is set by the project itself; {where}"
+
+
+def _wrong_network(settings: SageMaker) -> Iterator[str]:
+    lists = (
+        ("subnets", settings.subnets, "Subnets", "SubnetId", "subnet-"),
+        ("security_groups", settings.security_groups, "VpcSecurityGroupIds", "SecurityGroupId", "sg-"),
+    )
+    if bool(settings.subnets) != bool(settings.security_groups):
+        yield "sagemaker.subnets and sagemaker.security_groups in compute.yaml go together: set both or none"
+    for key, names, many, one, prefix in lists:
+        limits = _shape(one).metadata
+        if len(names) > _shape(many).metadata["max"]:
+            yield f"sagemaker.{key} has {len(names)} entries; AWS takes {_shape(many).metadata['max']}"
+        for name in names:
+            matches = name.startswith(prefix) and re.fullmatch(limits["pattern"], name) and len(name) <= limits["max"]
+            if not matches:
+                yield f"{name!r} in sagemaker.{key} is no id such as {prefix}0a1b2c3d"
+
+
+def _wrong_keys(settings: SageMaker, instance_type: str) -> Iterator[str]:
+    for setting in ("volume_kms_key", "output_kms_key"):
+        key = getattr(settings, setting)
+        if key is not None and not (key and re.fullmatch(_shape("KmsKeyId").metadata["pattern"], key)):
+            yield f"sagemaker.{setting} = {key!r} is no id and no ARN of a key, such as arn:aws:kms:…:key/…"
+    if settings.volume_kms_key is not None and has_own_disk(instance_type):
+        yield (
+            f"{instance_type} has a disk of its own, which AWS encrypts itself: with it, AWS refuses "
+            "sagemaker.volume_kms_key; set it to null, or choose another type"
+        )
+
+
+def has_own_disk(instance_type: str) -> bool:
+    """Whether instances of the type come with NVMe disks: a d after the number (m5d), and GPUs since g4 and p4."""
+    named = re.match(r"ml\.([a-z]+)(\d+)([a-z]*)", instance_type)
+    if named is None:
+        return False
+    letters, generation, options = named.groups()
+    return "d" in options or (letters in ("g", "p") and int(generation) >= 4)
 
 
 def _raise(mistakes: list[str]) -> None:

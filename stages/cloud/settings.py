@@ -33,6 +33,12 @@ class SageMaker(Block):
     poll_seconds: float = Field(gt=0)
     volume_gb: int = Field(ge=1)
     tags: dict[str, str]
+    subnets: list[str]
+    security_groups: list[str]
+    volume_kms_key: str | None
+    output_kms_key: str | None
+    network_isolation: bool
+    encrypt_between_containers: bool
 
 
 class Compute(Block):

@@ -1,35 +1,26 @@
 """Train runs in jobs on SageMaker: make all jobs, wait for them, and fetch the runs of each as soon as it ends."""
 
-import gzip
-import random
-import tarfile
 import time
-import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stages.cloud import job_service, prices, service_model
+from stages.cloud import interruptions, job_service, prices, service_model
 from stages.cloud.account import (
     Unavailable,
-    aws_errors_in_words,
-    bucket_and_key,
-    client,
     object_exists,
     preflight,
 )
+from stages.cloud.artifact import Finished, fetch
 from stages.cloud.job import Job, Place, jobs_of
-from stages.cloud.job_service import STOP, UNFINISHED, Description, JobFailed, NoRoom
-from stages.cloud.settings import load
-from stages.shared import paths, run_records
+from stages.cloud.job_service import STOP, UNFINISHED, Description, JobFailed, NoRoom, pause
+from stages.cloud.settings import SageMaker, load
 from stages.shared.run_records import PlannedRun
 from stages.shared.stage_command import StageError
-
-Finished = Callable[[PlannedRun, Path], None]
 
 
 def train(missing: Sequence[PlannedRun], prepared: Path, finished: Finished) -> dict[str, Any]:
@@ -44,15 +35,17 @@ def train(missing: Sequence[PlannedRun], prepared: Path, finished: Finished) -> 
     records: dict[Job, dict[str, Any]] = {}
     failures: list[StageError] = []
     try:
-        for job, description in queue.completed():
-            try:
-                records[job] = _fetch(job, description, finished)
-            except StageError as error:
-                failures.append(error)
-    except KeyboardInterrupt:
-        raise StageError(
-            f"interrupted; the jobs go on and are paid for: {STOP} stops them, `dvc repro` attaches to them"
-        ) from None
+        with interruptions.ending_signals():
+            for job, description in queue.completed():
+                try:
+                    records[job] = fetch(job, description, finished, place.settings)
+                except StageError as error:
+                    failures.append(error)
+    except KeyboardInterrupt as interruption:
+        raise StageError(f"{interruptions.reason(interruption)}\n{queue.what_goes_on()}") from None
+    except StageError as error:
+        told = [str(one) for one in (*failures, *queue.failures, error)]
+        raise StageError("\n\n".join([*told, queue.what_goes_on()])) from None
     failures += queue.failures
     if failures:
         raise StageError("\n\n".join(str(error) for error in failures))
@@ -102,6 +95,7 @@ class Queue:
     running: dict[str, Job] = field(default_factory=dict)
     failures: list[JobFailed] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)  # name → the last one that was printed
+    perhaps_made: list[str] = field(default_factory=list)  # jobs whose making was broken off
     printed_reason: str = ""  # the last reason to wait
     progress: float = field(default_factory=time.monotonic)  # when AWS last made or described a job of ours
 
@@ -136,7 +130,8 @@ class Queue:
                     self._say(f"{limit} jobs run, which is sagemaker.max_concurrent: the next one waits for an end")
                     continue
                 try:
-                    job_service.create(job, name, self.place)
+                    job_service.create(job, name, self.place, self.perhaps_made)
+                    self.perhaps_made.clear()
                 except NoRoom as error:
                     self._wait_on(str(error), job)
                     return
@@ -197,7 +192,6 @@ class Queue:
             what = f"job {job.name()} could not be made within {minutes:g} minutes" if job else "AWS gives no answer"
             raise StageError(
                 f"{what}: {reason}\n"
-                f"Jobs that run go on and are paid for: `dvc repro` attaches to them, {STOP} stops them. "
                 "In compute.yaml sagemaker.quota_minutes limits the wait, and max_concurrent the jobs at once"
             )
         self._say(reason)
@@ -207,61 +201,26 @@ class Queue:
             print(f"waiting: {reason}", flush=True)
             self.printed_reason = reason
 
-
-def pause(seconds: float) -> None:
-    """Sleep about so long, so that many who wait do not ask at the same moment."""
-    time.sleep(seconds * random.uniform(0.75, 1.25))
-
-
-def _fetch(job: Job, description: Description, finished: Finished) -> dict[str, Any]:
-    """Unpack a job's artifact, check its runs and hand each over. Returns the record that the job wrote."""
-    uri = description["ModelArtifacts"]["S3ModelArtifacts"]
-    bucket, key = bucket_and_key(uri)
-    again = "delete that object, and `dvc repro` makes the job again"
-    with paths.scratch_folder(description["TrainingJobName"]) as folder:
-        archive, unpacked = folder / "model.tar.gz", folder / "model"
-        with aws_errors_in_words():
-            client("s3").download_file(bucket, key, str(archive))
-        try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(unpacked, filter="data")
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise StageError(f"{uri} cannot be unpacked ({' '.join(str(error).split())}); {again}") from None
-        for run in job.runs:
-            if not _is_whole(unpacked / run.folder, run.digest):
-                raise StageError(f"{uri} lacks seed {run.seed} of variant {job.variant!r}, or holds another; {again}")
-        for run in job.runs:
-            finished(run, unpacked / run.folder)
-        record: dict[str, Any] = paths.read_json(unpacked / "job.json")
-    return record
-
-
-def _is_whole(folder: Path, digest: str) -> bool:
-    """Whether the folder holds the run of this digest: plain files alone, each as its record says."""
-    try:
-        plain = all(file.is_file() and not file.is_symlink() for file in folder.iterdir())
-    except OSError:
-        return False
-    return plain and run_records.is_finished(folder, digest)
+    def what_goes_on(self) -> str:
+        """What runs on and costs, and the commands that go on with it or stop it."""
+        settings = self.place.settings
+        unsure = [name for name in dict.fromkeys(self.perhaps_made) if name not in self.running]
+        names = [*self.running, *(f"{name} (if it was made)" for name in unsure)]
+        if not names:
+            return "no job is known to run on; `dvc repro` goes on, and fetches what has finished"
+        price = prices.price(settings.instance_type, settings.price_per_hour)
+        hourly = f"at most {prices.in_words(price.usd_per_hour, 3)} an hour each ({price.source})"
+        return (
+            f"These jobs go on and are paid for, {hourly}: {', '.join(names)}\n"
+            f"`dvc repro` attaches to them, {STOP} stops them; none runs longer than "
+            f"{settings.max_runtime_minutes} minutes"
+        )
 
 
 def _summary(records: dict[Job, dict[str, Any]], place: Place) -> dict[str, Any]:
     """Where the runs were trained, how long and for how much; attempts without a result are paid for, too."""
     settings = place.settings
-    billable = {
-        name: description.get("BillableTimeInSeconds", 0)
-        for job in records
-        for name, description in job_service.attempts(job)
-    }
-    seconds = sum(billable.values())
-    price = prices.price(settings.instance_type, settings.price_per_hour)
-    usd = price.of(seconds)
-    counted = f"{len(billable)} {'job' if len(billable) == 1 else 'jobs'}"
-    print(
-        f"train: {counted}, {seconds} s billed on {settings.instance_type}, about {prices.in_words(usd, 3)} "
-        f"({price.source})",
-        flush=True,
-    )
+    billed = _billed(records, settings)
     first = next(iter(records.values()))
     there, here = first["packages"]["torch"].split("+")[0], version("torch").split("+")[0]
     if there != here:
@@ -272,10 +231,31 @@ def _summary(records: dict[Job, dict[str, Any]], place: Place) -> dict[str, Any]
     return {
         "backend": "sagemaker",
         "instance_type": settings.instance_type,
-        "jobs": list(billable),
-        "billable_seconds": seconds,
-        "usd": None if usd is None else round(usd, 4),
+        **billed,
         "core_seconds": round(sum(sum(one) for one in run_seconds.values()), 2),
         "runs": {variant: round(fmean(one), 2) for variant, one in run_seconds.items() if one},
         **{key: first[key] for key in ("packages", "cpu", "cores", "python")},
+    }
+
+
+def _billed(jobs: Iterable[Job], settings: SageMaker) -> dict[str, Any]:
+    """Print and return what the jobs were billed. The runs are here by now, so a fault of AWS loses the bill alone."""
+    try:
+        known = [attempt for job in jobs for attempt in job_service.attempts(job)]
+    except StageError as error:
+        print(f"train: what was billed is not known ({error}); `python -m stages.cloud cost` shows it", flush=True)
+        return {"jobs": [job.name() for job in jobs], "billable_seconds": None, "usd": None}
+    seconds = sum(description.get("BillableTimeInSeconds", 0) for _, description in known)
+    price = prices.price(settings.instance_type, settings.price_per_hour)
+    usd = price.of(seconds)
+    counted = f"{len(known)} {'job' if len(known) == 1 else 'jobs'}"
+    print(
+        f"train: {counted}, {seconds} s billed on {settings.instance_type}, about {prices.in_words(usd, 3)} "
+        f"({price.source})",
+        flush=True,
+    )
+    return {
+        "jobs": [name for name, _ in known],
+        "billable_seconds": seconds,
+        "usd": None if usd is None else round(usd, 4),
     }

@@ -9,8 +9,9 @@ pytest.importorskip("boto3", reason="the extra `sagemaker` is not installed")
 
 from hostile_archives import WAYS, hostile, member, nothing_outside, packed
 
-from stages.cloud import training
+from stages.cloud import artifact
 from stages.cloud.job import Job
+from stages.cloud.settings import load
 from stages.shared import paths, stage_command
 from stages.shared.run_records import PlannedRun
 
@@ -20,14 +21,14 @@ def fetch(tmp_path, monkeypatch):
     """A function that fetches an artifact of these bytes, of a finished job of seed 0, and takes no run from it."""
     monkeypatch.setattr(paths, "PARTIAL", tmp_path / "partial")
     job = Job("cnn", (PlannedRun("cnn", 0, "0", None),), digest="0")
-    artifact = {"TrainingJobName": "job", "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/made.tar.gz"}}
+    description = {"TrainingJobName": "job", "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/made.tar.gz"}}
 
     def call(content):
         def download_file(bucket, key, target):
             Path(target).write_bytes(content)
 
-        monkeypatch.setattr(training, "client", lambda _: SimpleNamespace(download_file=download_file))
-        training._fetch(job, artifact, finished=None)
+        monkeypatch.setattr(artifact, "client", lambda _: SimpleNamespace(download_file=download_file))
+        artifact.fetch(job, description, finished=None, settings=load().sagemaker)
 
     return call
 

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 from small_model import packaged
 
-from stages.cloud import account
+from stages.cloud import account, images
 from stages.cloud import settings as aws_settings
 from stages.shared import paths, stage_command
 from stages.shared.prepared_data import load_constants
@@ -201,10 +201,7 @@ def test_create_makes_a_serverless_endpoint_that_answers_as_in_training(aws, arc
     assert variant["ServerlessConfig"] == {"MemorySizeInMB": 3072, "MaxConcurrency": 1}
     assert "InstanceType" not in variant
     model = sagemaker.describe_model(ModelName=name)
-    assert (
-        model["PrimaryContainer"]["Image"]
-        == f"763104351884.dkr.ecr.{REGION}.amazonaws.com/ray:serve-ml-sagemaker-cpu-v1.5"
-    )
+    assert model["PrimaryContainer"]["Image"] == images.serving_image(REGION)
     assert model["ExecutionRoleArn"] == ROLE
     for kind in ("endpoint", "endpoint-config", "model"):
         tags = sagemaker.list_tags(ResourceArn=f"arn:aws:sagemaker:{REGION}:{NUMBER}:{kind}/{name}")["Tags"]

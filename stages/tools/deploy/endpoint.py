@@ -7,13 +7,15 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
-from stages.cloud import service_model
+from stages.cloud import images, interruptions, service_model
 from stages.cloud.account import Account, aws_errors_in_words, client, object_exists, preflight, resource_name
+from stages.cloud.job import encryption
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
-from stages.tools.deploy.hosting import IMAGE, Hosting
+from stages.tools.deploy.hosting import Hosting
 from stages.tools.deploy.package import EXAMPLE, digest, unpacked
 from stages.tools.deploy.service import UNDER_WAY, archive_key, ask, pause
 
@@ -32,7 +34,7 @@ def create(
     sha256 = digest(archive)
     service_model.check_hosting(hosting.instance_type, settings)
     account = preflight(settings)
-    image = image or IMAGE.format(region=account.region)
+    image = image or images.serving_image(account.region)
     name = resource_name(
         classifier.description["variant"],
         hashlib.sha256(f"{sha256} {image} {account.role} {hosting}".encode()).hexdigest(),
@@ -47,14 +49,14 @@ def create(
         return
     left: list[str] = []
     try:
-        with aws_errors_in_words():
+        with interruptions.ending_signals(), aws_errors_in_words():
             _make(name, archive, hosting, image, account, settings, left)
             wait(name, settings.poll_seconds, minutes)
             _try(name, classifier, example)
     except StageError as error:
         raise StageError(f"{error}\n{_what_is_left(name, left, hosting)}") from None
-    except KeyboardInterrupt:
-        raise StageError(f"interrupted\n{_what_is_left(name, left, hosting)}") from None
+    except KeyboardInterrupt as interruption:
+        raise StageError(f"{interruptions.reason(interruption)}\n{_what_is_left(name, left, hosting)}") from None
     print(f"The endpoint stays until you delete it, at {hosting.price}:\n  python -m stages.tools.deploy delete {name}")
 
 
@@ -90,15 +92,24 @@ def _make(
     url = f"s3://{account.bucket}/{key}"
     tags = [{"Key": tag, "Value": value} for tag, value in settings.tags.items()]
     if not object_exists(url):
-        client("s3").put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes())
+        client("s3").put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes(), **encryption(settings))
     left.append(url)
     if ask(sagemaker.describe_model, ModelName=name) is None:
         container = {"Image": image, "ModelDataUrl": url}
-        sagemaker.create_model(ModelName=name, ExecutionRoleArn=account.role, PrimaryContainer=container, Tags=tags)
+        network: dict[str, Any] = {"EnableNetworkIsolation": settings.network_isolation}
+        if settings.subnets:
+            network["VpcConfig"] = {"Subnets": settings.subnets, "SecurityGroupIds": settings.security_groups}
+        sagemaker.create_model(
+            ModelName=name, ExecutionRoleArn=account.role, PrimaryContainer=container, Tags=tags, **network
+        )
     left.append("the model")
     if ask(sagemaker.describe_endpoint_config, EndpointConfigName=name) is None:
+        disk_key = settings.volume_kms_key if hosting.instance_type else None
         sagemaker.create_endpoint_config(
-            EndpointConfigName=name, ProductionVariants=[hosting.production_variant(name)], Tags=tags
+            EndpointConfigName=name,
+            ProductionVariants=[hosting.production_variant(name)],
+            Tags=tags,
+            **({"KmsKeyId": disk_key} if disk_key else {}),
         )
     left.append("the endpoint config")
     if ask(sagemaker.describe_endpoint, EndpointName=name) is None:

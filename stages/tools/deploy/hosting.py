@@ -5,8 +5,6 @@ from typing import Any, Self
 
 from stages.cloud import prices
 
-# AWS's image for Ray Serve on CPUs; in some regions AWS keeps its images under another account, and --image names one.
-IMAGE = "763104351884.dkr.ecr.{region}.amazonaws.com/ray:serve-ml-sagemaker-cpu-v1.5"
 MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)  # what serverless offers; accounts begin with a quota of 3072
 MAX_CONCURRENCY = 1  # of serverless: requests answered at once
 STARTUP_SECONDS = 600  # for the container to install what its image lacks

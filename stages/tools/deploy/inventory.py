@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from stages.cloud import interruptions
 from stages.cloud.account import PREFIX, Account, aws_errors_in_words, client, preflight
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
@@ -60,10 +61,11 @@ def delete(names: list[str], everything: bool, settings: SageMaker, minutes: flo
             )
         for name in there if everything else names:
             try:
-                _delete(name, account, settings, minutes)
-            except KeyboardInterrupt:
+                with interruptions.ending_signals():
+                    _delete(name, account, settings, minutes)
+            except KeyboardInterrupt as interruption:
                 raise StageError(
-                    f"interrupted; {name} may still be there and cost: "
+                    f"{interruptions.reason(interruption)}; {name} may still be there and cost: "
                     "`python -m stages.tools.deploy list` shows what is"
                 ) from None
     if everything and not there:
