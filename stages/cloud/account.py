@@ -171,7 +171,7 @@ def aws_errors_in_words() -> Iterator[None]:
         ) from None
     except (boto.ResponseStreamingError, boto.IncompleteReadError, RetriesExceededError) as error:
         raise Unavailable(f"what AWS sends was cut short: {error}") from None
-    except boto.HTTPClientError as error:
+    except (boto.ConnectionError, boto.HTTPClientError) as error:
         raise Unavailable(
             f"AWS cannot be reached: {error}; is the region right (AWS_REGION={region()}), and the network up?"
         ) from None

@@ -206,6 +206,8 @@ def test_a_run_with_odd_metrics_is_refused(layer, tmp_path, members, metrics, sa
         ),
         (boto.SSLError(endpoint_url="https://x", error="EOF occurred"), account.Unavailable, "broke off"),
         (boto.ReadTimeoutError(endpoint_url="https://x"), account.Unavailable, "AWS cannot be reached: .*AWS_REGION="),
+        (boto.EndpointConnectionError(endpoint_url="https://x"), account.Unavailable, "AWS cannot be reached"),
+        (boto.ConnectionClosedError(endpoint_url="https://x"), account.Unavailable, "AWS cannot be reached"),
         (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), account.Unavailable, "cut short"),
         (boto.ParamValidationError(report="odd"), StageError, "boto3 cannot send what AWS is asked: .*odd"),
     ],
