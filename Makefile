@@ -38,7 +38,7 @@ help: ## Say what there is
 venv: $(READY) ## Make the virtual environment .venv with the pinned packages
 
 $(READY): requirements.lock requirements-cuda.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or later is needed, and $(PYTHON) is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and f"Python 3.11.4 or later is needed, since older ones unpack archives without a check, and $(PYTHON) is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 ifeq ($(TORCH_INDEX),)
 	$(BIN)/python -m pip install --quiet --progress-bar off --disable-pip-version-check -r requirements.lock -r requirements-cuda.lock

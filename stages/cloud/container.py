@@ -84,7 +84,11 @@ def _install_missing_packages() -> None:
         print("installing", *missing, flush=True)
         options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--root-user-action=ignore"]
         pip = subprocess.run(
-            [sys.executable, "-m", "pip", "install", *options, *missing], stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "pip", "install", *options, *missing],
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         sys.stderr.write(pip.stderr)
         if pip.returncode:
