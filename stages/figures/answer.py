@@ -141,19 +141,11 @@ def shuffled(results: Results) -> str:
     """What is left of the lead where the pixels are shuffled."""
     if not results.has_run(PERMUTED):
         return ""
-    row, contrast = results.hypotheses.loc[PERMUTED], results.declared[PERMUTED].contrast
-    net, other = _net(results, contrast.variant), _net(results, contrast.reference)
+    row = results.hypotheses.loc[PERMUTED]
     led = results.has_run(GAP) and results.hypotheses.loc[GAP, "verdict"] == verdicts.BETTER
-    clauses = {
-        verdicts.BETTER: f"the {net} {'still ' if led else ''}leads, by {_points(row)}",
-        verdicts.WORSE: f"{'the lead is gone: ' if led else ''}the {net} is {_points(row)} below the {other}",
-        verdicts.EQUIVALENT: f"{'the lead is gone: ' if led else ''}the two nets are as good as each other",
-        verdicts.NO_BETTER: f"the {net} has no lead that matters",
-        verdicts.NO_WORSE: f"the {net} is as good as the {other}, or better",
-        verdicts.INCONCLUSIVE: f"it is open whether the {net} leads",
-    }
-    clause = clauses.get(row["verdict"], f"the {net} minus the {other} is {_signed(row)}")
-    return f"Where the pixels of all images are shuffled in the same way, {clause}."
+    gone = "the lead is gone: " if led and row["verdict"] in (verdicts.WORSE, verdicts.EQUIVALENT) else ""
+    clause = _who_leads(results, PERMUTED, row, "still leads, by" if led else "leads, by")
+    return f"Where the pixels of all images are shuffled in the same way, {gone}{clause}."
 
 
 def longer(results: Results) -> str:
@@ -161,18 +153,22 @@ def longer(results: Results) -> str:
     table = results.longer_hypotheses
     if GAP not in table.index or pd.isna(table.loc[GAP, "n_seeds"]):
         return ""
-    row, contrast = table.loc[GAP], results.declared[GAP].contrast
+    return f"Trained {training_length.times(results)}, {_who_leads(results, GAP, table.loc[GAP], 'leads by')}."
+
+
+def _who_leads(results: Results, key: str, row: pd.Series, leads: str) -> str:
+    """A clause on the two nets of a hypothesis. row: its result. leads: the words before how large a lead is."""
+    contrast = results.declared[key].contrast
     net, other = _net(results, contrast.variant), _net(results, contrast.reference)
     clauses = {
-        verdicts.BETTER: f"the {net} leads by {_points(row)}",
+        verdicts.BETTER: f"the {net} {leads} {_points(row)}",
         verdicts.WORSE: f"the {net} is {_points(row)} below the {other}",
         verdicts.EQUIVALENT: "the two nets are as good as each other",
         verdicts.NO_BETTER: f"the {net} has no lead that matters",
         verdicts.NO_WORSE: f"the {net} is as good as the {other}, or better",
         verdicts.INCONCLUSIVE: f"it is open whether the {net} leads",
     }
-    clause = clauses.get(row["verdict"], f"the {net} minus the {other} is {_signed(row)}")
-    return f"Trained {training_length.times(results)}, {clause}."
+    return clauses.get(row["verdict"], f"the {net} minus the {other} is {_signed(row)}")
 
 
 def shifted(results: Results) -> str:
@@ -199,19 +195,15 @@ def expectations(results: Results) -> str:
     outcomes = Counter(results.hypotheses.loc[measured, "outcome"])
     words = {
         verdicts.SUPPORTED: "came true",
-        verdicts.CONTRADICTED: "did not",
+        verdicts.CONTRADICTED: "did not" if outcomes[verdicts.SUPPORTED] else "failed",
         verdicts.UNDECIDED: "remained open",
         verdicts.NOT_STATED: "had too few seeds for a verdict",
     }
     told = [f"{outcomes[outcome]} {text}" for outcome, text in words.items() if outcomes[outcome]]
-    if len(told) == 1 and len(measured) > 1:
-        outcome = next(iter(outcomes))
-        return f"All of the {len(measured)} expectations {words[outcome].replace('did not', 'failed')}."
-    if len(measured) == 1:
-        return f"The one expectation {words[next(iter(outcomes))].replace('did not', 'failed')}."
-    if verdicts.SUPPORTED not in outcomes:
-        told = [text.replace("did not", "failed") for text in told]
-    return f"Of the {len(measured)} expectations, {wording.joined(told)}."
+    if len(told) > 1:
+        return f"Of the {len(measured)} expectations, {wording.joined(told)}."
+    whole = "The one expectation" if len(measured) == 1 else f"All of the {len(measured)} expectations"
+    return f"{whole} {words[next(iter(outcomes))]}."
 
 
 def picture(results: Results) -> Figure | str:
