@@ -159,7 +159,7 @@ def code_archive(own_net: Mapping[str, Path]) -> bytes:
     """
     # The package stages.shared.params imports all of its modules; of other packages only the modules themselves count.
     settings = [f"stages.shared.params.{file.stem}" for file in (CODE / "stages/shared/params").glob("*.py")]
-    modules = ["stages.cloud.container", "stages.train.local", "stages.train.run", "stages.train.run_spec", *settings]
+    modules = ["stages.cloud.container", "stages.train.local", "stages.train.run_spec", *settings]
     files = {file for module in modules for file in imported_files(module, exempt=())}
     packages = {parent / "__init__.py" for file in files for parent in file.parents if parent.is_relative_to(CODE)}
     files |= {file for file in packages if file.exists()}

@@ -54,6 +54,7 @@ def all_tables(
     A variant of which every seed diverged is only in diverged.csv, and as a reason in hypotheses.csv.
     Raises StageError if the baseline is one.
     """
+    refuse_mixed_devices(settings, [*variants, *longer])
     of_protocol = set(settings.active_variants)
     finished = [variant for variant in variants if variant.seeds]
     lost = {variant.key for variant in variants} - {variant.key for variant in finished}
@@ -86,6 +87,19 @@ def all_tables(
         "shifts.csv": tables.shifts(finished),
         "confusion.csv": tables.confusion(finished, labels),
     }
+
+
+def refuse_mixed_devices(settings: Params, variants: Sequence[VariantResults]) -> None:
+    """Raises StageError if some runs were trained on a CPU and some on a GPU, unless the settings allow it."""
+    runs = [(metrics["device"], variant.key, seed) for variant in variants for seed, metrics in variant.metrics.items()]
+    of_device = {device: f"{variant} under seed {seed}" for device, variant, seed in reversed(runs)}
+    if len(of_device) < 2 or settings.machine.device == "mixed":
+        return
+    each = ", ".join(f"{run} on {device}" for device, run in sorted(of_device.items()))
+    raise StageError(
+        f"two kinds of device trained the runs ({each}, and others), and they round differently; set machine.device in "
+        "params.yaml: cpu trains all of them on the CPU, mixed compares them as they are"
+    )
 
 
 def _declared(key: str, hypothesis: Hypothesis, record: Record, of_protocol: set[str]) -> str:

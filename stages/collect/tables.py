@@ -20,7 +20,7 @@ DIGITS = 6  # of a fraction, as written
 
 
 def runs(variants: Sequence[VariantResults]) -> pd.DataFrame:
-    """One row for each variant and seed.
+    """One row for each variant and seed. device: the kind that trained it, cpu or cuda.
 
     Rounded as written, so that everything that is computed from runs.csv agrees to the last digit.
     """
@@ -31,7 +31,7 @@ def runs(variants: Sequence[VariantResults]) -> pd.DataFrame:
         rows += [
             {"variant": variant.key, **variant.metrics[seed], **variant.probes[seed], **costs} for seed in variant.seeds
         ]
-    table = pd.DataFrame(rows).reindex(columns=["variant", "seed", *MEASURED, *COSTS])
+    table = pd.DataFrame(rows).reindex(columns=["variant", "seed", "device", *MEASURED, *COSTS])
     types = dict.fromkeys(COSTS, "Int64") | dict.fromkeys(MEASURED, float)
     return table.astype(types).round(dict.fromkeys(MEASURED, DIGITS))
 

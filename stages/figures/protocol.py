@@ -122,6 +122,7 @@ def _settings(results: Results) -> dict[str, str]:
         "variants": numbers.plural(n_variants, "variant") + and_controls,
         "runs": numbers.plural(len(results.runs) + len(results.diverged), "run"),
         "diverged": diverged_sentence(results),
+        "devices": devices(results),
         "alpha": f"{inference.alpha:g}",
         "power": wording.power(results),
         "smallest_effect": wording.smallest_effect(results),
@@ -131,6 +132,19 @@ def _settings(results: Results) -> dict[str, str]:
         or f"With {wording.seeds(results)} a direction is stated where the {wording.confidence(results)} interval of a "
         f"paired difference excludes zero.",
     }
+
+
+def devices(results: Results) -> str:
+    """What trained the nets. Where there were two kinds, how many runs of which variants each has."""
+    words = {"cpu": "a CPU", "cuda": "a GPU (CUDA)"}
+    kinds = results.runs.groupby("device")["variant"]
+    if len(kinds) == 1:
+        return f"All nets were trained on {words[results.runs['device'].iloc[0]]}."
+    parts = [
+        f"{numbers.plural(len(runs), 'run')} of {numbers.plural(runs.nunique(), 'variant')} on {words[str(device)]}"
+        for device, runs in kinds
+    ]
+    return f"Two kinds of device trained the nets, and they round differently: {wording.joined(parts)}."
 
 
 def train_images(results: Results) -> str:

@@ -33,7 +33,7 @@ INDEXED = {
 REFERENCE = "reference"  # the protocol whose results are published as those of scale
 JUDGED = ["difference", "total_low", "total_high", "verdict", "outcome"]  # of a hypothesis
 CONTROLS = "controls"  # the family whose variants test the benchmark
-TEXT_COLUMNS = ["variant", "reference", "family", "level", "hypothesis", "metric"]
+TEXT_COLUMNS = ["device", "variant", "reference", "family", "level", "hypothesis", "metric"]
 TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared", "kind", "key", "source"]
 
 

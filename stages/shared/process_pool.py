@@ -35,18 +35,25 @@ LINE = "{desc}: {percentage:.0f}%, {remaining} left{postfix}"
 
 
 def run_parallel(
-    task: Callable[[Item, Report], Result], items: Sequence[Item], total_work: float, title: str
+    task: Callable[[Item, Report], Result],
+    items: Sequence[Item],
+    total_work: float,
+    title: str,
+    *,
+    most: int | None = None,
+    fork: bool = sys.platform == "linux",
 ) -> list[Result]:
     """task(item, report) for every item, as many at once as there are cores. Returns the results in the items' order.
 
     A task calls report(work, text) as it goes on; `total_work` is the sum over all tasks, in any unit. The time left
     follows from the rate so far. A log gets a line now and then in place of the bar. Tasks share nothing, so that no
     result depends on which process runs which task. The first error of a task stops the others and is raised.
+    most: processes at once, if not one a core. fork: a forked worker has torch imported already; neither macOS nor CUDA
+    survives a fork of it.
     Raises StageError if a process is killed, or if none can be started.
     """
-    # A forked worker has torch imported already; macOS does not survive a fork of it.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    workers = min(len(items), cores())
+    context = multiprocessing.get_context("fork" if fork else "spawn")
+    workers = min(len(items), cores(), most or len(items))
     try:
         queue: SimpleQueue[tuple[float, str]] = context.SimpleQueue()
         executor = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(queue, os.getpid()))

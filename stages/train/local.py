@@ -1,10 +1,11 @@
-"""Train on this machine: runs spread over the cores, one process and one thread each."""
+"""Train on this machine: one process and one thread a run, on all cores; on a GPU the seeds of a variant together."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.shared import paths
 from stages.shared.architectures.closed_form import closed_form
@@ -15,27 +16,67 @@ from stages.shared.stage_command import StageError
 from stages.train.length import training_epochs, training_steps
 
 STEP_OVERHEAD = 20e6  # multiply-accumulates that take as long as what a training step does beside its products
+PROCESSES_PER_GPU = 4  # one alone leaves it idle between the steps of small nets
 BACKWARD = 2  # times the multiply-accumulates of the forward pass
 
 Finished = Callable[[PlannedRun, Path], None]
 
 
+class Task(NamedTuple):
+    """Runs that one process trains at once: on a CPU one, on a GPU the seeds of a variant. gpu: its number."""
+
+    runs: Sequence[PlannedRun]
+    gpu: int
+
+
 def train(runs: Sequence[PlannedRun], prepared: Path, finished: Finished) -> list[float]:
     """Train these runs and call finished(run, folder) with each one's whole folder, in the process that trained it.
 
-    Returns the seconds that each took on one core. The longest runs begin first, so that all cores end together.
-    Raises StageError if a process is killed.
+    Returns the seconds that each took on one core; of runs that a GPU trained together, an equal share. The longest
+    tasks begin first, so that all processes end together. Raises StageError if a process is killed.
     """
     from stages.train.run import train_run  # noqa: F401  (torch: imported once, before the processes part)
 
     work = {run: estimated_work(run, load_constants(prepared)) for run in runs}
-    ordered = sorted(runs, key=lambda run: -work[run])
+    on_gpu = any(run.spec.device == "cuda" for run in runs)
+    gpus = _count_gpus() if on_gpu else 1
+    tasks = sorted(tasks_of(runs, gpus), key=lambda task: -sum(work[run] for run in task.runs))
     n_variants = len({run.variant for run in runs})
     title = f"train {len(runs)} runs of {n_variants} {'variant' if n_variants == 1 else 'variants'}"
     with paths.scratch_folder("train") as scratch:
-        task = partial(_train_one, work, prepared, scratch, finished)
-        seconds = dict(zip(ordered, run_parallel(task, ordered, sum(work.values()), title), strict=True))
+        call = partial(_train_task, work, prepared, scratch, finished)
+        if on_gpu:
+            durations = run_parallel(call, tasks, sum(work.values()), title, most=gpus * PROCESSES_PER_GPU, fork=False)
+        else:
+            durations = run_parallel(call, tasks, sum(work.values()), title)
+    seconds = {
+        run: duration / len(task.runs) for task, duration in zip(tasks, durations, strict=True) for run in task.runs
+    }
     return [seconds[run] for run in runs]
+
+
+def tasks_of(runs: Sequence[PlannedRun], gpus: int) -> list[Task]:
+    """What each process is given.
+
+    A user's own net need not bear torch.func.vmap, so its runs are trained singly. Where there are fewer variants than
+    GPUs, the seeds of a variant are spread over several.
+    """
+    groups: dict[str, list[PlannedRun]] = defaultdict(list)
+    for run in runs:
+        groups[run.variant if _is_stacked(run) else run.digest].append(run)
+    parts = -(-gpus // len(groups))
+    chunks = [group[start::parts] for group in groups.values() for start in range(min(parts, len(group)))]
+    return [Task(chunk, number % gpus) for number, chunk in enumerate(chunks)]
+
+
+def _is_stacked(run: PlannedRun) -> bool:
+    return run.spec.device == "cuda" and run.spec.architecture.own_module is None
+
+
+def _count_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def estimated_work(run: PlannedRun, constants: dict[str, Any]) -> float:
@@ -49,29 +90,45 @@ def estimated_work(run: PlannedRun, constants: dict[str, Any]) -> float:
     return steps * (STEP_OVERHEAD + (1 + BACKWARD) * macs * spec.recipe.batch_size) + macs * scored
 
 
-def _train_one(
-    work: dict[PlannedRun, float], prepared: Path, scratch: Path, finished: Finished, run: PlannedRun, report: Report
+def _train_task(
+    work: dict[PlannedRun, float], prepared: Path, scratch: Path, finished: Finished, task: Task, report: Report
 ) -> float:
+    """Returns the seconds that it took."""
+    start = time.monotonic()
+    folders = {run: scratch / run.digest for run in task.runs}
+    for folder in folders.values():
+        folder.mkdir()
+    if _is_stacked(task.runs[0]):
+        from stages.train.stacked import StackedRun, gpu, train_stack
+
+        stacked = [StackedRun(run.spec, folder, _epoch_report(work, run, report)) for run, folder in folders.items()]
+        train_stack(stacked, prepared, gpu(task.gpu, PROCESSES_PER_GPU))
+    else:
+        _train_single(work, prepared, folders, report)
+    for run, folder in folders.items():
+        write_record(folder, run.digest)
+        finished(run, folder)
+    return time.monotonic() - start
+
+
+def _epoch_report(work: dict[PlannedRun, float], run: PlannedRun, report: Report) -> Callable[[str], None]:
+    """What a run calls after each epoch."""
+    share = work[run] / training_epochs(run.spec.recipe, run.spec.train_size)
+    return lambda text: report(share, f"{run.variant}, seed {run.seed}, {text}")
+
+
+def _train_single(
+    work: dict[PlannedRun, float], prepared: Path, folders: dict[PlannedRun, Path], report: Report
+) -> None:
     from stages.shared.architectures.own_net import in_words, is_of_own_net
     from stages.train.run import train_run
 
-    start = time.monotonic()
-    epochs = training_epochs(run.spec.recipe, run.spec.train_size)
-    folder = scratch / run.digest
-    folder.mkdir()
-    try:
-        train_run(
-            run.spec,
-            prepared,
-            folder,
-            lambda text: report(work[run] / epochs, f"{run.variant}, seed {run.seed}, {text}"),
-        )
-    except Exception as error:
-        own = run.spec.architecture.own_module
-        if own is None or not is_of_own_net(error):
-            raise
-        key = f"variants.{run.variant}.run.architecture.module.class = {own.class_!r}"
-        raise StageError(f"{key}: training fails under seed {run.seed}: {in_words(error)}") from None
-    write_record(folder, run.digest)
-    finished(run, folder)
-    return time.monotonic() - start
+    for run, folder in folders.items():
+        try:
+            train_run(run.spec, prepared, folder, _epoch_report(work, run, report))
+        except Exception as error:
+            own = run.spec.architecture.own_module
+            if own is None or not is_of_own_net(error):
+                raise
+            key = f"variants.{run.variant}.run.architecture.module.class = {own.class_!r}"
+            raise StageError(f"{key}: training fails under seed {run.seed}: {in_words(error)}") from None

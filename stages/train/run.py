@@ -42,38 +42,30 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
     report: called after each epoch with how far the run is. On one kind of CPU the bits depend on `spec` and the
     prepared data alone: a run has one thread and its own random streams.
     """
-    device = _device(spec)
+    device = device_of(spec)
     set_up(device)
     constants = load_constants(prepared)
-    splits = {
-        name: Split(split.images.to(device), split.labels.to(device))
-        for name, split in load_splits(prepared, spec).items()
-    }
+    splits = splits_on(device, prepared, spec)
     train, val, test = splits["train"], splits["val"], splits["test"]
-    shape, n_classes = shape_of(spec.sample, constants), len(constants["classes"])
     torch.manual_seed(torch_seed("dropout", spec.drawn_seed))  # dropout draws from torch's global generator alone
-    generator = torch.Generator().manual_seed(torch_seed("init", spec.drawn_seed))
-    model = build(spec.architecture, shape, n_classes, *scale_of(spec.sample, train.images), generator).to(device)
+    model = first_model(spec, train, constants).to(device)
     n_steps = training_steps(spec.recipe, len(train.labels))
     n_epochs = training_epochs(spec.recipe, len(train.labels))
-    metrics = {"seed": spec.seed, "device": device.type, **costs(spec.architecture, shape, n_classes)}
+    metrics = first_metrics(spec, device, constants)
 
     curves = []
-    epoch_steps = steps_an_epoch(spec.recipe, len(train.labels))
     optimiser = build_optimiser(spec.recipe, model.parameters())
     scored = averaged_weights(model, optimiser, spec.recipe.ema_decay) if spec.recipe.ema_decay else model
-    batches = _batches(spec, train, constants)
-    for row in train_epochs(model, optimiser, spec.recipe, batches, n_steps):
+    for row in train_epochs(model, optimiser, spec.recipe, epochs_of(spec, train, constants), n_steps):
         if not np.isfinite(row["train_loss"]):
-            _write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
+            write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
             return
-        is_due = row["epoch"] * epoch_steps % spec.score_every < epoch_steps
-        if not is_due and row["epoch"] < n_epochs:
+        if not is_scored(row["epoch"], spec):
             report(f"epoch {row['epoch']} of {n_epochs}")
             continue
         val_loss, val_predicted = evaluate(scored, val)
         if not np.isfinite(val_loss):
-            _write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
+            write_diverged(metrics | {"diverged": row["epoch"]}, n_epochs, out, report)
             return
         row |= {"val_loss": val_loss, "val_accuracy": accuracy(val_predicted, val.labels)}
         curves.append(row)
@@ -81,24 +73,50 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
 
     scores, predicted = _score(scored, splits)
     if not all(map(np.isfinite, scores.values())):
-        _write_diverged(metrics | {"diverged": n_epochs}, n_epochs, out, report)
+        write_diverged(metrics | {"diverged": n_epochs}, n_epochs, out, report)
         return
-    correct = (predicted == test.labels).cpu().numpy().astype(np.uint8)
     save_weights(scored, out / "weights.safetensors")
-    pd.DataFrame(curves).to_csv(out / "curves.csv", index=False, float_format=CURVES_FORMAT, lineterminator="\n")
-    save_file(
-        {"predicted": predicted.cpu().numpy().astype(np.int16), "correct": correct}, out / "predictions.safetensors"
-    )
-    paths.write_json(out / "metrics.json", metrics | scores)
+    write_results(metrics | scores, curves, predicted, test.labels, out)
 
 
 def set_up(device: torch.device = CPU) -> None:
     """Let torch use one thread and deterministic algorithms only; on a GPU, where there is one."""
     torch.set_num_threads(1)
+    if device.type == "cuda":  # by default its convolutions round their inputs to TF32's ten bits
+        torch.backends.cudnn.allow_tf32 = False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which cuBLAS is not deterministic
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     # Nothing here reads memory that it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def splits_on(device: torch.device, prepared: Path, spec: RunSpec) -> dict[str, Split]:
+    """The splits train, val and test of a run, on the device that trains."""
+    return {
+        name: Split(split.images.to(device), split.labels.to(device))
+        for name, split in load_splits(prepared, spec).items()
+    }
+
+
+def first_model(spec: RunSpec, train: Split, constants: dict[str, Any]) -> nn.Sequential:
+    """The net with its first weights, on the CPU, so that every device begins with the same."""
+    generator = torch.Generator().manual_seed(torch_seed("init", spec.drawn_seed))
+    shape, n_classes = shape_of(spec.sample, constants), len(constants["classes"])
+    return build(spec.architecture, shape, n_classes, *scale_of(spec.sample, train.images), generator)
+
+
+def first_metrics(spec: RunSpec, device: torch.device, constants: dict[str, Any]) -> dict[str, Any]:
+    """What metrics.json says whatever the training comes to."""
+    shape, n_classes = shape_of(spec.sample, constants), len(constants["classes"])
+    return {"seed": spec.seed, "device": device.type, **costs(spec.architecture, shape, n_classes)}
+
+
+def is_scored(epoch: int, spec: RunSpec) -> bool:
+    """Whether the validation images are scored after this epoch (from 1)."""
+    epoch_steps = steps_an_epoch(spec.recipe, spec.train_size)
+    return epoch * epoch_steps % spec.score_every < epoch_steps or epoch >= training_epochs(
+        spec.recipe, spec.train_size
+    )
 
 
 def costs(architecture: Architecture, shape: tuple[int, int, int], n_classes: int) -> dict[str, Any]:
@@ -113,7 +131,7 @@ def costs(architecture: Architecture, shape: tuple[int, int, int], n_classes: in
     }
 
 
-def _batches(spec: RunSpec, train: Split, constants: dict[str, Any]) -> Iterator[Iterator[Batch]]:
+def epochs_of(spec: RunSpec, train: Split, constants: dict[str, Any]) -> Iterator[Iterator[Batch]]:
     """Epoch after epoch, the batches in which the run sees its train images."""
     order = stream("order", spec.drawn_seed)
     layout = permutation_of(spec.sample, constants)
@@ -184,14 +202,26 @@ def _score(model: nn.Module, splits: dict[str, Split]) -> tuple[dict[str, float]
     return scores, predicted
 
 
-def _device(spec: RunSpec) -> torch.device:
+def device_of(spec: RunSpec) -> torch.device:
     """The processes of several runs share a GPU, and spread over all GPUs there are."""
     if spec.device == "cuda":
         return torch.device("cuda", spec.seed % torch.cuda.device_count())
     return CPU
 
 
-def _write_diverged(metrics: dict[str, Any], n_epochs: int, out: Path, report: Report) -> None:
+def write_results(
+    metrics: dict[str, Any], curves: list[dict[str, Any]], predicted: Tensor, labels: Tensor, out: Path
+) -> None:
+    """Write what a finished run reached, but its weights. predicted, labels: (N_test,)."""
+    correct = (predicted == labels).cpu().numpy().astype(np.uint8)
+    pd.DataFrame(curves).to_csv(out / "curves.csv", index=False, float_format=CURVES_FORMAT, lineterminator="\n")
+    save_file(
+        {"predicted": predicted.cpu().numpy().astype(np.int16), "correct": correct}, out / "predictions.safetensors"
+    )
+    paths.write_json(out / "metrics.json", metrics)
+
+
+def write_diverged(metrics: dict[str, Any], n_epochs: int, out: Path, report: Report) -> None:
     """metrics: with `diverged`, the first epoch, of n_epochs, with a loss that is not finite."""
     for _ in range(metrics["diverged"], n_epochs + 1):
         report(f"diverged in epoch {metrics['diverged']}")

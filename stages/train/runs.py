@@ -18,7 +18,7 @@ NVIDIA_DRIVER = "libcuda.so.1"
 def planned_runs(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
     """Every seed of these variants, in the order of params.yaml."""
     device = device_kind(settings)
-    files = file_digests("stages.train.run", paths.PREPARED)
+    files = file_digests(f"stages.train.{'stacked' if device == 'cuda' else 'run'}", paths.PREPARED)
     class_counts = load_constants(paths.PREPARED)["class_counts"]
     n_images, has_val_set = sum(class_counts["train"]), "val" in class_counts
     runs = []

@@ -83,6 +83,33 @@ def test_runs_has_a_row_for_each_variant_and_seed(root):
     # Closed form of Conv(1→16, 5×5), pool, Conv(16→32, 5×5), pool, Linear(32·8·8 → 3) on a 32×32 canvas.
     assert set(runs.loc[runs["variant"] == "kernel_5", "parameters"]) == {26 * 16 + (400 + 1) * 32 + (2048 + 1) * 3}
     assert runs["receptive_field_height"].tolist() == [10, 10, 16, 16]
+    assert set(runs["device"]) == {"cpu"}
+
+
+def trained_on_a_gpu(key, seed):
+    path = paths.RUNS / key / f"seed_{seed}" / "metrics.json"
+    paths.write_json(path, paths.read_json(path) | {"device": "cuda"})
+
+
+def test_runs_of_a_cpu_and_of_a_gpu_are_compared_only_where_the_settings_say_so(root):
+    trained_on_a_gpu("kernel_5", 1)
+    with pytest.raises(StageError) as error:
+        collect(root)
+    assert "cnn under seed 0 on cpu, kernel_5 under seed 1 on cuda" in str(error.value)
+    assert "set machine.device in params.yaml" in str(error.value)
+    assert not (paths.RESULTS / "runs.csv").exists()
+    settings = params.load(root / "params.yaml")
+    allowed = settings.model_copy(update={"machine": settings.machine.model_copy(update={"device": "mixed"})})
+    fake_results.collect(allowed)
+    assert table("runs")["device"].tolist() == ["cpu", "cpu", "cpu", "cuda"]
+
+
+def test_results_of_a_gpu_alone_need_no_word(root):
+    for key in ("cnn", "kernel_5"):
+        for seed in (0, 1):
+            trained_on_a_gpu(key, seed)
+    collect(root)
+    assert set(table("runs")["device"]) == {"cuda"}
 
 
 def test_means_and_intervals_of_a_variant_by_hand(root):

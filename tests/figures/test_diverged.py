@@ -1,6 +1,7 @@
 """Runs that diverged: what is said of them, and that nothing else is invented or left out."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,16 @@ def test_the_report_names_how_many_runs_of_which_variants_diverged_and_in_which_
     for part in ("{#tbl-diverged}", "3 of 10 seeds", "10 of 10 seeds", "2 of 5 seeds", "0 (2), 1 (1), 4 (3)"):
         assert part in table, part
     assert (facts["runs"], facts["variants"]) == ("55 runs", "6 variants")
+
+
+def test_the_report_says_what_trained_the_nets(results):
+    assert protocol.facts(results)["devices"] == "All nets were trained on a CPU."
+    on_gpu = results.runs["variant"] == "cnn"
+    mixed = replace(results, runs=results.runs.assign(device=np.where(on_gpu, "cuda", "cpu")))
+    assert protocol.devices(mixed) == (
+        "Two kinds of device trained the nets, and they round differently: 32 runs of 4 variants on a CPU and "
+        "7 runs of 1 variant on a GPU (CUDA)."
+    )
 
 
 def test_every_figure_table_and_sentence_is_made_of_what_finished(results, tmp_path):

@@ -31,6 +31,11 @@ def test_results_come_in_the_order_of_the_items_and_a_quick_stage_leaves_no_line
     assert capsys.readouterr().err == ""
 
 
+def test_processes_that_are_no_forks_and_at_most_so_many_give_the_same():
+    results = process_pool.run_parallel(two_epochs, (3, 5), total_work=8, title="train 2 runs", most=1, fork=False)
+    assert results == [30, 50]
+
+
 def test_a_log_gets_whole_lines_that_end_with_the_last_task(run_two, monkeypatch, capsys):
     monkeypatch.setattr(process_pool, "LOG_SECONDS", 0)
     run_two()

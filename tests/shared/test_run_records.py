@@ -145,7 +145,7 @@ def test_the_digest_depends_on_settings_data_and_code_and_not_on_their_order():
     assert len(others) == 4
 
 
-@pytest.mark.parametrize("module", ["stages.train.run", "stages.probe.run"])
+@pytest.mark.parametrize("module", ["stages.train.run", "stages.train.stacked", "stages.probe.run"])
 def test_the_code_of_a_run_is_what_it_imports_geometry_included_and_no_exempt_module(module):
     names = {file.relative_to(run_records.CODE).as_posix() for file in imported_files(module)}
     needed = {"architectures/build.py", "architectures/geometry.py", "pixel_order.py", "random_streams.py"}

@@ -100,9 +100,9 @@ class Data(Block):
 
 
 class Machine(Block):
-    """device: of training alone."""
+    """device: of training alone. mixed: as auto, and runs of a CPU and of a GPU may be compared with each other."""
 
-    device: Literal["auto", "cpu"]
+    device: Literal["auto", "cpu", "mixed"]
     instruction_set: Literal["native", "avx2"]
 
 
