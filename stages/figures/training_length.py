@@ -16,6 +16,7 @@ from stages.shared.inference import intervals
 from stages.shared.inference import verdict as verdicts
 from stages.shared.inference.intervals import Estimate
 
+STILL = 0.25  # of the smallest effect of interest: a net that gains less in its last epoch stands still
 NAMED = 4  # variants up to which a sentence names them
 GAIN_COLUMNS = ("val_gain", "val_gain_low", "val_gain_high")
 HOLDS, OTHER_VERDICT, TURNS = "same verdict", "other verdict", "sign turns"
@@ -47,7 +48,11 @@ def texts(results: Results) -> dict[str, str]:
 
 
 def facts(results: Results) -> dict[str, str]:
-    return {"converged": convergence_sentence(results), "lengths": lengths_sentence(results)}
+    return {
+        "converged": convergence_sentence(results),
+        "last_epoch": last_epoch_sentence(results),
+        "lengths": lengths_sentence(results),
+    }
 
 
 def sections(results: Results) -> dict[str, bool]:
@@ -76,6 +81,34 @@ def convergence_sentence(results: Results) -> str:
     if unknown:
         parts.append(f"for {unknown} there are too few seeds to say what that changes")
     return f"{trained}. On the validation images, {'; '.join(parts)} (@tbl-convergence)."
+
+
+def last_epoch_gains(results: Results) -> pd.Series:
+    """Variant → by how much its mean validation accuracy rose from the last time but one that it was scored."""
+    curves = results.curves[results.curves["variant"].isin(results.without_controls)]
+    means = curves.groupby(["variant", "epoch"], sort=False)["val_accuracy"].mean().reset_index()
+    gains = means.sort_values("epoch").groupby("variant", sort=False)["val_accuracy"].diff()
+    last = means.assign(gain=gains).sort_values("epoch").groupby("variant", sort=False).tail(1)
+    return last.set_index("variant")["gain"].dropna().sort_values(ascending=False)
+
+
+def last_epoch_sentence(results: Results) -> str:
+    """Which nets still gain in their last epoch; empty where none was scored twice."""
+    gains = last_epoch_gains(results)
+    if gains.empty:
+        return ""
+    limit = STILL * results.settings.inference.smallest_effect
+    moving = gains[gains > limit]
+    much = f"{wording.unsigned(numbers.points(limit, 3))} points, a quarter of the smallest effect of interest"
+    if moving.empty:
+        return f"In its last epoch no net gains more than {much}, on the validation images."
+    if len(moving) > NAMED:
+        most = f"{wording.italic_label(results, str(moving.index[0]))} the most ({numbers.points(moving.iloc[0])})"
+        return f"In their last epoch {len(moving)} of {len(gains)} nets gain more than {much}, {most}."
+    named = [f"{wording.italic_label(results, str(key))} ({numbers.points(gain)})" for key, gain in moving.items()]
+    gain, their = ("gains", "its") if len(moving) == 1 else ("gain", "their")
+    others = ", and no other net," if len(gains) > len(moving) else ""
+    return f"In {their} last epoch {wording.joined(named)}{others} {gain} more than {much}."
 
 
 def lengths_sentence(results: Results) -> str:

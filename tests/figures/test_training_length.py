@@ -42,6 +42,30 @@ def test_a_net_that_gains_had_not_converged_and_one_that_loses_memorises(results
     assert gains[["kernel_1", "kernel_5"]].tolist() == pytest.approx([0.12, -0.04], abs=0.005)
 
 
+def with_last_gain(results, **gains):
+    """The results with a second epoch, in which these variants gain so much and the others nothing."""
+    first = results.curves.groupby(["variant", "seed"], as_index=False).first().assign(epoch=1)
+    more = first["variant"].map(gains).fillna(0.0)
+    second = first.assign(epoch=2, val_accuracy=first["val_accuracy"] + more)
+    return dataclasses.replace(results, curves=pd.concat([second, first]))
+
+
+def test_the_report_says_which_nets_still_gain_in_their_last_epoch(results):
+    limit = "0.125 points, a quarter of the smallest effect of interest"
+    still = training_length.last_epoch_sentence(with_last_gain(results, cnn=0.0012))
+    assert still == f"In its last epoch no net gains more than {limit}, on the validation images."
+    some = training_length.last_epoch_sentence(with_last_gain(results, kernel_1=0.004, kernel_5=0.0013))
+    assert some == (
+        f"In their last epoch *Kernel size: 1×1* (+0.40) and *Kernel size: 5×5* (+0.13), and no other net, gain more "
+        f"than {limit}."
+    )
+    by_number = with_last_gain(results, **dict.fromkeys(NETS, 0.01) | {"kernel_1": 0.02})
+    one = training_length.last_epoch_sentence(by_number)
+    assert one.startswith("In their last epoch *Kernel size: 1×1* (+2.00), ")
+    once = dataclasses.replace(results, curves=results.curves.groupby(["variant", "seed"], as_index=False).first())
+    assert training_length.last_epoch_sentence(once) == ""
+
+
 def test_a_gain_is_paired_by_seed(results):
     """By pandas: the mean over seeds of the difference of the two runs' validation accuracies."""
     row, low, high = (results.longer.loc["kernel_1", f"val_gain{end}"] for end in ("", "_low", "_high"))
