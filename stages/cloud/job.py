@@ -149,7 +149,12 @@ def hyperparameters(job: Job) -> dict[str, str]:
 
 def image_name(settings: SageMaker) -> str:
     """The image in compute.yaml, or the version of torch, by which AWS's own image is looked up when a job is made."""
-    return settings.image or AWS_IMAGE + ".".join(version("torch").split(".")[:2])
+    return settings.image or AWS_IMAGE + torch_version()
+
+
+def torch_version() -> str:
+    """The first two numbers of torch's version, by which AWS names its images."""
+    return ".".join(version("torch").split(".")[:2])
 
 
 def code_archive(own_net: Mapping[str, Path]) -> bytes:

@@ -1,16 +1,22 @@
-"""A small repository with invented results, which DVC tracks as it tracks the pipeline's; trained models."""
+"""A small repository with invented results, which DVC tracks as the pipeline's; models, served here and on AWS."""
 
 import contextlib
+import os
 import shutil
 import subprocess
+import urllib.request
 
 import fake_results
 import numpy as np
 import pytest
+from endpoints import BUCKET, REGION, ROLE, SECRET, Layer, forget
 from safetensors.numpy import save_file
+from served import serving
 from small_model import packaged, write_trained
 
 from stages.shared import paths
+from stages.tools.deploy import handler, server
+from stages.tools.deploy.package import unpacked
 
 STAGES = """
 stages:
@@ -114,3 +120,60 @@ def data(tmp_path_factory):
 def archive(data, tmp_path_factory):
     """The package of one of these runs."""
     return packaged(data, tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def classifier(archive):
+    with unpacked(archive) as folder:
+        return handler.model_fn(folder)
+
+
+@pytest.fixture(scope="module")
+def port(classifier):
+    with serving(classifier) as port:
+        yield port
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.4)
+    monkeypatch.setattr(server, "EXCHANGE_SECONDS", 0.8)
+    monkeypatch.setattr(server, "LINGER_SECONDS", 0.1)
+
+
+@pytest.fixture(scope="module")
+def moto_url():
+    moto_server = pytest.importorskip("moto.server", reason="moto is not installed: `make sagemaker` installs it")
+    running = moto_server.ThreadedMotoServer(port=0)
+    running.start()
+    yield "http://{}:{}".format(*running.get_host_and_port())
+    running.stop()
+
+
+@pytest.fixture
+def aws(moto_url, monkeypatch, tmp_path):
+    """An empty account with the bucket, the variables that a user sets, and moto corrected where AWS is otherwise."""
+    import boto3
+
+    for name in [name for name in os.environ if name.startswith(("AWS_", "SAGEMAKER_"))]:
+        monkeypatch.delenv(name)
+    ours = {
+        "AWS_ENDPOINT_URL": moto_url,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+    }
+    nowhere = {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in {**ours, **nowhere, "SAGEMAKER_ROLE": ROLE, "SAGEMAKER_BUCKET": BUCKET}.items():
+        monkeypatch.setenv(name, value)
+    urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
+    boto3.client("s3", region_name=REGION).create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    forget()
+    yield Layer(monkeypatch)
+    forget()

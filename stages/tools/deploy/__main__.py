@@ -33,8 +33,8 @@ def _package(arguments: argparse.Namespace) -> None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     from stages.tools.deploy.handler import model_fn
+    from stages.tools.deploy.local_server import serve
     from stages.tools.deploy.package import unpacked
-    from stages.tools.deploy.server import serve
 
     with unpacked(arguments.package) as folder:
         classifier = model_fn(folder)
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     creating.add_argument(
         "--memory", type=int, choices=MEMORY_MB, default=3072, help="MB, where it is serverless (default: %(default)s)"
     )
-    creating.add_argument("--image", help="another container image than AWS's for Ray Serve")
+    creating.add_argument("--image", help="another container image than AWS's of PyTorch")
     creating.add_argument(
         "--dry-run", action="store_true", help="say what would be made and what it costs, and make nothing"
     )

@@ -15,9 +15,9 @@ from stages.cloud.job import encryption
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
-from stages.tools.deploy.hosting import Hosting
-from stages.tools.deploy.package import EXAMPLE, digest, unpacked
-from stages.tools.deploy.service import UNDER_WAY, archive_key, ask, pause
+from stages.tools.deploy.hosting import CPU_INSTANCE, Hosting
+from stages.tools.deploy.package import EXAMPLE, check_starts, digest, unpacked
+from stages.tools.deploy.service import ENVIRONMENT, UNDER_WAY, archive_key, ask, pause
 
 
 def create(
@@ -29,12 +29,13 @@ def create(
     Raises StageError that names what is left and how to remove it.
     """
     with unpacked(archive) as folder:
+        check_starts(folder)
         classifier = handler.model_fn(folder)
         example = (folder / EXAMPLE).read_bytes()
     sha256 = digest(archive)
     service_model.check_hosting(hosting.instance_type, settings)
     account = preflight(settings)
-    image = image or images.serving_image(account.region)
+    image = image or images.serving_image(hosting.instance_type or CPU_INSTANCE)
     name = resource_name(
         classifier.description["variant"],
         hashlib.sha256(f"{sha256} {image} {account.role} {hosting}".encode()).hexdigest(),
@@ -95,7 +96,7 @@ def _make(
         client("s3").put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes(), **encryption(settings))
     left.append(url)
     if ask(sagemaker.describe_model, ModelName=name) is None:
-        container = {"Image": image, "ModelDataUrl": url}
+        container = {"Image": image, "ModelDataUrl": url, "Environment": ENVIRONMENT}
         network: dict[str, Any] = {"EnableNetworkIsolation": settings.network_isolation}
         if settings.subnets:
             network["VpcConfig"] = {"Subnets": settings.subnets, "SecurityGroupIds": settings.security_groups}

@@ -7,7 +7,8 @@ from stages.cloud import prices
 
 MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)  # what serverless offers; accounts begin with a quota of 3072
 MAX_CONCURRENCY = 1  # of serverless: requests answered at once
-STARTUP_SECONDS = 600  # for the container to install what its image lacks
+STARTUP_SECONDS = 600  # for the container to answer /ping
+CPU_INSTANCE = "ml.m5.large"  # stands for serverless where a type of instance is asked for: it has no GPU either
 HOURS_A_MONTH = 730
 
 

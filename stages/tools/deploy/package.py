@@ -1,4 +1,7 @@
-"""Pack one trained model into an archive: weights, preprocessing, class names, and the code that answers requests."""
+"""Pack one trained model into an archive: weights, preprocessing, class names, and the code that answers requests.
+
+An image that has torch, numpy, pillow and pydantic answers with it, and installs nothing: `container.py`.
+"""
 
 import gzip
 import hashlib
@@ -8,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +21,15 @@ import safetensors
 from PIL import Image
 from safetensors.numpy import load_file
 
-from stages.shared import paths
 from stages.shared.prepared_data import load_constants, permutation_of, shape_of
 from stages.shared.run_records import own_net_digests, own_net_files
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.choose import Choice
-from stages.tools.deploy.service import ARCHIVE
+from stages.tools.deploy.service import ARCHIVE, START
 
 EXAMPLE = "example.json"
-# The project's files that the handler imports. Nothing else of the repository leaves this machine.
+# The project's files that answer in SageMaker's container. Nothing else of the repository leaves this machine.
 CODE = (
     "__init__.py",
     "shared/__init__.py",
@@ -36,23 +39,16 @@ CODE = (
     "shared/paths.py",
     "tools/__init__.py",
     "tools/deploy/__init__.py",
+    "tools/deploy/container.py",
     "tools/deploy/handler.py",
-    "tools/deploy/ray_serve.py",
+    "tools/deploy/server.py",
 )
-# What the handler imports and AWS's serving image lacks. The image has torch, numpy, pillow, pydantic, safetensors.
-REQUIREMENTS = ("jaxtyping", "ruamel-yaml")
-# Read by the serving image: which application it is to run.
-CONFIG = """\
-applications:
-  - name: classifier
-    route_prefix: /
-    import_path: stages.tools.deploy.ray_serve:app
-    deployments:
-      - name: Service
-        ray_actor_options:
-          num_cpus: 1
-          num_gpus: 0
-"""
+# What the container needs beside these and its image may lack travels with them, at the versions of this machine: it is
+# pure Python, so that it runs on another one. The image has torch, numpy, pillow and pydantic.
+PACKAGES = (
+    *("anyio", "click", "h11", "idna", "jaxtyping", "ruamel.yaml", "starlette", "typing-extensions", "uvicorn"),
+    "wadler-lindig",
+)
 
 
 def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
@@ -69,12 +65,12 @@ def package(choice: Choice, prepared: Path, runs: Path, out: Path) -> str:
         )
     image = _first_test_image(prepared, constants)
     contents = {
-        "config.yaml": CONFIG.encode(),
-        "code/requirements.txt": _requirements(paths.LOCK).encode(),
         EXAMPLE: _json({"pixels": image.tolist()}),
         handler.MODEL: _json(_card(choice, constants)),
         handler.WEIGHTS: (runs / choice.variant / f"seed_{choice.seed}" / "weights.safetensors").read_bytes(),
+        START: (Path(__file__).parent / START).read_bytes(),
         **_code(Path(__file__).parents[2]),
+        **_packages(),
         **{name: file.read_bytes() for name, file in own_net_files(choice.run.architecture.own_module).items()},
     }
     (out / ARCHIVE).write_bytes(_archive(contents))
@@ -114,6 +110,15 @@ def unpacked(archive: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def check_starts(folder: Path) -> None:
+    """Raises StageError if SageMaker's container could not start this unpacked package."""
+    if not (folder / START).exists():
+        raise StageError(
+            f"the package holds no {START}, since an earlier version of this project made it, and no container could "
+            "start it; `python -m stages.tools.deploy package` makes it anew"
+        )
+
+
 def digest(archive: Path) -> str:
     """SHA-256, in hexadecimal digits. Raises StageError if there is no archive."""
     if not archive.exists():
@@ -150,15 +155,6 @@ def _json(content: Any) -> bytes:
     return (json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _requirements(lock: Path) -> str:
-    """The lines of the lock file for the packages that the handler needs. Raises StageError if one is not there."""
-    pins = {line.split("==")[0]: line for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line}
-    absent = [name for name in REQUIREMENTS if name not in pins]
-    if absent:
-        raise StageError(f"{lock.name} does not pin {', '.join(absent)}; restore it with `git checkout -- {lock.name}`")
-    return "".join(f"{pins[name]}\n" for name in REQUIREMENTS)
-
-
 def _code(stages: Path) -> dict[str, bytes]:
     """Name in the package → bytes, of the modules on the list."""
     files = [
@@ -167,6 +163,27 @@ def _code(stages: Path) -> dict[str, bytes]:
         for file in ([stages / name] if (stages / name).is_file() else (stages / name).rglob("*.py"))
     ]
     return {f"stages/{file.relative_to(stages).as_posix()}": file.read_bytes() for file in files}
+
+
+def _packages() -> dict[str, bytes]:
+    """Name in the package → bytes, of the libraries that travel with it. Raises StageError if one is not installed."""
+    reader = Path(__file__).with_name("safetensors_reader.py").read_bytes()
+    contents = {"packages/safetensors/__init__.py": b"", "packages/safetensors/torch.py": reader}
+    for name in PACKAGES:
+        try:
+            files = metadata.distribution(name).files or []
+        except metadata.PackageNotFoundError:
+            raise StageError(f"the library {name} is not installed; `make venv` installs it") from None
+        for file in files:
+            if _travels(file):
+                contents[f"packages/{file.as_posix()}"] = Path(str(file.locate())).read_bytes()
+    return contents
+
+
+def _travels(file: metadata.PackagePath) -> bool:
+    """Whether a library's file is code, its licence, or says its version; else it is a program, a cache or a record."""
+    named = file.name == "METADATA" or "licenses" in file.parts or file.name.startswith(("LICEN", "COPYING"))
+    return ".." not in file.parts and (file.suffix == ".py" or (named and ".dist-info" in file.parts[0]))
 
 
 def _archive(contents: dict[str, bytes]) -> bytes:

@@ -1,13 +1,12 @@
-"""Serve the model over HTTP on this machine, at the addresses that SageMaker uses: GET /ping and POST /invocations.
+"""Answer over HTTP, here and in SageMaker's container alike: GET /ping and POST /invocations.
 
 h11 reads the requests strictly, and what is refused before its body was read ends the connection: nobody can hide one
-request in the body of another.
+request in the body of another. It travels inside the package, and so imports nothing else of ours than the handler.
 """
 
 import asyncio
 import contextlib
 import json
-import signal
 import socket
 
 import uvicorn
@@ -18,54 +17,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from stages.shared.stage_command import StageError
 from stages.tools.deploy.handler import MAX_BYTES, Classifier, answer
 
 BODY_SECONDS = 10.0  # to receive the body of a request
 EXCHANGE_SECONDS = 20.0  # from the end of one answer to the end of the next: to wait, to receive, to answer
 KEEP_ALIVE_SECONDS = 10  # that a connection may be silent between two requests
+SAGEMAKER_KEEP_ALIVE_SECONDS = 7 * 86_400  # as good as for ever
 LINGER_SECONDS = 1.0  # what a refused request still sends is dropped so long, so that the refusal arrives
 HEAD_BYTES = 16_384  # of a request's line and headers
 CONNECTIONS = 128  # at once; one more is answered with 503
 
 
-def serve(classifier: Classifier, host: str, port: int) -> None:
-    """Answer until Ctrl-C or SIGTERM; requests that are being answered then are finished.
+def http_server(classifier: Classifier, behind_sagemaker: bool = False) -> uvicorn.Server:
+    """A server that runs until its `should_exit` is set.
 
-    port: 0 takes a free one. Raises StageError if the port is taken.
+    behind_sagemaker: the only client is SageMaker's own, which keeps connections, and a serverless container is frozen
+    between requests, so that a clock would cut a connection just when the next request comes.
     """
-    with listening_socket(host, port) as listening:
-        address = "http://{}:{}".format(*listening.getsockname()[:2])
-        print(f"serve: {address}/ping and {address}/invocations; Ctrl-C ends it", flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn ends in order, and then repeats the signal
-            http_server(classifier).run(sockets=[listening])
-    print("serve: ended")
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Raises StageError if the port cannot be had."""
-    try:
-        return socket.create_server((host, port), backlog=CONNECTIONS)
-    except OSError as error:
-        raise StageError(
-            f"port {port} of {host} cannot be had ({error.strerror}); choose another with --port"
-        ) from None
-
-
-def http_server(classifier: Classifier) -> uvicorn.Server:
-    """A server that runs until its `should_exit` is set."""
     return uvicorn.Server(
         uvicorn.Config(
             application(classifier),
-            http=TimedProtocol,
+            http=PromptProtocol if behind_sagemaker else TimedProtocol,
+            loop="asyncio",
             ws="none",
             lifespan="off",
             log_level="error",
             access_log=False,
             server_header=False,
             limit_concurrency=CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=SAGEMAKER_KEEP_ALIVE_SECONDS if behind_sagemaker else KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(EXCHANGE_SECONDS),
             h11_max_incomplete_event_size=HEAD_BYTES,
         )
@@ -89,26 +69,31 @@ def application(classifier: Classifier) -> Starlette:
 
 
 async def _body(request: Request) -> bytes:
-    """The request's body. Raises HTTPException if its length is not declared, or too large, or if it takes too long."""
-    if "transfer-encoding" in request.headers or "content-length" not in request.headers:
-        raise HTTPException(411, "the request must have a Content-Length, and no Transfer-Encoding")
-    length = int(request.headers["content-length"])  # h11 has checked that it is one whole number
+    """The request's body. Raises HTTPException if it is too large or too slow, or if it is not clear where it ends."""
+    in_pieces = "transfer-encoding" in request.headers
+    if in_pieces == ("content-length" in request.headers):
+        raise HTTPException(411, "the request must have either a Content-Length or a Transfer-Encoding")
+    length = int(request.headers.get("content-length", 0))  # h11 has checked that it is one whole number
     if length > MAX_BYTES:
         raise HTTPException(413, f"the request has {length} bytes; at most {MAX_BYTES} are read")
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.body()
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BYTES:
+                    raise HTTPException(413, f"the request has more than the {MAX_BYTES} bytes that are read")
     except TimeoutError:
-        raise HTTPException(
-            408, f"the body of {length} bytes did not arrive within {BODY_SECONDS:.0f} seconds"
-        ) from None
+        what = "in pieces" if in_pieces else f"of {length} bytes"
+        raise HTTPException(408, f"the body {what} did not arrive within {BODY_SECONDS:.0f} seconds") from None
+    return bytes(body)
 
 
 async def _refuse(request: Request, refusal: Exception) -> Response:
-    """Refuse a request whose body was not read, and end its connection."""
+    """Refuse a request whose body was not read to its end, and end its connection."""
     assert isinstance(refusal, HTTPException)
     if "expect" not in request.headers and refusal.status_code != 408:  # who waits to be asked for a body sends none
-        with contextlib.suppress(TimeoutError, ClientDisconnect):
+        with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was read to its end
             async with asyncio.timeout(LINGER_SECONDS):
                 async for _ in request.stream():
                     pass
@@ -122,15 +107,24 @@ async def _nobody_there(*_: object) -> Response:
     return Response(status_code=400)
 
 
-class TimedProtocol(H11Protocol):
-    """uvicorn's connection, cut when an exchange takes too long: uvicorn alone waits for ever for a first request."""
+class PromptProtocol(H11Protocol):
+    """uvicorn's connection, which sends what is written at once.
+
+    An answer's head and body are written apart; the second would wait until the first is acknowledged. asyncio sets
+    this only for sockets that it opens itself.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().connection_made(transport)
+
+
+class TimedProtocol(PromptProtocol):
+    """A connection that is cut when an exchange takes too long: uvicorn alone waits for ever for a first request."""
 
     clock: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # An answer's head and body are written apart; the second would wait until the first is acknowledged. asyncio
-        # sets this only for sockets that it opens itself.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self._start_clock()
 
