@@ -13,7 +13,7 @@ from sagemaker_layer import BUCKET
 from small_model import small_settings
 
 from stages.cloud import __main__ as command
-from stages.cloud import account, job, training
+from stages.cloud import account, job, price_list, training
 from stages.cloud.job import jobs_of
 from stages.cloud.settings import load
 from stages.cloud.training import Queue, place_of_jobs
@@ -24,7 +24,7 @@ from stages.train.runs import planned_runs
 
 def forget():
     """Forget clients and uploads, which the code remembers within one process."""
-    for cached in (account.client, account.session, job._upload_code, job._upload_data):
+    for cached in (account.client, account.session, job._upload_code, job._upload_data, price_list.listed_price):
         cached.cache_clear()
 
 

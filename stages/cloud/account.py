@@ -88,13 +88,23 @@ def client(service: str) -> Any:
     """boto3's client of a service, which waits throttling out for a while. AWS_ENDPOINT_URL leads it elsewhere."""
     from botocore.config import Config
 
-    retries = 1 if service == "sts" else RETRIES  # sts is called first: a wrong region is reported soon
+    # sts is called first: a wrong region is reported soon. Prices can be done without.
+    retries = 1 if service in ("sts", "pricing") else RETRIES
     with aws_errors_in_words():
         return session().client(
             service,
-            region_name=region(),
+            region_name=_pricing_region() if service == "pricing" else region(),
             config=Config(retries={"mode": "adaptive", "max_attempts": retries}, connect_timeout=10),
         )
+
+
+def _pricing_region() -> str:
+    """A region that serves the price list of all regions: few do."""
+    partition = session().get_partition_for_region(region())
+    regions: list[str] = session().get_available_regions("pricing", partition_name=partition)
+    if not regions:
+        raise StageError(f"AWS serves no price list in the partition {partition}")
+    return "us-east-1" if "us-east-1" in regions else regions[0]
 
 
 @cache

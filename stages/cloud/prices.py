@@ -1,11 +1,15 @@
-"""What AWS charges: a table that was typed in by hand and is never checked against AWS. An estimate, not a bill.
+"""What AWS charges: from AWS's price list, or from a table that was typed in by hand. An estimate, not a bill.
 
-docs/sagemaker.md says how to update it.
+docs/sagemaker.md says how to update the table.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import date
+
+from stages.cloud import price_list
+from stages.cloud.account import region
+from stages.cloud.price_list import TRAINING
 
 AS_OF = date(2025, 6, 1)  # of the whole table; the day is not known
 REGION = "us-east-1"
@@ -40,10 +44,21 @@ class Price:
         return None if self.usd_per_hour is None else seconds / 3600 * self.usd_per_hour
 
 
-def price(instance_type: str, override: float | None = None) -> Price:
-    """The price of an instance. override: price_per_hour in compute.yaml."""
+def price(instance_type: str, override: float | None = None, usage: str = TRAINING) -> Price:
+    """The price of an instance: the override, else AWS's price list in the region, else the table.
+
+    override: price_per_hour in compute.yaml. usage: price_list.TRAINING or HOSTING. Asks AWS once in a process.
+    """
     if override is not None:
         return Price(override, "price_per_hour in compute.yaml")
+    listed = price_list.listed_price(instance_type, usage)
+    if listed is not None:
+        return Price(listed.usd_per_hour, f"AWS's price list of {listed.date}, {region()}, on demand")
+    return table_price(instance_type)
+
+
+def table_price(instance_type: str) -> Price:
+    """The price of an instance in the table, which asks nobody."""
     if instance_type not in USD_PER_HOUR:
         return Price(
             None, f"{instance_type} is not in the project's table of prices; sagemaker.price_per_hour sets its price"

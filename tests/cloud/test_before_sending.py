@@ -1,7 +1,6 @@
 """What is checked and said before anything is sent to AWS: region, instance types, tags, prices."""
 
 import re
-from datetime import date
 
 import pytest
 
@@ -80,39 +79,11 @@ def test_tags_in_any_language_pass():
     service_model.check_training(load().sagemaker)
 
 
-def test_an_instance_without_a_known_price_is_used_after_a_warning(ready_made, tmp_path, capsys):
-    compute(instance_type="ml.g5.xlarge")
-    record, _ = trained(tmp_path / "out", runs(seeds=(0,)))
-    assert record["usd"] is None
-    said = capsys.readouterr().out
-    assert "warning: what the jobs cost is not known (ml.g5.xlarge is not in the project's table of prices; " in said
-    assert "1 s billed on ml.g5.xlarge, about an unknown number of US dollars" in said
-    compute(instance_type="ml.g5.xlarge", price_per_hour=3600)
-    record, _ = trained(tmp_path / "again", runs(seeds=(0,)))
-    assert record["usd"] == 1
-    said = capsys.readouterr().out
-    assert "warning" not in said
-    assert "about 1.000 US dollars (price_per_hour in compute.yaml)" in said
-
-
-def test_a_price_comes_with_the_date_and_the_age_of_its_table():
-    assert prices.source(date(2026, 11, 29)) == "table of 2025-06, 17 months old, us-east-1, on demand"
-    assert prices.price("ml.c5.xlarge").source == prices.source()
-
-
 @pytest.mark.parametrize(
     ("instance_type", "cores"), [("ml.m5.large", 1), ("ml.c6i.xlarge", 2), ("ml.m5.4xlarge", 8), ("ml.c5.9xlarge", 18)]
 )
 def test_cores_are_half_of_the_vcpus(instance_type, cores):
     assert prices.cores(instance_type) == cores
-
-
-def test_a_type_that_is_not_in_the_table_is_estimated_where_its_price_is_given(monkeypatch):
-    """By hand: ml.c6i.xlarge has two cores, so 3 runs take two rounds: 90 + 2 × 60 s, at 3.6 USD an hour 0.21."""
-    paths.write_json(paths.TIMINGS / "train.json", {"runs": {"a": 60}})
-    compute(instance_type="ml.c6i.xlarge", price_per_hour=3.6, spot="false")
-    estimate = command.estimated_cost("a", 3, load().sagemaker)
-    assert (estimate.seconds, estimate.usd) == (210, pytest.approx(0.21))
 
 
 def test_seconds_of_a_cpu_are_not_taken_for_those_of_a_gpu_and_the_plan_says_why(monkeypatch, capsys):

@@ -66,7 +66,7 @@ def test_the_rights_of_the_docs_are_those_that_the_code_needs():
 def test_the_starts_alone_stay_within_the_price_that_the_docs_give():
     """The rest of it is the training, of which README.md says how long it takes."""
     settings = params.load()
-    protocol, hourly = settings.protocols["default"], prices.price(load().sagemaker.instance_type).usd_per_hour
+    protocol, hourly = settings.protocols["default"], prices.table_price(load().sagemaker.instance_type).usd_per_hour
     seeds = sum(
         len(protocol.seeds if settings.variants[name].run.sample.seeds == "all" else protocol.few_seeds)
         for name in protocol.variants

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from stages.cloud import prices
+from stages.cloud.price_list import HOSTING
 
 MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)  # what serverless offers; accounts begin with a quota of 3072
 MAX_CONCURRENCY = 1  # of serverless: requests answered at once
@@ -44,11 +45,11 @@ class Hosting:
 
     @property
     def price(self) -> str:
-        """In words, with the date and the age of the table."""
+        """In words, with where it comes from and its date."""
         if self.instance_type is None:
             second = prices.SERVERLESS_USD_PER_GB_SECOND * self.memory_mb / 1024
             return f"about {second:.5f} USD for each second of answering, nothing while idle ({prices.source()})"
-        price = prices.price(self.instance_type)
+        price = prices.price(self.instance_type, usage=HOSTING)
         if price.usd_per_hour is None:
             return f"by the hour, also while idle; how much is not known: {self.instance_type} is in no table here"
         month = price.usd_per_hour * HOURS_A_MONTH
