@@ -15,6 +15,7 @@ import urllib.request
 import boto3
 from moto.server import DomainDispatcherApplication, create_backend_app
 from sagemaker_job import ACCOUNT, REGION, Job
+from sagemaker_pools import WarmPools
 from werkzeug.serving import make_server
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/SageMakerTraining"
@@ -36,6 +37,7 @@ class Layer:
 
     def __init__(self, folder):
         self.folder, self.jobs, self.created, self.lock = folder, {}, [], threading.RLock()
+        self.pools = WarmPools(self.jobs)
         self.throttled = 0  # how many of the next requests to make a job are refused
         self.throttled_asks = 0  # how many of the next questions about a job are refused
         self.quota = math.inf  # jobs at once
@@ -102,6 +104,7 @@ class Layer:
         arguments = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
         try:
             with self.lock:
+                self.pools.look()
                 status, content = "200 OK", operation(arguments)
         except Refused as refusal:
             status, content = "400 Bad Request", {"__type": refusal.code, "message": str(refusal)}
@@ -130,6 +133,7 @@ class Layer:
                 "Please use AWS Service Quotas to request an increase for this quota.",
             )
         self.jobs[name] = Job(self, arguments)
+        self.pools.begin(self.jobs[name])
         self.created.append((time.monotonic(), name))
         if self.runs:
             self.jobs[name].thread.start()
@@ -154,8 +158,17 @@ class Layer:
     def _ListTrainingJobs(self, arguments):
         found = [job.state for name, job in self.jobs.items() if arguments.get("NameContains", "") in name]
         found = [state for state in found if arguments.get("StatusEquals") in (None, state["TrainingJobStatus"])]
+        pool = arguments.get("WarmPoolStatusEquals")
+        found = [state for state in found if pool in (None, state.get("WarmPoolStatus", {}).get("Status"))]
         keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus")
         return {"TrainingJobSummaries": [{key: state[key] for key in keys} for state in found]}
+
+    def _UpdateTrainingJob(self, arguments):
+        job = self._job(arguments["TrainingJobName"])
+        if not self.pools.is_waiting(job.name):
+            raise Refused("ValidationException", "The warm pool of the training job is not available to be updated")
+        self.pools.keep(job.name, arguments["ResourceConfig"]["KeepAlivePeriodInSeconds"])
+        return {"TrainingJobArn": job.state["TrainingJobArn"]}
 
     def _GetProducts(self, arguments):
         if self.price_list is None:
@@ -201,4 +214,7 @@ def _mistakes(arguments):
         spot and (waiting is None or waiting < stopping["MaxRuntimeInSeconds"]),
         "MaxWaitTimeInSeconds must be at least MaxRuntimeInSeconds",
     )
+    keep = arguments["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
+    yield keep > 3600, "KeepAlivePeriodInSeconds must be at most 3600"
+    yield spot and keep > 0, "KeepAlivePeriodInSeconds is not for managed spot training"
     yield not spot and waiting is not None, "MaxWaitTimeInSeconds is only for managed spot training"

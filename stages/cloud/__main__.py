@@ -4,20 +4,13 @@
 """
 
 import argparse
-import math
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from stages.cloud import prices
-from stages.cloud.settings import SageMaker, backend, instance_has_gpu, load
+from stages.cloud.settings import backend, load
 from stages.shared import params, paths, stage_command
 from stages.shared.run_records import PlannedRun
-
-# Assumed seconds that a job is billed for beside the training: the image's missing packages, the data, the artifact.
-START_SECONDS = 90
 
 
 def main() -> None:
@@ -41,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     retry = commands.add_parser(
         "retry", help="make the jobs that failed again, as they are; `dvc repro` attaches to them"
     )
-    commands.add_parser("stop", help="stop every job of the project that runs")
+    commands.add_parser("stop", help="stop every job of the project, and end the instances that are kept warm")
     commands.add_parser("cost", help="show what the project's jobs have cost")
     commands.add_parser("dockerfile", help="print the Dockerfile of an image with which a job installs nothing")
     for command in (plan, retry):
@@ -51,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(arguments: argparse.Namespace) -> None:
     """Print the jobs of the runs that are missing, what exists of them, and what they will cost."""
-    from stages.cloud import job_service, training
+    from stages.cloud import estimates, job_service, training
     from stages.cloud.job import jobs_of
 
     missing = _missing_runs(arguments.variant)
@@ -63,7 +56,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         if state in ("Completed", "InProgress"):
             rows.append([name, len(job.runs), state, "", "paid for"])
         else:
-            estimate = estimated_cost(job.variant, len(job.runs), settings)
+            estimate = estimates.estimated_cost(job.variant, len(job.runs), settings)
             seconds = "unknown" if estimate.seconds is None else f"{estimate.seconds:.0f}"
             usd = "unknown" if estimate.usd is None else f"{estimate.usd:.4f}"
             rows.append([name, len(job.runs), state, seconds, usd])
@@ -71,10 +64,16 @@ def _plan(arguments: argparse.Namespace) -> None:
     headers = ["job", "runs", "state", "seconds", "US dollars"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     print(f"On {settings.instance_type}{', spot' if settings.spot else ''}, at most {settings.max_concurrent} at once")
-    print(f"To be paid: {_price([run for job in unpaid for run in job.runs], settings)}")
+    print(f"To be paid: {estimates.in_words([run for job in unpaid for run in job.runs], settings)}")
     for way in ("variant", "seed"):
-        price = _price(missing, settings.model_copy(update={"jobs": way}))
+        price = estimates.in_words(missing, settings.model_copy(update={"jobs": way}))
         print(f"All of it anew with `jobs: {way}`: {price}")
+    if settings.keep_alive_minutes and unpaid:
+        cold = min(len(unpaid), settings.max_concurrent)
+        print(
+            f"With max_concurrent {settings.max_concurrent}, {cold} of {len(unpaid)} jobs start on a new instance and "
+            f"{len(unpaid) - cold} on one that is warm, or more where instances wait from before"
+        )
     if settings.spot:
         print(f"Spot is taken to cost {prices.SPOT_SHARE:.0%} of the price on demand")
     print("Nothing was sent")
@@ -96,19 +95,22 @@ def _retry(arguments: argparse.Namespace) -> None:
 
 
 def _stop(_: argparse.Namespace) -> None:
-    from stages.cloud import account, job_service
+    from stages.cloud import account, job_service, warm_pools
 
-    account.preflight(load().sagemaker, with_role=False)
+    settings = load().sagemaker
+    account.preflight(settings, with_role=False)
     names = list(job_service.job_names(StatusEquals="InProgress"))
     for name in names:
         job_service.stop(name)
-        print(f"job {name}: asked to stop")
+        print(f"job {name}: asked to stop", flush=True)
+    for name in warm_pools.end_all(names, settings.poll_seconds):
+        print(f"the instance that was kept warm after job {name}: ended")
     print(f"{len(names)} jobs were running")
 
 
 def _cost(_: argparse.Namespace) -> None:
     """Print what every job of the project that AWS knows was billed. Spot's discount is in the seconds already."""
-    from stages.cloud import account, job_service
+    from stages.cloud import account, job_service, warm_pools
 
     settings = load().sagemaker
     account.preflight(settings, with_role=False)
@@ -116,18 +118,19 @@ def _cost(_: argparse.Namespace) -> None:
     for name in job_service.job_names():
         job = job_service.describe(name) or {}
         instance_type, seconds = job["ResourceConfig"]["InstanceType"], job.get("BillableTimeInSeconds", 0)
+        warm_seconds = warm_pools.kept_seconds(job)
         price = prices.price(instance_type, settings.price_per_hour)
-        usd = price.of(seconds)
+        usd = price.of(seconds + warm_seconds)
         total += usd or 0.0
         unpriced += usd is None
         sources.add(price.source)
         usd_text = "unknown" if usd is None else f"{usd:.4f}"
-        rows.append([name, job["TrainingJobStatus"], instance_type, seconds, usd_text])
-    headers = ["job", "state", "instance", "billed seconds", "US dollars"]
+        rows.append([name, job["TrainingJobStatus"], instance_type, seconds, warm_seconds, usd_text])
+    headers = ["job", "state", "instance", "billed seconds", "kept warm", "US dollars"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     without = f", without {unpriced} whose price is not known" if unpriced else ""
     print(
-        f"{total:.2f} US dollars in {len(rows)} jobs{without}: billed seconds × price "
+        f"{total:.2f} US dollars in {len(rows)} jobs{without}: billed seconds and those kept warm × price "
         f"({'; '.join(sorted(sources)) or prices.source()}); what counts is AWS's bill"
     )
 
@@ -148,51 +151,6 @@ def _missing_runs(variants: list[str]) -> list[PlannedRun]:
     stage_command.need(paths.PREPARED, "prepare")
     settings = params.load()
     return runs.missing(settings, settings.chosen_variants(variants))
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """seconds: that a job is billed for without spot's discount. Both None where unknown, and `unknown` says why."""
-
-    seconds: float | None
-    usd: float | None
-    unknown: str = ""
-
-
-def estimated_cost(variant: str, n_runs: int, settings: SageMaker) -> Estimate:
-    """The cost of one job with this many runs of a variant.
-
-    The instance trains as many runs at once as it has cores, each as fast as in data/timings/train.json.
-    """
-    timings = paths.TIMINGS / "train.json"
-    record = paths.read_json(timings) if timings.exists() else {}
-    run_seconds = record.get("runs", {})
-    if variant not in run_seconds:
-        return Estimate(None, None, "were never timed here")
-    if instance_has_gpu(settings.instance_type) and record.get("instance_type") != settings.instance_type:
-        return Estimate(None, None, f"were timed on other machines alone, not on the GPU of {settings.instance_type}")
-    rounds = math.ceil(n_runs / prices.cores(settings.instance_type))
-    seconds = START_SECONDS + run_seconds[variant] * rounds
-    usd = prices.price(settings.instance_type, settings.price_per_hour).of(seconds)
-    if usd is None:
-        return Estimate(seconds, None, "have no known price")
-    return Estimate(seconds, usd * (prices.SPOT_SHARE if settings.spot else 1.0))
-
-
-def _price(runs: Sequence[PlannedRun], settings: SageMaker) -> str:
-    """In words: how many jobs these runs take, about how much they cost, and how much at most."""
-    from stages.cloud.job import jobs_of
-
-    jobs = jobs_of(runs, settings)
-    estimates = [estimated_cost(job.variant, len(job.runs), settings) for job in jobs]
-    known = [estimate.usd for estimate in estimates if estimate.usd is not None]
-    about = f"about {sum(known):.2f} US dollars" if known or not jobs else "no estimate"
-    reasons = Counter(estimate.unknown for estimate in estimates if estimate.unknown)
-    lacking = f" ({'; '.join(f'{n} {reason}' for reason, n in reasons.items())})" if reasons else ""
-    price = prices.price(settings.instance_type, settings.price_per_hour)
-    limit = price.of(len(jobs) * settings.max_runtime_minutes * 60)
-    most = f"never more than {limit:.2f} (max_runtime_minutes, on demand)" if limit is not None else "no known limit"
-    return f"{len(jobs)} jobs, {about}{lacking}, {most}; prices: {price.source}"
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ AWS_IMAGE = "pytorch "  # and a version: AWS's own training image of it
 PART = 2500  # characters that a hyperparameter may have
 # At most 256 characters.
 COMMAND = "cd $(mktemp -d) && tar -xzf /opt/ml/input/data/code/code.tar.gz && exec python -m stages.cloud.container"
+WARM_CACHE = "/opt/ml/sagemaker/warmpoolcache"  # in a container: stays from job to job on an instance kept warm
 DATA = ("*.json", "*.safetensors")  # of data/prepared
 # What training imports. torch is missing here, since the image has its own.
 PACKAGES = (
@@ -103,7 +104,10 @@ def request(job: Job, name: str, place: Place, image: str) -> dict[str, Any]:
             "instance_count": 1,
             "volume_size_in_gb": settings.volume_gb,
             **_given("volume_kms_key_id", settings.volume_kms_key),
+            **_given("keep_alive_period_in_seconds", 60 * settings.keep_alive_minutes or None),
         },
+        # Packages that a job downloads stay for the next one on the same instance.
+        **_given("environment", {"PIP_CACHE_DIR": f"{WARM_CACHE}/pip"} if settings.keep_alive_minutes else None),
         **_given("vpc_config", vpc(settings)),
         "enable_network_isolation": settings.network_isolation,
         "enable_inter_container_traffic_encryption": settings.encrypt_between_containers,

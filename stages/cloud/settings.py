@@ -29,6 +29,7 @@ class SageMaker(Block):
     max_concurrent: int = Field(ge=1)
     max_runtime_minutes: int = Field(ge=1)
     max_wait_minutes: int = Field(ge=1)
+    keep_alive_minutes: int = Field(ge=0, le=60)
     quota_minutes: float = Field(ge=0)
     poll_seconds: float = Field(gt=0)
     volume_gb: int = Field(ge=1)
@@ -74,6 +75,12 @@ def load() -> Compute:
     except ValidationError as error:
         raise ParamsError(message(paths.COMPUTE, [sentence(detail, _fields_at) for detail in error.errors()])) from None
     limits = compute.sagemaker
+    if limits.spot and limits.keep_alive_minutes:
+        mistake = (
+            f"sagemaker.keep_alive_minutes = {limits.keep_alive_minutes}: AWS keeps no spot instance warm; "
+            "set it to 0, or sagemaker.spot to false"
+        )
+        raise ParamsError(message(paths.COMPUTE, [mistake]))
     if limits.spot and limits.max_wait_minutes < limits.max_runtime_minutes:
         mistake = (
             f"sagemaker.max_wait_minutes = {limits.max_wait_minutes}: "

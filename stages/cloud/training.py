@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stages.cloud import interruptions, job_service, prices, service_model
+from stages.cloud import interruptions, job_service, prices, service_model, warm_pools
 from stages.cloud.account import (
     Unavailable,
     object_exists,
@@ -48,7 +48,8 @@ def train(missing: Sequence[PlannedRun], prepared: Path, finished: Finished) -> 
         raise StageError("\n\n".join([*told, queue.what_goes_on()])) from None
     failures += queue.failures
     if failures:
-        raise StageError("\n\n".join(str(error) for error in failures))
+        may_stay = warm_pools.what_may_stay(place.settings)
+        raise StageError("\n\n".join([*map(str, failures), *filter(None, [may_stay])]))
     return _summary(records, place)
 
 
@@ -207,13 +208,15 @@ class Queue:
         unsure = [name for name in dict.fromkeys(self.perhaps_made) if name not in self.running]
         names = [*self.running, *(f"{name} (if it was made)" for name in unsure)]
         if not names:
-            return "no job is known to run on; `dvc repro` goes on, and fetches what has finished"
+            ended = "no job is known to run on; `dvc repro` goes on, and fetches what has finished"
+            return "\n".join(filter(None, [ended, warm_pools.what_may_stay(settings)]))
         price = prices.price(settings.instance_type, settings.price_per_hour)
         hourly = f"at most {prices.in_words(price.usd_per_hour, 3)} an hour each ({price.source})"
+        may_stay = warm_pools.what_may_stay(settings)
         return (
             f"These jobs go on and are paid for, {hourly}: {', '.join(names)}\n"
             f"`dvc repro` attaches to them, {STOP} stops them; none runs longer than "
-            f"{settings.max_runtime_minutes} minutes"
+            f"{settings.max_runtime_minutes} minutes{f'. {may_stay}' if may_stay else ''}"
         )
 
 
@@ -244,18 +247,22 @@ def _billed(jobs: Iterable[Job], settings: SageMaker) -> dict[str, Any]:
         known = [attempt for job in jobs for attempt in job_service.attempts(job)]
     except StageError as error:
         print(f"train: what was billed is not known ({error}); `python -m stages.cloud cost` shows it", flush=True)
-        return {"jobs": [job.name() for job in jobs], "billable_seconds": None, "usd": None}
+        return {"jobs": [job.name() for job in jobs], "billable_seconds": None, "warm_seconds": None, "usd": None}
     seconds = sum(description.get("BillableTimeInSeconds", 0) for _, description in known)
+    warm_seconds = sum(warm_pools.kept_seconds(description) for _, description in known)
     price = prices.price(settings.instance_type, settings.price_per_hour)
-    usd = price.of(seconds)
+    usd = price.of(seconds + warm_seconds)
     counted = f"{len(known)} {'job' if len(known) == 1 else 'jobs'}"
     print(
-        f"train: {counted}, {seconds} s billed on {settings.instance_type}, about {prices.in_words(usd, 3)} "
-        f"({price.source})",
+        f"train: {counted}, {seconds} s billed{f' and {warm_seconds} s kept warm' if warm_seconds else ''} on "
+        f"{settings.instance_type}, about {prices.in_words(usd, 3)} ({price.source})",
         flush=True,
     )
+    if stays := warm_pools.what_stays([description for _, description in known], settings):
+        print(f"train: {stays}", flush=True)
     return {
         "jobs": [name for name, _ in known],
         "billable_seconds": seconds,
+        "warm_seconds": warm_seconds,
         "usd": None if usd is None else round(usd, 4),
     }

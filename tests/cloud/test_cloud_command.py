@@ -42,7 +42,10 @@ def test_stopping_stops_the_jobs_of_the_project_alone_and_needs_no_role_and_thei
     for name in (first.name(), second.name()):
         layer.jobs[name].state["BillableTimeInSeconds"] = 1800
     command_line(monkeypatch, "cost")
-    assert "0.20 US dollars in 2 jobs: billed seconds × price (table of 2025-06, " in capsys.readouterr().out  # 0.204
+    assert (
+        "0.20 US dollars in 2 jobs: billed seconds and those kept warm × price (table of 2025-06, "
+        in capsys.readouterr().out
+    )  # 0.204
 
 
 def test_without_a_command_the_help_is_shown(monkeypatch, capsys):

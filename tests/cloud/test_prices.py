@@ -13,7 +13,7 @@ import botocore.session
 from small_jobs import command_line, compute, forget, runs, trained
 
 from stages.cloud import __main__ as command
-from stages.cloud import account, prices
+from stages.cloud import account, estimates, prices
 from stages.cloud.price_list import HOSTING
 from stages.cloud.settings import load
 from stages.shared import paths
@@ -160,5 +160,5 @@ def test_a_type_that_is_not_in_the_table_is_estimated_where_its_price_is_given()
     """By hand: ml.c6i.xlarge has two cores, so 3 runs take two rounds: 90 + 2 × 60 s, at 3.6 USD an hour 0.21."""
     paths.write_json(paths.TIMINGS / "train.json", {"runs": {"a": 60}})
     compute(instance_type="ml.c6i.xlarge", price_per_hour=3.6, spot="false")
-    estimate = command.estimated_cost("a", 3, load().sagemaker)
+    estimate = estimates.estimated_cost("a", 3, load().sagemaker)
     assert (estimate.seconds, estimate.usd) == (210, pytest.approx(0.21))

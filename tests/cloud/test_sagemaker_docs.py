@@ -4,7 +4,7 @@ import json
 import re
 
 from stages.cloud import prices
-from stages.cloud.__main__ import START_SECONDS
+from stages.cloud.estimates import START_SECONDS
 from stages.cloud.settings import load
 from stages.shared import params, paths
 
