@@ -36,11 +36,6 @@ def git_commit() -> dict[str, str]:
     return {"commit": show[0], "date": show[1]} if len(show) == 2 else {"commit": "unknown", "date": "unknown"}
 
 
-def has_local_changes() -> bool:
-    """Whether code, params or report sources differ from the commit (what stages write does not count)."""
-    return bool(_git("status", "--porcelain", "--", "stages", "report", "params.yaml", "hypotheses.yaml", "dvc.yaml"))
-
-
 def cpu_name() -> str:
     try:
         lines = paths.CPU_INFO.read_text(encoding="utf-8").splitlines()
