@@ -15,7 +15,7 @@ from served import serving
 from small_model import packaged, write_trained
 
 from stages.shared import paths
-from stages.tools.deploy import handler, server
+from stages.tools.deploy import handler, http_protocol, server
 from stages.tools.deploy.package import unpacked
 
 STAGES = """
@@ -137,7 +137,7 @@ def port(classifier):
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr(server, "BODY_SECONDS", 0.4)
-    monkeypatch.setattr(server, "EXCHANGE_SECONDS", 0.8)
+    monkeypatch.setattr(http_protocol, "EXCHANGE_SECONDS", 0.8)
     monkeypatch.setattr(server, "LINGER_SECONDS", 0.1)
 
 

@@ -38,7 +38,7 @@ RAW = {
     "POST where GET belongs": (b"POST /ping HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
     "another address": (b"GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", 404),
     "no length": (HEAD + b"\r\n{}", 411),
-    "pieces and a length": (HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+    "pieces and a length": (HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     "pieces after a space": (HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
     "pieces of another kind": (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 400),
     "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),

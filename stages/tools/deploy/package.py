@@ -41,6 +41,7 @@ CODE = (
     "tools/deploy/__init__.py",
     "tools/deploy/container.py",
     "tools/deploy/handler.py",
+    "tools/deploy/http_protocol.py",
     "tools/deploy/server.py",
 )
 # What the container needs beside these and its image may lack travels with them, at the versions of this machine: it is

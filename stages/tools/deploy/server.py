@@ -1,13 +1,12 @@
 """Answer over HTTP, here and in SageMaker's container alike: GET /ping and POST /invocations.
 
-h11 reads the requests strictly, and what is refused before its body was read ends the connection: nobody can hide one
-request in the body of another. It travels inside the package, and so imports nothing else of ours than the handler.
+What is refused before its body was read ends the connection, so that nobody can hide one request in the body of
+another. It travels inside the package, and so imports nothing else of ours than the handler and the protocol.
 """
 
 import asyncio
 import contextlib
 import json
-import socket
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,16 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stages.tools.deploy.handler import MAX_BYTES, Classifier, answer
+from stages.tools.deploy.http_protocol import EXCHANGE_SECONDS, StrictProtocol, TimedProtocol
 
 BODY_SECONDS = 10.0  # to receive the body of a request
-EXCHANGE_SECONDS = 20.0  # from the end of one answer to the end of the next: to wait, to receive, to answer
 KEEP_ALIVE_SECONDS = 10  # that a connection may be silent between two requests
 SAGEMAKER_KEEP_ALIVE_SECONDS = 7 * 86_400  # as good as for ever
 LINGER_SECONDS = 1.0  # what a refused request still sends is dropped so long, so that the refusal arrives
-HEAD_BYTES = 16_384  # of a request's line and headers
 CONNECTIONS = 128  # at once; one more is answered with 503
 
 
@@ -37,7 +34,7 @@ def http_server(classifier: Classifier, behind_sagemaker: bool = False) -> uvico
     return uvicorn.Server(
         uvicorn.Config(
             application(classifier),
-            http=PromptProtocol if behind_sagemaker else TimedProtocol,
+            http=StrictProtocol if behind_sagemaker else TimedProtocol,
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -47,7 +44,6 @@ def http_server(classifier: Classifier, behind_sagemaker: bool = False) -> uvico
             limit_concurrency=CONNECTIONS,
             timeout_keep_alive=SAGEMAKER_KEEP_ALIVE_SECONDS if behind_sagemaker else KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(EXCHANGE_SECONDS),
-            h11_max_incomplete_event_size=HEAD_BYTES,
         )
     )
 
@@ -71,8 +67,8 @@ def application(classifier: Classifier) -> Starlette:
 async def _body(request: Request) -> bytes:
     """The request's body. Raises HTTPException if it is too large or too slow, or if it is not clear where it ends."""
     in_pieces = "transfer-encoding" in request.headers
-    if in_pieces == ("content-length" in request.headers):
-        raise HTTPException(411, "the request must have either a Content-Length or a Transfer-Encoding")
+    if not in_pieces and "content-length" not in request.headers:
+        raise HTTPException(411, "the request must have a Content-Length, or a Transfer-Encoding of chunked")
     length = int(request.headers.get("content-length", 0))  # h11 has checked that it is one whole number
     if length > MAX_BYTES:
         raise HTTPException(413, f"the request has {length} bytes; at most {MAX_BYTES} are read")
@@ -105,37 +101,3 @@ async def _refuse(request: Request, refusal: Exception) -> Response:
 async def _nobody_there(*_: object) -> Response:
     """The other side has left before its body was whole; uvicorn sends this nowhere."""
     return Response(status_code=400)
-
-
-class PromptProtocol(H11Protocol):
-    """uvicorn's connection, which sends what is written at once.
-
-    An answer's head and body are written apart; the second would wait until the first is acknowledged. asyncio sets
-    this only for sockets that it opens itself.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        super().connection_made(transport)
-
-
-class TimedProtocol(PromptProtocol):
-    """A connection that is cut when an exchange takes too long: uvicorn alone waits for ever for a first request."""
-
-    clock: asyncio.TimerHandle
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._start_clock()
-
-    def on_response_complete(self) -> None:
-        self.clock.cancel()
-        self._start_clock()
-        super().on_response_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.clock.cancel()
-        super().connection_lost(exc)
-
-    def _start_clock(self) -> None:
-        self.clock = self.loop.call_later(EXCHANGE_SECONDS, self.transport.abort)
