@@ -15,6 +15,7 @@ import traceback
 from functools import partial
 from typing import Any
 
+from stages.cloud import job_metrics
 from stages.shared import instruction_set, paths, provenance
 
 REASON_CHARACTERS = 1024  # of /opt/ml/output/failure; SageMaker cuts off the rest
@@ -55,7 +56,7 @@ def _hyperparameters() -> dict[str, Any]:
 
 def _train(content: dict[str, Any]) -> None:
     """Train the runs that are not among the checkpoints, which SageMaker keeps over an interruption."""
-    from stages.shared.run_records import PlannedRun, Store, missing_runs, place
+    from stages.shared.run_records import PlannedRun, Store, missing_runs
     from stages.train import local
     from stages.train.run_spec import RunSpec
 
@@ -68,7 +69,7 @@ def _train(content: dict[str, Any]) -> None:
     missing = missing_runs(runs, paths.RUNS, lambda: checkpoints)
     print(f"{len(runs) - len(missing)} of {len(runs)} runs were finished before", flush=True)
     prepared = paths.CONTAINER / "input" / "data" / "prepared"
-    finished = partial(place, root=paths.RUNS, store=checkpoints)
+    finished = partial(job_metrics.place_and_print, root=paths.RUNS, store=checkpoints)
     run_seconds = local.train(missing, prepared, finished) if missing else []
     out = paths.CONTAINER / "model"
     shutil.copytree(paths.RUNS, out, dirs_exist_ok=True)
@@ -79,7 +80,7 @@ def _train(content: dict[str, Any]) -> None:
 def _install_missing_packages() -> None:
     """Install the pinned packages that the image lacks or has in another version. torch is the image's own."""
     pins = (paths.ROOT / REQUIREMENTS).read_text(encoding="utf-8").split()
-    missing = [pin for pin in pins if _installed_version(pin.split("==")[0]) != pin.split("==")[1]]
+    missing = [pin for pin in pins if installed_version(pin.split("==")[0]) != pin.split("==")[1]]
     if missing:
         print("installing", *missing, flush=True)
         options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--root-user-action=ignore"]
@@ -100,7 +101,7 @@ def _install_missing_packages() -> None:
             )
 
 
-def _installed_version(package: str) -> str:
+def installed_version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from stages.cloud import job_metrics
 from stages.cloud.account import (
     Account,
     aws_errors_in_words,
@@ -91,6 +92,7 @@ def request(job: Job, name: str, place: Place, image: str) -> dict[str, Any]:
             "training_input_mode": "File",
             "container_entrypoint": ["/bin/bash", "-c"],
             "container_arguments": [COMMAND],
+            "metric_definitions": job_metrics.definitions(),
         },
         "hyper_parameters": hyperparameters(job),
         "input_data_config": [

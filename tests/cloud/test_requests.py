@@ -45,6 +45,7 @@ def test_data_and_code_are_uploaded_once_and_nothing_but_them(layer):
     assert {name for name in sent if name.startswith("stages/cloud")} == {
         "stages/cloud/__init__.py",
         "stages/cloud/container.py",
+        "stages/cloud/job_metrics.py",
     }
 
 
