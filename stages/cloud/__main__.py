@@ -8,9 +8,10 @@ import argparse
 from tabulate import tabulate
 
 from stages.cloud import prices
-from stages.cloud.settings import backend, load
+from stages.cloud.settings import backend, instance_has_gpu, load
 from stages.shared import params, paths, stage_command
 from stages.shared.run_records import PlannedRun
+from stages.shared.stage_command import StageError
 
 
 def main() -> None:
@@ -36,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("stop", help="stop every job of the project, and end the instances that are kept warm")
     commands.add_parser("cost", help="show what the project's jobs have cost")
+    trial = commands.add_parser("try", help="train one small run here as a job would: in Docker, or as a process")
+    trial.add_argument("variant", nargs="?", help="of this variant (default: the first one of the protocol)")
+    trial.add_argument("--process", action="store_true", help="do not use Docker")
+    commands.add_parser("track", help="log the protocol's finished runs to the MLflow server of compute.yaml")
     commands.add_parser("dockerfile", help="print the Dockerfile of an image with which a job installs nothing")
     for command in (plan, retry):
         command.add_argument("variant", nargs="*", help="only of these variants of the protocol (default: all of them)")
@@ -68,6 +73,8 @@ def _plan(arguments: argparse.Namespace) -> None:
     for way in ("variant", "seed"):
         price = estimates.in_words(missing, settings.model_copy(update={"jobs": way}))
         print(f"All of it anew with `jobs: {way}`: {price}")
+    if settings.jobs == "seed" and instance_has_gpu(settings.instance_type):
+        print("A GPU trains the seeds of a variant together: `jobs: seed` gives that up, and pays a start for each")
     if settings.keep_alive_minutes and unpaid:
         cold = min(len(unpaid), settings.max_concurrent)
         print(
@@ -142,7 +149,34 @@ def _dockerfile(_: argparse.Namespace) -> None:
     print(images.dockerfile(load().sagemaker), end="")
 
 
-COMMANDS = {"plan": _plan, "retry": _retry, "stop": _stop, "cost": _cost, "dockerfile": _dockerfile}
+def _try(arguments: argparse.Namespace) -> None:
+    from stages.cloud import trial
+
+    stage_command.need(paths.PREPARED, "prepare")
+    trial.try_container(params.load(), arguments.variant, load().sagemaker, arguments.process)
+
+
+def _track(_: argparse.Namespace) -> None:
+    from stages.cloud import tracking
+    from stages.train.runs import planned_runs
+
+    uri = load().mlflow_tracking_uri
+    if uri is None:
+        raise StageError("no MLflow server is named; set MLFLOW_TRACKING_URI (or mlflow_tracking_uri in compute.yaml)")
+    stage_command.need(paths.PREPARED, "prepare")
+    settings = params.load()
+    tracking.log(planned_runs(settings, settings.trained_variants), uri, {})
+
+
+COMMANDS = {
+    "plan": _plan,
+    "retry": _retry,
+    "stop": _stop,
+    "cost": _cost,
+    "try": _try,
+    "track": _track,
+    "dockerfile": _dockerfile,
+}
 
 
 def _missing_runs(variants: list[str]) -> list[PlannedRun]:

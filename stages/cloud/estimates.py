@@ -27,16 +27,18 @@ class Estimate:
 def estimated_cost(variant: str, n_runs: int, settings: SageMaker) -> Estimate:
     """The cost of one job with this many runs of a variant.
 
-    The instance trains as many runs at once as it has cores, each as fast as in data/timings/train.json.
+    The instance trains as many runs at once as it has cores, each as fast as in data/timings/train.json. On a GPU the
+    seconds there are a run's share of those of all that trained together, so that they add up.
     """
     timings = paths.TIMINGS / "train.json"
     record = paths.read_json(timings) if timings.exists() else {}
     run_seconds = record.get("runs", {})
     if variant not in run_seconds:
         return Estimate(None, None, "were never timed here")
-    if instance_has_gpu(settings.instance_type) and record.get("instance_type") != settings.instance_type:
+    has_gpu = instance_has_gpu(settings.instance_type)
+    if has_gpu and record.get("instance_type") != settings.instance_type:
         return Estimate(None, None, f"were timed on other machines alone, not on the GPU of {settings.instance_type}")
-    rounds = math.ceil(n_runs / prices.cores(settings.instance_type))
+    rounds = n_runs if has_gpu else math.ceil(n_runs / prices.cores(settings.instance_type))
     seconds = START_SECONDS + run_seconds[variant] * rounds
     usd = prices.price(settings.instance_type, settings.price_per_hour).of(seconds)
     if usd is None:

@@ -13,6 +13,7 @@ from stages.shared.params.yaml_files import read_yaml
 BACKENDS = ("local", "sagemaker")
 # Environment variable → the setting that it overrides.
 OVERRIDES = {"SAGEMAKER_ROLE": "role", "SAGEMAKER_BUCKET": "bucket", "SAGEMAKER_IMAGE": "image"}
+MLFLOW = "MLFLOW_TRACKING_URI"  # overrides mlflow_tracking_uri
 
 
 class SageMaker(Block):
@@ -45,6 +46,7 @@ class SageMaker(Block):
 class Compute(Block):
     backend: Literal["local", "sagemaker"]
     finished_runs_gb: float = Field(ge=0)
+    mlflow_tracking_uri: str | None
     sagemaker: SageMaker
 
 
@@ -61,6 +63,8 @@ def backend() -> str:
 def load() -> Compute:
     """Read and check compute.yaml, with what the environment overrides. Raises ParamsError with every mistake."""
     raw = read_yaml(paths.COMPUTE)
+    if os.environ.get(MLFLOW):
+        raw = {**raw, "mlflow_tracking_uri": os.environ[MLFLOW]}
     block = raw.get("sagemaker")
     if isinstance(block, dict):
         raw = {

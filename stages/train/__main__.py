@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stages.cloud import settings as compute_settings
+from stages.cloud import tracking
 from stages.shared import params, paths, provenance, run_records, stage_command
 from stages.shared.params import Params
 from stages.shared.prepared_data import load_constants, shape_of
@@ -61,6 +62,7 @@ def train_missing(missing: list[PlannedRun]) -> dict[str, Any]:
     if not missing:
         return {"backend": "none", "runs": {}}
     compute, store = compute_settings.load(), run_records.default_store()
+    tracking.check(compute.mlflow_tracking_uri)
     finished = partial(_place, store)
     if compute_settings.backend() == "sagemaker":
         from stages.cloud import training  # imports what a local user need not have
@@ -70,6 +72,7 @@ def train_missing(missing: list[PlannedRun]) -> dict[str, Any]:
         seconds = local.train(missing, paths.PREPARED, finished)
         record = {"backend": "local", "packages": provenance.packages(), "runs": mean_seconds(missing, seconds)}
     store.prune(compute.finished_runs_gb * 1e9)
+    tracking.log_after_training(missing, compute.mlflow_tracking_uri, record["backend"])
     return record
 
 
