@@ -11,6 +11,7 @@ from stages.cloud import job_service, prices
 from stages.cloud.account import aws_errors_in_words, client
 from stages.cloud.job_service import UNFINISHED, Description, pause
 from stages.cloud.settings import SageMaker
+from stages.shared.stage_command import StageError
 
 STOP_SECONDS = 180  # a container that is stopped has two minutes to end
 
@@ -35,13 +36,21 @@ def end_all(stopped: Sequence[str], poll_seconds: float) -> list[str]:
         waiting_for = [name for name in waiting_for if _keeps_its_instance_and_runs(name)]
         if waiting_for:
             pause(poll_seconds)
-    names = list(job_service.job_names(WarmPoolStatusEquals="Available"))
-    for name in names:
+    return [name for name in list(job_service.job_names(WarmPoolStatusEquals="Available")) if _end(name)]
+
+
+def _end(name: str) -> bool:
+    """End the instance that waits after this job. Returns whether it still waited: a job may just have taken it."""
+    try:
         with aws_errors_in_words():
             client("sagemaker").update_training_job(
                 TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": 0}
             )
-    return names
+    except StageError:
+        if is_waiting(job_service.describe(name) or {}):
+            raise
+        return False
+    return True
 
 
 def _keeps_its_instance_and_runs(name: str) -> bool:

@@ -116,6 +116,27 @@ def test_stop_ends_what_waits_and_what_begins_to_wait_once_its_job_has_stopped(l
     assert "1 jobs were running" in said
 
 
+def test_stop_passes_over_an_instance_that_a_job_has_just_taken(layer, monkeypatch, capsys):
+    compute(spot="false", keep_alive_minutes=10)
+    layer.runs = False
+    names = [job.name() for job in jobs("a", "b")]
+    started(*jobs("a", "b"))
+    for name in names:
+        layer.jobs[name].stop("Stopped")
+    real = layer._UpdateTrainingJob
+
+    def taken(arguments):
+        if arguments["TrainingJobName"] == names[0]:
+            pool(layer, names[0])["Status"] = "Reused"
+        return real(arguments)
+
+    layer._UpdateTrainingJob = taken
+    command_line(monkeypatch, "stop")
+    assert [pool(layer, name)["Status"] for name in names] == ["Reused", "Terminated"]
+    said = capsys.readouterr().out
+    assert [f"after job {name}: ended" in said for name in names] == [False, True]
+
+
 def test_the_cost_counts_the_seconds_that_an_instance_waited(layer, monkeypatch, capsys):
     compute(spot="false", keep_alive_minutes=10)
     layer.runs = False
