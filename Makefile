@@ -30,7 +30,7 @@ endif
 DVC := python -m dvc
 NO_GIT := DVC works in a git repository, and this folder is none: git init && git add -A && git commit -m Start
 
-.PHONY: help venv sagemaker repro quick runs jobs prune reference reference-report readme conform compare test test-fast check check-params times bench bench-accuracy bench-scaling lock
+.PHONY: help venv sagemaker repro quick runs jobs prune reference reference-report readme conform compare same-bytes test test-fast check check-params times bench bench-accuracy bench-scaling lock
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,9 @@ reference: $(READY) ## Make the published results that are missing, hours of it:
 
 compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace); FORMAT=markdown
 	@python -m stages.tools.compare $(A) $(B) $(C) $(if $(FORMAT),--format $(FORMAT))
+
+same-bytes: $(SAGEMAKER) ## Train a protocol here and in jobs over a stand-in for AWS, and compare every byte: make same-bytes P=default
+	PYTHONPATH=. python tests/same_bytes.py $(or $(P),quick)
 
 test: $(SAGEMAKER) ## Run every test, on all cores
 	$(PYTEST) --durations=20
