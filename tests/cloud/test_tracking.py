@@ -124,7 +124,7 @@ def test_without_the_package_nothing_is_trained_and_one_message_says_what_to_do(
     assert not paths.RUNS.exists()
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////no/such/folder/mlflow.db", "htp://x"])
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////dev/null/mlflow.db", "htp://x"])
 def test_a_server_that_does_not_answer_costs_no_run(monkeypatch, capsys, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
