@@ -39,6 +39,11 @@ class Layer:
             monkeypatch.setattr(Backend, f"create_{kind}", self._once(getattr(Backend, f"create_{kind}"), kind, names))
         monkeypatch.setattr(Backend, "describe_endpoint", self._describe(Backend.describe_endpoint))
         monkeypatch.setattr(Backend, "delete_endpoint", self._delete(Backend.delete_endpoint))
+        self.jobs = {}  # batch transform job → its states, as those of endpoints
+        self.job_states = ["InProgress", "Completed"]  # of the next job
+        self.answers_job = True  # False: a job leaves no answers
+        monkeypatch.setattr(Backend, "create_transform_job", self._transform(Backend.create_transform_job))
+        monkeypatch.setattr(Backend, "describe_transform_job", self._describe_transform(Backend.describe_transform_job))
         monkeypatch.setattr(Runtime, "invoke_endpoint", lambda request: self._invoke(request))
 
     def refuse(self, method, code, text):
@@ -70,6 +75,37 @@ class Layer:
 
         return describe
 
+    def _transform(self, real):
+        """Each object below the prefix is one request; its answer has its name and .out, as AWS documents it."""
+
+        def create(backend, transform_job_name, model_name, **arguments):
+            from moto.s3.models import s3_backends
+
+            if transform_job_name in self.jobs:
+                raise invalid(f"Job name must be unique, and {transform_job_name} already exists")
+            self.jobs[transform_job_name] = list(self.job_states)
+            url = backend._models[model_name].primary_container["ModelDataUrl"]
+            source, target = arguments["transform_input"], arguments["transform_output"]["S3OutputPath"]
+            bucket, prefix = source["DataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://").split("/", 1)
+            s3 = s3_backends[NUMBER]["aws"]
+            for key in [key for key in s3.buckets[bucket].keys if key.startswith(prefix) and self.answers_job]:
+                answer = self.answer(url, s3.get_object(bucket, key).value, source["ContentType"])
+                place = target.removeprefix(f"s3://{bucket}/")
+                s3.put_object(bucket, f"{place}/{key.removeprefix(prefix)}.out", answer.encode())
+            return real(backend, transform_job_name=transform_job_name, model_name=model_name, **arguments)
+
+        return create
+
+    def _describe_transform(self, real):
+        def describe(backend, transform_job_name):
+            found = real(backend, transform_job_name)
+            states = self.jobs[transform_job_name]
+            state = states.pop(0) if len(states) > 1 else states[0]
+            reason = {"FailureReason": self.reason} if state == "Failed" and self.reason else {}
+            return {**found, "TransformJobStatus": state, **reason}
+
+        return describe
+
     def _delete(self, real):
         def delete(backend, name):
             if name in self.states and self.states[name][0] in ("Creating", "Updating"):
@@ -95,7 +131,7 @@ def invalid(text):
     return ValidationError(message=text)
 
 
-def answer_by_the_package(url, body):
+def answer_by_the_package(url, body, kind="application/json"):
     """By the archive that the model names in S3, and nothing that this machine has beside it."""
     from moto.s3.models import s3_backends
 
@@ -104,7 +140,7 @@ def answer_by_the_package(url, body):
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             tar.extractall(folder, filter="data")
-        return handler.answer(handler.model_fn(folder), body, "application/json", "application/json").body.decode()
+        return handler.answer(handler.model_fn(folder), body, kind, "application/json").body.decode()
 
 
 def create(archive, hosting=SERVERLESS, minutes=1.0, dry_run=False, image=None):

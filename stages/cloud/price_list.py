@@ -9,7 +9,11 @@ from stages.cloud.account import aws_errors_in_words, client, region
 from stages.shared.stage_command import StageError
 
 SERVICE = "AmazonSageMaker"
-TRAINING, HOSTING = "Train", "Host"  # as in the list's usage types, such as EUC1-Train:ml.c5.xlarge
+TRAINING, HOSTING, TRANSFORM = (
+    "Train",
+    "Host",
+    "Tsform",
+)  # in usage types, such as EUC1-Train:ml.c5.xlarge
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class ListedPrice:
 
 @cache
 def listed_price(instance_type: str, usage: str) -> ListedPrice | None:
-    """The price of an instance for TRAINING or HOSTING. None, after a line that says why, where it cannot be read.
+    """The price of an instance for one of the uses above. None, after a line that says why, where it cannot be read.
 
     AWS is asked once for each in a process, and only where the credentials allow it.
     """

@@ -47,7 +47,7 @@ class Price:
 def price(instance_type: str, override: float | None = None, usage: str = TRAINING) -> Price:
     """The price of an instance: the override, else AWS's price list in the region, else the table.
 
-    override: price_per_hour in compute.yaml. usage: price_list.TRAINING or HOSTING. Asks AWS once in a process.
+    override: price_per_hour in compute.yaml. usage: one of price_list. Asks AWS once in a process.
     """
     if override is not None:
         return Price(override, "price_per_hour in compute.yaml")

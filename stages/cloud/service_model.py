@@ -14,6 +14,7 @@ from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 
 TRAINING, HOSTING = "TrainingInstanceType", "ProductionVariantInstanceType"  # names of shapes in the model
+TRANSFORM = "TransformInstanceType"
 OTHER_CHIPS = {"trn": "Trainium", "inf": "Inferentia", "dl": "Gaudi"}
 OWN_TAGS = 1  # that the code adds to those of compute.yaml: variant
 TAG = re.compile(r"[\w .:/=+\-@]*")  # the model's pattern has \p{L} and \p{N}, which Python lacks; \w is the same
@@ -60,6 +61,19 @@ def check_hosting(instance_type: str | None, settings: SageMaker) -> None:
     )
 
 
+def check_transform(instance_type: str, settings: SageMaker) -> None:
+    """Raises StageError for what CreateTransformJob would refuse."""
+    need_boto3()
+    _raise(
+        [
+            *_wrong_instance(instance_type, TRANSFORM),
+            *_wrong_tags(settings.tags),
+            *_wrong_network(settings),
+            *_wrong_keys(settings, instance_type),
+        ]
+    )
+
+
 def other_processor(instance_type: str) -> str:
     """The processor that no image of this project runs on, in words; "" for x86, with an NVIDIA GPU or without.
 
@@ -84,12 +98,12 @@ def _shape(name: str) -> Any:
 
 def _wrong_instance(instance_type: str, shape: str) -> Iterator[str]:
     what, setting = ("trains", "sagemaker.instance_type in compute.yaml")
-    if shape == HOSTING:
+    if shape != TRAINING:
         what, setting = "serves", "--instance"
     if processor := other_processor(instance_type):
         yield (
             f"{instance_type} has {processor}, and this project's images are for x86 and NVIDIA's GPUs; "
-            f"set {setting} to another type, such as {'ml.m5.large' if shape == HOSTING else 'ml.c5.xlarge'}"
+            f"set {setting} to another type, such as {'ml.c5.xlarge' if shape == TRAINING else 'ml.m5.large'}"
         )
         return
     known = _shape(shape).enum

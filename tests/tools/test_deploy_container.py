@@ -19,8 +19,8 @@ import pytest
 from served import GOOD, pixels, request
 
 from stages.tools.deploy import handler
+from stages.tools.deploy.aws_model import ENVIRONMENT
 from stages.tools.deploy.package import unpacked
-from stages.tools.deploy.service import ENVIRONMENT
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="AWS's image is one of Linux")]
 

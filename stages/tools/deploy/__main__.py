@@ -1,4 +1,4 @@
-"""Package the best model, serve it here, or make and remove its endpoint on SageMaker.
+"""Package the best model, serve it here, or let SageMaker serve it or label a folder of images.
 
 `python -m stages.tools.deploy` shows the commands.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.cloud import settings
 from stages.shared import params, paths, stage_command
-from stages.tools.deploy.hosting import MEMORY_MB, Hosting
+from stages.tools.deploy.hosting import CPU_INSTANCE, MEMORY_MB, Hosting
 from stages.tools.deploy.service import ARCHIVE
 
 
@@ -51,6 +51,21 @@ def _create(arguments: argparse.Namespace) -> None:
     )
 
 
+def _batch(arguments: argparse.Namespace) -> None:
+    from stages.tools.deploy import batch
+
+    batch.label(
+        arguments.folder,
+        arguments.out,
+        arguments.package,
+        arguments.instance,
+        arguments.image,
+        settings.load().sagemaker,
+        arguments.minutes,
+        arguments.dry_run,
+    )
+
+
 def _list(_: argparse.Namespace) -> None:
     from stages.tools.deploy import inventory
 
@@ -63,7 +78,7 @@ def _delete(arguments: argparse.Namespace) -> None:
     inventory.delete(arguments.names, arguments.all, settings.load().sagemaker, arguments.minutes)
 
 
-COMMANDS = {"package": _package, "serve": _serve, "create": _create, "list": _list, "delete": _delete}
+COMMANDS = {"package": _package, "serve": _serve, "create": _create, "batch": _batch, "list": _list, "delete": _delete}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,10 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     creating.add_argument(
         "--memory", type=int, choices=MEMORY_MB, default=3072, help="MB, where it is serverless (default: %(default)s)"
     )
-    creating.add_argument("--image", help="another container image than AWS's of PyTorch")
-    creating.add_argument(
-        "--dry-run", action="store_true", help="say what would be made and what it costs, and make nothing"
+
+    labelling = commands.add_parser("batch", help="label a folder of PNGs on SageMaker, on an instance that then ends")
+    labelling.add_argument("folder", type=Path)
+    labelling.add_argument(
+        "--out", type=Path, default=Path("labels.csv"), help="the table of labels (default: %(default)s)"
     )
+    labelling.add_argument("--instance", metavar="TYPE", default=CPU_INSTANCE, help="(default: %(default)s)")
+
+    for command in (creating, labelling):
+        command.add_argument("--image", help="another container image than AWS's of PyTorch")
+        command.add_argument(
+            "--dry-run", action="store_true", help="say what would be made and what it costs, and make nothing"
+        )
 
     commands.add_parser("list", help="say what the project has on SageMaker to answer requests, and what it costs")
 
@@ -99,17 +123,15 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("names", nargs="*", default=[], metavar="NAME", help="as `list` shows them")
     which.add_argument("--all", action="store_true", help="everything that `list` shows")
 
-    for command in (serving, creating):
+    for command in (serving, creating, labelling):
         command.add_argument(
             "--package",
             type=Path,
             default=paths.MODEL / ARCHIVE,
             help="a model.tar.gz of `package` (default: data/model/model.tar.gz)",
         )
-    for command in (creating, deleting):
-        command.add_argument(
-            "--minutes", type=float, default=30, help="the longest wait for an endpoint (default: %(default)s)"
-        )
+    for command in (creating, labelling, deleting):
+        command.add_argument("--minutes", type=float, default=30, help="the longest wait (default: %(default)s)")
     return parser
 
 

@@ -7,17 +7,16 @@ import hashlib
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from stages.cloud import images, interruptions, service_model
-from stages.cloud.account import Account, aws_errors_in_words, client, object_exists, preflight, resource_name
-from stages.cloud.job import encryption
+from stages.cloud.account import Account, aws_errors_in_words, client, preflight, resource_name
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
+from stages.tools.deploy.aws_model import make_model, tags
 from stages.tools.deploy.hosting import CPU_INSTANCE, Hosting
 from stages.tools.deploy.package import EXAMPLE, check_starts, digest, unpacked
-from stages.tools.deploy.service import ENVIRONMENT, UNDER_WAY, archive_key, ask, pause
+from stages.tools.deploy.service import UNDER_WAY, ask, pause
 
 
 def create(
@@ -88,33 +87,19 @@ def _make(
     name: str, archive: Path, hosting: Hosting, image: str, account: Account, settings: SageMaker, left: list[str]
 ) -> None:
     """Make what is not there yet; `left` gains what is there."""
+    make_model(name, archive, image, account, settings, left)
     sagemaker = client("sagemaker")
-    key = archive_key(settings, name)
-    url = f"s3://{account.bucket}/{key}"
-    tags = [{"Key": tag, "Value": value} for tag, value in settings.tags.items()]
-    if not object_exists(url):
-        client("s3").put_object(Bucket=account.bucket, Key=key, Body=archive.read_bytes(), **encryption(settings))
-    left.append(url)
-    if ask(sagemaker.describe_model, ModelName=name) is None:
-        container = {"Image": image, "ModelDataUrl": url, "Environment": ENVIRONMENT}
-        network: dict[str, Any] = {"EnableNetworkIsolation": settings.network_isolation}
-        if settings.subnets:
-            network["VpcConfig"] = {"Subnets": settings.subnets, "SecurityGroupIds": settings.security_groups}
-        sagemaker.create_model(
-            ModelName=name, ExecutionRoleArn=account.role, PrimaryContainer=container, Tags=tags, **network
-        )
-    left.append("the model")
     if ask(sagemaker.describe_endpoint_config, EndpointConfigName=name) is None:
         disk_key = settings.volume_kms_key if hosting.instance_type else None
         sagemaker.create_endpoint_config(
             EndpointConfigName=name,
             ProductionVariants=[hosting.production_variant(name)],
-            Tags=tags,
+            Tags=tags(settings),
             **({"KmsKeyId": disk_key} if disk_key else {}),
         )
     left.append("the endpoint config")
     if ask(sagemaker.describe_endpoint, EndpointName=name) is None:
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags)
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags(settings))
     left.append("the endpoint")
 
 

@@ -10,10 +10,6 @@ from stages.cloud.settings import SageMaker
 
 ARCHIVE = "model.tar.gz"  # the package of a model
 START = "serve.sh"  # in the package: what the container's bash reads before it starts
-ENVIRONMENT = {  # of the container
-    "BASH_ENV": f"/opt/ml/model/{START}",  # bash reads it before the image's own script
-    "OPT_OUT_TRACKING": "true",  # the image would start a Python of its own for AWS's statistics
-}
 UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
