@@ -95,7 +95,7 @@ def _docker_is_missing() -> str:
     """Why Docker cannot be used; "" where it can."""
     if shutil.which("docker") is None:
         return "there is no Docker here"
-    asked = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(["docker", "info"], capture_output=True, encoding="utf-8", errors="replace", check=False)
     if asked.returncode == 0:
         return ""
     last = (asked.stderr.strip() or asked.stdout.strip() or "no reason was given").splitlines()[-1]
