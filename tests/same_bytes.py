@@ -34,9 +34,9 @@ def trained_twice(folder, protocol, own_settings=False):
 
     own_settings: those of the repository in place of the tests' small ones.
     """
-    here = _clone(folder / "here", protocol, own_settings)
+    # Both before the first one trains, so that an edit of the checkout meanwhile cannot part them.
+    here, there = (_clone(folder / name, protocol, own_settings) for name in ("here", "there"))
     _train(here)
-    there = _clone(folder / "there", protocol, own_settings)
     with there.edited("compute.yaml") as settings:
         settings["sagemaker"] |= {"poll_seconds": 0.5, "max_concurrent": 2, "max_runtime_minutes": 240}
     downloads = here.folder / "data" / "downloads"
