@@ -1,12 +1,12 @@
 """Every test runs with the annotated types and tensor shapes checked, where there are tensors."""
 
-import fcntl
-import os
 import shutil
 import signal
 
+import parsed_once
 import pytest
 from jaxtyping import install_import_hook
+from made_once import made_once
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so what they start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +20,7 @@ WITH_TENSORS = [
     "stages.probe",
 ]
 install_import_hook(WITH_TENSORS, "beartype.beartype")
+parsed_once.install()
 
 
 @pytest.fixture
@@ -34,23 +35,13 @@ def report_style():
 
 @pytest.fixture(scope="session")
 def finished_workspace(tmp_path_factory):
-    """A clone in which the pipeline has run once, from nothing. Copy it, do not change it.
-
-    The workers of pytest-xdist share it: the first that asks makes it, the others wait.
-    """
+    """A clone in which the pipeline has run once, from nothing. Copy it, do not change it."""
     from pipeline_workspace import Workspace, clone
 
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    workspace, record = Workspace(folder / "finished"), folder / "finished.txt"
-    with (folder / "finished.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not record.exists():
-            record.touch()  # what fails once is not tried again
-            record.write_text(clone(workspace.folder).run("dvc", "repro")[1])
-    workspace.first_output = record.read_text()
-    assert (workspace.folder / "data" / "report").exists(), workspace.first_output
+    folder, output = made_once(tmp_path_factory, "finished", lambda folder: clone(folder).run("dvc", "repro")[1])
+    workspace = Workspace(folder)
+    workspace.first_output = output
+    assert (folder / "data" / "report").exists(), output
     return workspace
 
 

@@ -1,5 +1,6 @@
 """Invented runs, probes and prepared data in the pipeline's formats: small, seeded, shaped by the test."""
 
+import io
 import json
 import math
 from functools import cache
@@ -20,6 +21,7 @@ from stages.shared.architectures.closed_form import closed_form
 from stages.shared.architectures.layer_settings import pair
 from stages.shared.declared import claim_digest, read_record, record_path
 from stages.shared.params.architecture import LAYERED
+from stages.shared.params.yaml_files import read_yaml
 from stages.shared.run_files import read_test_labels
 from stages.shared.run_records import write_record
 
@@ -44,9 +46,12 @@ MEANS = {
 }
 
 
+WRITTEN_OUT: dict[str, str] = {}
+
+
 def settings(change: Any = None) -> dict[str, Any]:
     """The repository's params.yaml as a mapping, after `change(mapping)`."""
-    raw = YAML(typ="safe", pure=True).load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    raw = read_yaml(REPOSITORY / "params.yaml")
     raw["inference"]["resamples"] = 20  # of the A/A comparison, whose rates no test of the report needs
     if change is not None:
         change(raw)
@@ -77,7 +82,7 @@ def seeds(number: int) -> Any:
 
 def declared(raw: dict[str, Any]) -> dict[str, Any]:
     """The repository's hypotheses about variants and families that are left."""
-    hypotheses = YAML(typ="safe", pure=True).load((REPOSITORY / "hypotheses.yaml").read_text(encoding="utf-8"))
+    hypotheses = read_yaml(REPOSITORY / "hypotheses.yaml")
 
     def remains(hypothesis: dict[str, Any]) -> bool:
         names, contrast = set(), hypothesis["contrast"]
@@ -181,11 +186,20 @@ def make_root(
 
 def write_params(root: Path, raw: dict[str, Any], hypotheses: dict[str, Any] | None = None) -> params.Params:
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "params.yaml").open("w", encoding="utf-8") as file:
-        YAML().dump(raw, file)
-    with (root / "hypotheses.yaml").open("w", encoding="utf-8") as file:
-        YAML().dump(declared(raw) if hypotheses is None else hypotheses, file)
+    hypotheses = declared(raw) if hypotheses is None else hypotheses
+    for name, content in {"params.yaml": raw, "hypotheses.yaml": hypotheses}.items():
+        (root / name).write_text(as_yaml(content), encoding="utf-8")
     return params.load(root / "params.yaml")
+
+
+def as_yaml(content: dict[str, Any]) -> str:
+    """The same content is written out once, which takes as long as parsing it."""
+    key = repr(content)
+    if key not in WRITTEN_OUT:
+        text = io.StringIO()
+        YAML().dump(content, text)
+        WRITTEN_OUT[key] = text.getvalue()
+    return WRITTEN_OUT[key]
 
 
 def write_data(

@@ -9,20 +9,22 @@ from report_content import spaced
 
 from stages.figures import at_scale
 
-RESULTS = results_of("default")
+
+def default():
+    return results_of("default")
 
 
 def beside(**changes):
     """The default's results, with the same ones as published but for these: hypothesis → columns that differ."""
-    published = RESULTS.hypotheses.copy()
+    published = default().hypotheses.copy()
     for key, columns in changes.items():
         for name, value in columns.items():
             published.loc[key, name] = value
-    return dataclasses.replace(RESULTS, reference=published, reference_train_size=20_000)
+    return dataclasses.replace(default(), reference=published, reference_train_size=20_000)
 
 
 def test_without_published_results_there_is_nothing_to_compare():
-    alone = dataclasses.replace(RESULTS, reference=RESULTS.hypotheses.iloc[:0], reference_train_size=0)
+    alone = dataclasses.replace(default(), reference=default().hypotheses.iloc[:0], reference_train_size=0)
     assert at_scale.sentence(alone).startswith("No verdict of another scale is published")
     assert at_scale.texts(alone) == {"tables/at-scale.md": ""}
 
@@ -30,22 +32,22 @@ def test_without_published_results_there_is_nothing_to_compare():
 def test_the_same_verdicts_hold_and_others_are_named():
     same = beside()
     both = at_scale.at_both_scales(same)
-    assert len(both) == RESULTS.hypotheses["n_seeds"].notna().sum()
+    assert len(both) == default().hypotheses["n_seeds"].notna().sum()
     assert set(both["holds"]) == {"same verdict"}
     assert spaced(at_scale.sentence(same)) == (
         f"All {len(both)} verdicts stated here and published with 20,000 train images a seed are the same "
         "(@tbl-at-scale)."
     )
-    gap = RESULTS.hypotheses.loc["gap_original", "difference"]
+    gap = default().hypotheses.loc["gap_original", "difference"]
     turned = beside(gap_original={"difference": -gap, "verdict": "worse"})
-    number = RESULTS.number("gap_original")
+    number = default().number("gap_original")
     assert f"{len(both) - 1} are the same; {number} has the other sign there" in spaced(at_scale.sentence(turned))
     assert "sign turns" in at_scale.table(turned)
     assert "| sign turns" not in at_scale.table(same)
 
 
 def test_where_no_verdict_is_stated_at_both_scales_that_is_said():
-    unstated = RESULTS.hypotheses.assign(verdict="not stated")
+    unstated = default().hypotheses.assign(verdict="not stated")
     here, there = dataclasses.replace(beside(), hypotheses=unstated), dataclasses.replace(beside(), reference=unstated)
     for results in (here, there):
         assert spaced(at_scale.sentence(results)) == (

@@ -1,6 +1,7 @@
 """What the report says of shifts: how many were tried, and what agreement alone is worth."""
 
 import dataclasses
+from functools import cache
 
 import pytest
 from fake_results import finished, only, results_of, settings
@@ -9,6 +10,7 @@ from report_content import spaced
 from stages.figures import shifts
 
 
+@cache
 def with_control(n_shifts=5):
     """A net, and the same one trained on random labels, each under so many of 25 shifts of an image."""
 
@@ -17,9 +19,6 @@ def with_control(n_shifts=5):
         raw["probe"]["shifts_of_image"] = n_shifts
 
     return finished(settings(change), n_test=200)
-
-
-CONTROLLED = with_control()
 
 
 @pytest.mark.parametrize(
@@ -45,18 +44,18 @@ def test_the_shifts_are_drawn_only_where_not_all_are_tried(n_shifts, which):
     ],
 )
 def test_a_net_that_knows_nothing_shows_what_agreement_is_worth(raw, beyond, expected):
-    of_control = CONTROLLED.runs["variant"] == "random_labels"
-    runs = CONTROLLED.runs.copy()
+    of_control = with_control().runs["variant"] == "random_labels"
+    runs = with_control().runs.copy()
     runs.loc[of_control, "shift_consistency"] = raw
     runs.loc[of_control, "shift_consistency_beyond_chance"] = float("nan") if beyond is None else beyond
-    text = spaced(shifts.chance_sentence(dataclasses.replace(CONTROLLED, runs=runs)))
+    text = spaced(shifts.chance_sentence(dataclasses.replace(with_control(), runs=runs)))
     assert text.endswith(expected)
     assert text.startswith("*")
 
 
 def test_a_control_that_was_not_shifted_is_not_said_not_to_have_been_trained():
-    runs = CONTROLLED.runs.assign(shift_consistency=float("nan"))
-    text = shifts.chance_sentence(dataclasses.replace(CONTROLLED, runs=runs))
+    runs = with_control().runs.assign(shift_consistency=float("nan"))
+    text = shifts.chance_sentence(dataclasses.replace(with_control(), runs=runs))
     assert text == "No net trained on random labels was shifted to show what agreement alone is worth."
     assert shifts.chance_sentence(results_of("three")) == text
 
