@@ -9,7 +9,8 @@ from pathlib import Path
 import fake_results
 import pypdf
 import pytest
-import small_data
+from eda_data import finished_stage
+from made_once import made_once
 from report_content import Page, printed_text
 
 from stages.figures import topics
@@ -37,13 +38,7 @@ def render():
 @pytest.fixture(scope="session")
 def eda(tmp_path_factory):
     """data/eda as the real stage writes it, of small images."""
-    root = tmp_path_factory.mktemp("eda")
-    small = {"images": 60, "samples_per_class": 2, "max_distance": 4}
-    fake_results.write_params(root, fake_results.settings(lambda raw: raw["eda"].update(small)))
-    small_data.write_prepared(root / "data/prepared")
-    code, output, error = run_stage(root, "stages.eda")
-    assert code == 0, output + error
-    return root / "data/eda"
+    return finished_stage(tmp_path_factory)[0] / "data/eda"
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +79,11 @@ def assembled(tmp_path_factory, render_root):
         fake_results.only(raw, "cnn", "kernel_1", "fully_connected", "global_average")
         fake_results.seeds(3)(raw)
 
-    return render_root(tmp_path_factory.mktemp("root"), few)
+    def make(root):
+        render_root(root, few)
+        return "rendered"
+
+    return made_once(tmp_path_factory, "rendered", make)[0] / "project"
 
 
 @pytest.fixture(scope="session")
