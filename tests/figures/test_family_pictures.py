@@ -91,7 +91,9 @@ def test_a_family_of_a_user_is_drawn_by_the_setting_that_its_levels_vary(tmp_pat
 
 
 def test_the_depths_of_a_family_show_the_closed_form_of_their_fields(results):
-    for level in family_pictures.panels_of(results, "depth"):
+    levels = family_pictures.panels_of(results, "depth")
+    assert len(levels) > 1
+    for level in levels:
         first, last, _ = windows.seen_by_one_unit(level.layers)[0]
         form = closed_form(level.architecture, (1, 32, 32), 10)
         assert last - first + 1 == form.receptive_field[1], level.name

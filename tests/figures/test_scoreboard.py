@@ -37,7 +37,9 @@ def test_a_page_holds_so_many_rows_and_ends_with_no_heading():
 
 def test_the_statements_are_whole_and_marked_where_they_came_later():
     results = results_of("default")
-    for key in filter(results.has_run, results.declared):
+    keys = [key for key in results.declared if results.has_run(key)]
+    assert {results.hypotheses.loc[key, "declared"] for key in keys} > {"altered later"}
+    for key in keys:
         text = scoreboard.statement(results, key).replace("\n", " ").replace(r"\$", "$")
         whole = f"{results.number(key)}  {results.declared[key].statement}"
         assert text.removesuffix(" †") == whole, "no statement of hypotheses.yaml is cut"
@@ -49,6 +51,7 @@ def test_marks_and_numbers_are_those_of_the_results():
     results = results_of("three")
     (page,) = scoreboard.pages_of_rows(results)
     keys = [entry for entry in page if entry not in scoreboard.OUTCOMES]
+    assert keys
     for key in keys:
         row = scoreboard._row(results, key)
         assert row.mean == 100 * results.hypotheses.loc[key, "difference"]
