@@ -1,6 +1,7 @@
 """Endpoints over moto and a layer that answers, fails and refuses as AWS does."""
 
 import io
+import json
 import tarfile
 import tempfile
 
@@ -28,6 +29,7 @@ class Layer:
 
     def __init__(self, monkeypatch):
         from moto.sagemaker.models import SageMakerModelBackend as Backend
+        from moto.sagemaker.responses import SageMakerResponse as Response
         from moto.sagemakerruntime.responses import SageMakerRuntimeResponse as Runtime
 
         self.monkeypatch, self.backend = monkeypatch, Backend
@@ -44,6 +46,8 @@ class Layer:
         self.answers_job = True  # False: a job leaves no answers
         monkeypatch.setattr(Backend, "create_transform_job", self._transform(Backend.create_transform_job))
         monkeypatch.setattr(Backend, "describe_transform_job", self._describe_transform(Backend.describe_transform_job))
+        self.registered = []  # requests to register a model; moto keeps no model card
+        monkeypatch.setattr(Response, "create_model_package", self._register(Response.create_model_package))
         monkeypatch.setattr(Runtime, "invoke_endpoint", lambda request: self._invoke(request))
 
     def refuse(self, method, code, text):
@@ -93,6 +97,13 @@ class Layer:
                 place = target.removeprefix(f"s3://{bucket}/")
                 s3.put_object(bucket, f"{place}/{key.removeprefix(prefix)}.out", answer.encode())
             return real(backend, transform_job_name=transform_job_name, model_name=model_name, **arguments)
+
+        return create
+
+    def _register(self, real):
+        def create(response):
+            self.registered.append(json.loads(response.body))
+            return real(response)
 
         return create
 

@@ -66,6 +66,12 @@ def _batch(arguments: argparse.Namespace) -> None:
     )
 
 
+def _register(arguments: argparse.Namespace) -> None:
+    from stages.tools.deploy import registry
+
+    registry.register(arguments.package, arguments.group, settings.load().sagemaker, arguments.dry_run)
+
+
 def _list(_: argparse.Namespace) -> None:
     from stages.tools.deploy import inventory
 
@@ -78,7 +84,15 @@ def _delete(arguments: argparse.Namespace) -> None:
     inventory.delete(arguments.names, arguments.all, settings.load().sagemaker, arguments.minutes)
 
 
-COMMANDS = {"package": _package, "serve": _serve, "create": _create, "batch": _batch, "list": _list, "delete": _delete}
+COMMANDS = {
+    "package": _package,
+    "serve": _serve,
+    "create": _create,
+    "batch": _batch,
+    "register": _register,
+    "list": _list,
+    "delete": _delete,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,8 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     labelling.add_argument("--instance", metavar="TYPE", default=CPU_INSTANCE, help="(default: %(default)s)")
 
+    registering = commands.add_parser("register", help="put it into SageMaker's model registry, with its accuracies")
+    registering.add_argument("--group", help="of models; begins with wcb- (default: named by the dataset)")
+
     for command in (creating, labelling):
         command.add_argument("--image", help="another container image than AWS's of PyTorch")
+    for command in (creating, labelling, registering):
         command.add_argument(
             "--dry-run", action="store_true", help="say what would be made and what it costs, and make nothing"
         )
@@ -123,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("names", nargs="*", default=[], metavar="NAME", help="as `list` shows them")
     which.add_argument("--all", action="store_true", help="everything that `list` shows")
 
-    for command in (serving, creating, labelling):
+    for command in (serving, creating, labelling, registering):
         command.add_argument(
             "--package",
             type=Path,
