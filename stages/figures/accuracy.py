@@ -32,16 +32,9 @@ def texts(results: Results) -> dict[str, str]:
 def facts(results: Results) -> dict[str, str]:
     means = results.variants.loc[results.nets, "accuracy_mean"]
     best = results.baseline if means[results.baseline] == means.max() else str(means.idxmax())
-    worst = str(means.idxmin())
     return {
-        "best_sentence": best_sentence(results),
-        "best_variant": wording.label(results, best),
-        "best_accuracy": wording.mean(results, best),
         "best_against_baseline": _against_baseline(results, best),
-        "worst_variant": wording.label(results, worst),
-        "worst_accuracy": wording.mean(results, worst),
         "baseline": wording.label(results, results.baseline),
-        "baseline_accuracy": wording.mean(results, results.baseline),
         "directions_count": directions_count(results),
         "forest_shown": _left_out_of_forest(results),
         "noise": _noise(results),
@@ -143,20 +136,6 @@ def tables(results: Results) -> str:
 def mean_sd(results: Results, variant: str) -> str:
     estimate = results.mean(variant)
     return numbers.mean_sd(estimate.mean, estimate.sd)
-
-
-def best_sentence(results: Results) -> str:
-    """The highest mean accuracy of a net, and which net reaches it."""
-    counted = [variant for variant in results.nets if variant in results.without_controls]
-    means = results.variants.loc[counted, "accuracy_mean"]
-    names, reached = wording.extreme(results, "accuracy", max)
-    if len(means) == 1:
-        sentence = f"{names} reaches {reached} test accuracy"
-    elif means.max() == means.min():
-        sentence = f"all {len(means)} nets have the same mean test accuracy, {reached}"
-    else:
-        sentence = f"the highest mean test accuracy of {len(means)} nets is that of {names}: {reached}"
-    return f"On {wording.dataset_title(results)}, {sentence}."
 
 
 def directions_count(results: Results) -> str:

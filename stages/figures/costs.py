@@ -28,10 +28,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure | str]]:
     yield "cost", accuracy_against_cost(results)
 
 
-def facts(results: Results) -> dict[str, str]:
-    return {"match_tolerance": f"{100 * results.settings.inference.match_tolerance:g}{numbers.NBSP}%"}
-
-
 def accuracy_against_cost(results: Results) -> Figure:
     """A panel for parameters and one for multiply-accumulates: every net with its interval, and the Pareto front.
 

@@ -7,7 +7,7 @@ import pandas as pd
 from stages.figures import learning_rates, training_data, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers
-from stages.shared.drawing.tables import cell, csv, escape, pipe_tables
+from stages.shared.drawing.tables import cell, csv, pipe_tables
 from stages.shared.inference import verdict as verdicts
 from stages.shared.params import Recipe
 
@@ -115,16 +115,13 @@ def _settings(results: Results) -> dict[str, str]:
     n_variants = len(results.without_controls) + len(without_finished_run(results))
     and_controls = f" and {numbers.plural(n_controls, 'control')}" if n_controls else ""
     return {
-        "protocol": escape(results.settings.protocol),
         "epochs": numbers.plural(protocol.epochs, "epoch"),
-        "n_seeds": str(len(protocol.seeds)),
         "seeds": wording.seeds(results),
         "variants": numbers.plural(n_variants, "variant") + and_controls,
         "runs": numbers.plural(len(results.runs) + len(results.diverged), "run"),
         "diverged": diverged_sentence(results),
         "devices": devices(results),
         "alpha": f"{inference.alpha:g}",
-        "power": wording.power(results),
         "smallest_effect": wording.smallest_effect(results),
         "confidence": wording.confidence(results),
         "min_seeds": str(inference.min_seeds),

@@ -93,10 +93,10 @@ def last_epoch_gains(results: Results) -> pd.Series:
 
 
 def last_epoch_sentence(results: Results) -> str:
-    """Which nets still gain in their last epoch; empty where none was scored twice."""
+    """Which nets still gain in their last epoch."""
     gains = last_epoch_gains(results)
     if gains.empty:
-        return ""
+        return "Each net was scored after its last epoch alone, which does not show whether it still gains."
     limit = STILL * results.settings.inference.smallest_effect
     moving = gains[gains > limit]
     much = f"{wording.unsigned(numbers.points(limit, 3))} points, a quarter of the smallest effect of interest"
