@@ -16,7 +16,6 @@ pytest.importorskip("boto3", reason="the extra `sagemaker` is not installed")
 pytest.importorskip("sagemaker.core.resources", reason="the extra `sagemaker` is not installed")
 pytest.importorskip("moto.server", reason="moto is not installed")
 
-from same_bytes import trained_twice
 from small_jobs import log_of, objects
 
 from stages.shared import paths
@@ -82,15 +81,6 @@ def test_training_in_jobs_ends_in_the_very_lock_file_of_local_training_and_no_se
     kept["states"] = json.dumps([job.state for job in layer.jobs.values()]).encode()
     kept["output"] = (plan + output + cost).encode()
     assert not [name for name, content in kept.items() if SECRET.encode() in content]
-
-
-def test_a_whole_protocol_trained_in_jobs_has_every_byte_of_the_one_trained_here(tmp_path):
-    """Of the small settings; `make same-bytes` takes the repository's own."""
-    here, there, jobs = trained_twice(tmp_path, "quick")
-    assert there == here
-    assert jobs == 2
-    assert sum(name.endswith("/record.json") for name in here) == 4
-    assert "dvc.lock" in here
 
 
 def test_an_interrupted_repro_says_how_to_stop_what_runs_and_the_next_one_attaches(remote, ready_made, layer):
