@@ -51,7 +51,7 @@ def in_strange_folders(root):
     workspace = clone(
         root / "clone",
         {
-            "data": {"dataset": "folder", "folder": FOLDER, "size": 8, "colour": "grey"},
+            "data": {"dataset": "folder", "folder": FOLDER, "size": 8, "colour": "rgb"},
             "protocols": {"tiny": SMALL},
         },
     )
@@ -60,7 +60,7 @@ def in_strange_folders(root):
         folder = workspace.folder / "data" / "user" / FOLDER / name
         folder.mkdir(parents=True)
         for number in range(40):
-            pixels = np.clip(rng.normal(19 * level, 20, (8, 8)), 0, 255).astype(np.uint8)
+            pixels = np.clip(rng.normal(19 * level, 20, (8, 8, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"?[{number}] #'\".png")
     return workspace
 

@@ -1,12 +1,13 @@
 """docs/own-data.md as written: its commands, settings and Python run in a fresh clone that has such images."""
 
+import json
 import re
-import time
+import resource
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from pipeline_workspace import STAGES, clone, stages_in
+from pipeline_workspace import STAGES, clone, stages_in, trained_in
 
 from stages.shared import paths
 
@@ -56,25 +57,31 @@ def mine(tmp_path_factory):
     return workspace
 
 
-def run(workspace, section):
-    """Run the section's Python and then its commands; returns what the commands printed."""
+def run(workspace, section, target=""):
+    """Run the section's Python and then its command, which ends with the stage `target`; returns what it printed."""
     for number, code in enumerate(blocks(section, "python")):
         (workspace.folder / f"block{number}.py").write_text(code, encoding="utf-8")
         workspace.succeed("python", f"block{number}.py")
-    (commands,) = blocks(section, "sh")
-    return workspace.succeed("bash", "-euc", commands)
+    (command,) = blocks(section, "sh")
+    return workspace.succeed("bash", "-euc", f"{command.rstrip()} {target}")
+
+
+def seconds_of_children():
+    """What the processes that have ended took of the cores."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_a_folder_of_300_images_becomes_a_report_in_three_minutes(mine):
-    start = time.monotonic()
+    start = seconds_of_children()
     output = run(mine, "A folder of images")
-    seconds = time.monotonic() - start
+    seconds = seconds_of_children() - start
     assert stages_in(output) == set(STAGES)
     assert "download: shapes from data/user/shapes: 300 train images" in output
     page = mine.read("data/report/index.html")
     assert "circle" in page
     assert (mine.folder / "data/report/report.pdf").read_bytes().startswith(b"%PDF-")
-    assert seconds < 180, "three minutes on two cores"
+    assert seconds < 180, "three minutes of one core, however busy the machine is with other work"
 
     (mine.folder / "data/user/shapes/cross/000.png").unlink()
     assert "download" in stages_in(mine.succeed("dvc", "repro", "prepare")), "DVC sees that an image has gone"
@@ -82,10 +89,14 @@ def test_a_folder_of_300_images_becomes_a_report_in_three_minutes(mine):
 
 
 def test_arrays_and_signals_run_as_they_are_written(mine):
-    assert "download: pets from data/user/pets.npz: 200 train images" in run(mine, "An .npz of arrays")
-    output = run(mine, "Signals")
+    """Tests of test_pipeline.py show such data in the report."""
+    output = run(mine, "An .npz of arrays", target="prepare")
+    assert "download: pets from data/user/pets.npz: 200 train images" in output
+    output = run(mine, "Signals", target="collect")
     assert "download: signals from data/user/signals.npz: 200 train images" in output
-    assert "greyscale images of 1×64 pixels" in mine.read("data/report/index.html")
+    assert trained_in(output) == {"cnn": 5, "fully_connected": 5}
+    dataset = json.loads(mine.read("data/raw/dataset.json"))
+    assert [dataset[key] for key in ("channels", "height", "width")] == [1, 1, 64]
 
 
 def test_an_experiment_in_a_folder_of_its_own_says_how_it_gets_the_data_and_gets_it_so(mine):

@@ -34,7 +34,7 @@ variants:
   cnn:
     families: {kernel: 3×3, structure: as they are}
     run: {architecture: {pooling: blur, padding: circular, norm: batch, hidden: [12]}}
-  patches: # 2 pixels a side tile 12×10
+  patches: # 2 pixels a side tile 12×20
     families: {structure: patches of 2}
     run:
       sample: {layout: patches_2, labels: random, train_size: 90, seeds: few}
@@ -50,8 +50,9 @@ families:
   structure: {title: Structure, reference: cnn, question: Does order matter?, held: Pixels.}
 """)
 LONG_NAME = "00000_Animalia_Annelida_Clitellata_Haplotaxida_Lumbricidae_Lumbricus_terrestris"
+NAMES = ["a | b", "*c*", "dé", LONG_NAME, "สุนัข", "猫 كلب"]
 SIGNALS = yaml.load("""
-data: {dataset: npz, file: mine.npz}
+data: {dataset: npz, file: mine.npz, scale: none}
 protocols:
   tiny:
     {baseline: cnn, train_size: 100, val_size: 40, epochs: 4, seeds: [0, 1], few_seeds: [0, 1], margin: 1,
@@ -294,12 +295,11 @@ def test_one_variant_can_be_trained_and_probed_by_name(workspace):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_a_training_that_is_killed_leaves_nothing_half_made_and_the_next_ends_as_if_undisturbed(workspace):
+    """DVC alone, or all at once, are killed in test_faults.py."""
     lock, runs = workspace.read("dvc.lock"), workspace.runs()
     others = {run: record for run, record in runs.items() if not run.startswith("cnn/")}
     for kill, message in (
-        (lambda process: os.killpg(process.pid, signal.SIGKILL), ""),
         (lambda process: os.killpg(process.pid, signal.SIGINT), ""),
-        (lambda process: process.kill(), ""),  # DVC alone
         (
             lambda process: os.kill(workers(process)[0], signal.SIGKILL),
             "train 3 runs of 1 variant: a worker process was killed (out of memory?)",
@@ -345,23 +345,22 @@ def test_a_mistake_in_params_is_one_message_before_any_stage_runs(place, value, 
     ("change", "arrays", "texts"),
     [
         pytest.param(
-            COLOUR,
-            users_images((12, 10, 3), 3) | {"classes": np.array(["a | b", "*c*", "dé"])},
-            ("12×10", "dé"),
-            id="colour",
-        ),
-        pytest.param(SIGNALS, users_images((1, 16), 2), ("1×16", "1×5"), id="height 1"),
-        pytest.param(
-            SIGNALS | {"data": SIGNALS["data"] | {"scale": "none"}},
+            SIGNALS,
             users_signals(),
-            ("validates on the 40 images of the val set that came with the data", "rounded to 16 bits", "low"),
+            (
+                "1×16",
+                "1×5",
+                "validates on the 40 images of the val set that came with the data",
+                "rounded to 16 bits",
+                "low",
+            ),
             id="signals with splits of their own",
         ),
         pytest.param(
             COLOUR,
-            with_opaque_alpha(users_images((12, 10, 3), 3)) | {"classes": np.array([LONG_NAME, "สุนัข", "猫 كلب"])},
-            ("4-channel", "thai character so sua", "terrestris", "00000_Animal…_terrestris", "猫 كلب"),
-            id="opaque alpha, and names that are long or cannot be drawn",
+            with_opaque_alpha(users_images((12, 20, 3), len(NAMES))) | {"classes": np.array(NAMES)},
+            ("12×20", "4-channel", "dé", "thai character so sua", "terrestris", "00000_Animal…_terrestris", "猫 كلب"),
+            id="colours, an opaque alpha, and names that are long or cannot be drawn",
         ),
     ],
 )

@@ -55,14 +55,6 @@ def test_after_a_pull_nothing_is_made_again_and_the_report_is_there(clones):
     assert other.git("status", "--porcelain") == ""
 
 
-def test_in_the_clone_that_pulled_an_edit_trains_only_what_it_reaches(clones, tmp_path):
-    _, pulled, _, _ = clones
-    other = Workspace(tmp_path / "other")
-    shutil.copytree(pulled.folder, other.folder, symlinks=True)
-    other.set_kernel(2)
-    assert trained_in(other.succeed("dvc", "repro", "train")) == {"kernel_1": 3}
-
-
 def test_an_experiment_reaches_the_other_clone_by_its_name(clones):
     mine, other, _, _ = clones
     here, there = re.split(r"(?=^dvc exp pull)", commands("Experiments"), flags=re.MULTILINE)

@@ -64,15 +64,3 @@ def test_dvc_shows_an_experiment_on_lines_of_160_characters_with_the_setting_tha
     (header,) = [line.split() for line in printed.splitlines() if "Experiment" in line]
     assert "variants.kernel_1.run.architecture.kernel" in header
     assert "kernel_1.accuracy" not in printed
-
-
-def test_head_and_its_own_workspace_do_not_differ(with_experiment):
-    printed = with_experiment.succeed("python", "-m", "stages.tools.compare")
-    assert "Nothing differs: the settings, the code and the runs are the same." in printed
-
-
-def test_an_unknown_revision_is_one_message(with_experiment):
-    code, printed = with_experiment.run("python", "-m", "stages.tools.compare", "largr")
-    assert code == 1
-    assert printed.startswith("'largr' is neither an experiment nor a git revision (did you mean 'larger'?)")
-    assert len(printed.splitlines()) == 1
