@@ -111,16 +111,15 @@ SHARED_MEMORY = {
 }
 
 
-@pytest.mark.parametrize("how", SHARED_MEMORY)
-def test_a_fault_of_the_memory_that_processes_share_names_it_and_costs_no_run(how, workspace):
+def test_a_fault_of_the_memory_that_processes_share_names_it_and_costs_no_run(workspace):
     needs("unshare", "--mount", "true")
-    mount, message = SHARED_MEMORY[how]
     lock = workspace.read("dvc.lock")
     workspace.forget("kernel_1")
-    code, output = workspace.run("unshare", "--mount", "bash", "-c", f"{mount} && exec python -m stages.train")
-    assert code == 1
-    assert f"/dev/shm: {message}; processes that work side by side need a place there" in output
-    assert "Traceback" not in output
+    for how, (mount, message) in SHARED_MEMORY.items():
+        code, output = workspace.run("unshare", "--mount", "bash", "-c", f"{mount} && exec python -m stages.train")
+        assert code == 1, how
+        assert f"/dev/shm: {message}; processes that work side by side need a place there" in output, how
+        assert "Traceback" not in output, how
     assert workspace.repro() == {"train"}
     assert workspace.read("dvc.lock") == lock
 
