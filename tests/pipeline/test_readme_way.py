@@ -32,7 +32,8 @@ CLAIM = {
     "variant: kernel_9,": "variant: deeper,",
     "direction: not_above": "direction: above",
 }
-EXPERIMENT = {"batch_norm": "slow", "architecture.norm=batch": "recipe.lr=0.001"}
+# It ends before the report, which compare does not read.
+EXPERIMENT = {"batch_norm": "slow", "architecture.norm=batch": "recipe.lr=0.001 collect"}
 
 
 def replaced(text, changes):
