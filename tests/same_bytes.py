@@ -20,7 +20,7 @@ def main():
     protocol = parser.parse_args().protocol
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request to the stand-in
     with tempfile.TemporaryDirectory(prefix="same-bytes-") as folder:
-        here, there, jobs = trained_twice(Path(folder), protocol, own_settings=True)
+        here, there, jobs = trained_twice(Path(folder), protocol)
     different = sorted(name for name in here | there if here.get(name) != there.get(name))
     runs = sum(name.endswith("/record.json") for name in here)
     print(f"protocol {protocol}: {runs} runs in {len(here)} files, trained here and in {jobs} jobs", flush=True)
@@ -29,13 +29,10 @@ def main():
     print("Every byte is the same, dvc.lock included")
 
 
-def trained_twice(folder, protocol, own_settings=False):
-    """Name → bytes of data/runs and dvc.lock, of training here and of training in jobs; and how many jobs there were.
-
-    own_settings: those of the repository in place of the tests' small ones.
-    """
+def trained_twice(folder, protocol):
+    """Name → bytes of data/runs and dvc.lock, of training here and of training in jobs; and how many jobs there were."""
     # Both before the first one trains, so that an edit of the checkout meanwhile cannot part them.
-    here, there = (_clone(folder / name, protocol, own_settings) for name in ("here", "there"))
+    here, there = (_clone(folder / name, protocol) for name in ("here", "there"))
     _train(here)
     with there.edited("compute.yaml") as settings:
         settings["sagemaker"] |= {"poll_seconds": 0.5, "max_concurrent": 2, "max_runtime_minutes": 240}
@@ -48,9 +45,9 @@ def trained_twice(folder, protocol, own_settings=False):
     return _files(here), _files(there), jobs
 
 
-def _clone(folder, protocol, own_settings):
+def _clone(folder, protocol):
     folder.mkdir()
-    workspace = clone(folder, own_settings=own_settings)
+    workspace = clone(folder, own_settings=True)
     with workspace.edited("params.yaml") as settings:
         assert protocol in settings["protocols"], f"params.yaml has no protocol {protocol}"
         settings["protocol"] = protocol
