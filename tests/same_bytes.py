@@ -30,7 +30,7 @@ def main():
 
 
 def trained_twice(folder, protocol):
-    """Name → bytes of data/runs and dvc.lock, of training here and of training in jobs; and how many jobs there were."""
+    """Name → bytes of data/runs and dvc.lock, of training here and of training in jobs; and the number of jobs."""
     # Both before the first one trains, so that an edit of the checkout meanwhile cannot part them.
     here, there = (_clone(folder / name, protocol) for name in ("here", "there"))
     _train(here)
