@@ -24,6 +24,11 @@ def forget():
         cache.cache_clear()
 
 
+def interrupt(_):
+    """Takes the place of a pause, in which the user presses Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 class Layer:
     """What AWS does and moto does not: states that follow each other, no name twice, an answer by the package."""
 
@@ -71,13 +76,15 @@ class Layer:
 
     def _describe(self, real):
         def describe(backend, name):
-            found = real(backend, name)
-            states = self.states[name]
-            state = states.pop(0) if len(states) > 1 else states[0]
-            reason = {"FailureReason": self.reason} if state == "Failed" and self.reason else {}
-            return {**found, "EndpointStatus": state, **reason}
+            return {**real(backend, name), **self._next(self.states[name], "EndpointStatus")}
 
         return describe
+
+    def _next(self, states, key):
+        """The next of these states, of which the last one stays, and why it is Failed."""
+        state = states.pop(0) if len(states) > 1 else states[0]
+        reason = {"FailureReason": self.reason} if state == "Failed" and self.reason else {}
+        return {key: state, **reason}
 
     def _transform(self, real):
         """Each object below the prefix is one request; its answer has its name and .out, as AWS documents it."""
@@ -110,10 +117,7 @@ class Layer:
     def _describe_transform(self, real):
         def describe(backend, transform_job_name):
             found = real(backend, transform_job_name)
-            states = self.jobs[transform_job_name]
-            state = states.pop(0) if len(states) > 1 else states[0]
-            reason = {"FailureReason": self.reason} if state == "Failed" and self.reason else {}
-            return {**found, "TransformJobStatus": state, **reason}
+            return {**found, **self._next(self.jobs[transform_job_name], "TransformJobStatus")}
 
         return describe
 

@@ -41,18 +41,18 @@ def run_parallel(
     title: str,
     *,
     most: int | None = None,
-    fork: bool = sys.platform == "linux",
+    fork: bool = True,
 ) -> list[Result]:
     """task(item, report) for every item, as many at once as there are cores. Returns the results in the items' order.
 
     A task calls report(work, text) as it goes on; `total_work` is the sum over all tasks, in any unit. The time left
     follows from the rate so far. A log gets a line now and then in place of the bar. Tasks share nothing, so that no
     result depends on which process runs which task. The first error of a task stops the others and is raised.
-    most: processes at once, if not one a core. fork: a forked worker has torch imported already; neither macOS nor CUDA
-    survives a fork of it.
+    most: processes at once, if not one a core. fork: on Linux, start workers that have torch imported already. Neither
+    macOS nor a GPU's CUDA survives a fork of it.
     Raises StageError if a process is killed, or if none can be started.
     """
-    context = multiprocessing.get_context("fork" if fork else "spawn")
+    context = multiprocessing.get_context("fork" if fork and sys.platform == "linux" else "spawn")
     workers = min(len(items), cores(), most or len(items))
     try:
         queue: SimpleQueue[tuple[float, str]] = context.SimpleQueue()

@@ -45,10 +45,8 @@ def train(runs: Sequence[PlannedRun], prepared: Path, finished: Finished) -> lis
     title = f"train {len(runs)} runs of {n_variants} {'variant' if n_variants == 1 else 'variants'}"
     with paths.scratch_folder("train") as scratch:
         call = partial(_train_task, work, prepared, scratch, finished)
-        if on_gpu:
-            durations = run_parallel(call, tasks, sum(work.values()), title, most=gpus * PROCESSES_PER_GPU, fork=False)
-        else:
-            durations = run_parallel(call, tasks, sum(work.values()), title)
+        most = gpus * PROCESSES_PER_GPU if on_gpu else None
+        durations = run_parallel(call, tasks, sum(work.values()), title, most=most, fork=not on_gpu)
     seconds = {
         run: duration / len(task.runs) for task, duration in zip(tasks, durations, strict=True) for run in task.runs
     }

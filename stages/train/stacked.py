@@ -289,9 +289,10 @@ def train_epochs_stacked(
 ) -> Iterator[tuple[PerRun, PerRun]]:
     """As `run.train_epochs`, of all runs: loss and accuracy of each after each epoch. epochs: of each run."""
     lr_at, step = schedule(recipe, n_steps), 0
-    precision = PRECISIONS[recipe.precision](next(stack.parameters()).device.type)
+    device = next(stack.parameters()).device
+    precision = PRECISIONS[recipe.precision](device.type)
     for batches_of_runs in zip(*epochs, strict=True):
-        loss_sums, n_right, n_seen = torch.zeros(()), torch.zeros(()), 0
+        loss_sums, n_right, n_seen = torch.zeros((), device=device), torch.zeros((), device=device), 0
         for batches in islice(zip(*batches_of_runs, strict=True), n_steps - step):
             images, labels = (torch.stack(parts) for parts in zip(*batches, strict=True))
             for group in optimiser.param_groups:
@@ -302,8 +303,8 @@ def train_epochs_stacked(
             optimiser.zero_grad()
             losses.sum().backward()  # no weight of one run bears on the loss of another
             optimiser.step()
-            loss_sums = loss_sums.to(losses.device) + losses.detach().double() * labels.shape[1]
-            n_right = n_right.to(losses.device) + (logits.argmax(2) == labels).sum(1)
+            loss_sums = loss_sums + losses.detach().double() * labels.shape[1]
+            n_right = n_right + (logits.argmax(2) == labels).sum(1)
             n_seen += labels.shape[1]
             step += 1
         yield loss_sums / n_seen, n_right.double() / n_seen
@@ -323,14 +324,14 @@ def _score(stack: Stack, splits: Sequence[Split]) -> tuple[PerRun, PerRun, Int64
     """Loss, accuracy and predicted classes of each run on its own split."""
     was_training = stack.training
     stack.eval()
-    loss_sums, predicted = torch.zeros(()), []
     labels = torch.stack([split.labels for split in splits])
+    loss_sums, predicted = torch.zeros((), device=labels.device), []
     with torch.inference_mode():
         for start in range(0, labels.shape[1], EVALUATION_BATCH):
             some = slice(start, start + EVALUATION_BATCH)
             logits = stack(torch.stack([split.images[some] for split in splits]))
             losses = _mean_losses(logits, labels[:, some])
-            loss_sums = loss_sums.to(losses.device) + losses.double() * labels[:, some].shape[1]
+            loss_sums = loss_sums + losses.double() * labels[:, some].shape[1]
             predicted.append(logits.argmax(2))
     stack.train(was_training)
     answers = torch.cat(predicted, 1)

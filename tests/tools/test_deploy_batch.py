@@ -4,7 +4,7 @@ import csv
 import sys
 
 import pytest
-from endpoints import BUCKET, REGION, ours, there
+from endpoints import BUCKET, REGION, interrupt, ours, there
 from safetensors.numpy import load_file
 from served import png, published_images
 
@@ -149,9 +149,6 @@ def test_a_job_that_goes_on_is_waited_for_and_taken_up_again(aws, label):
 
 
 def test_an_interrupted_wait_says_that_the_job_goes_on(aws, label, monkeypatch):
-    def interrupt(_):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(batch, "pause", interrupt)
     aws.job_states = ["InProgress"]
     with pytest.raises(StageError, match=r"^interrupted; the job wcb-batch-cnn-\w+ goes on and costs .*stop"):

@@ -6,7 +6,7 @@ import tarfile
 import time
 
 import pytest
-from endpoints import BUCKET, INSTANCE, NOTHING, NUMBER, REGION, ROLE, SECRET, create, ours, there
+from endpoints import BUCKET, INSTANCE, NOTHING, NUMBER, REGION, ROLE, SECRET, create, interrupt, ours, there
 from safetensors.numpy import load_file
 from small_model import packaged
 
@@ -113,9 +113,6 @@ def test_an_endpoint_that_never_comes_up_is_given_up_in_time_and_can_be_deleted_
 
 def test_an_interrupted_create_says_what_is_left(aws, archive, monkeypatch):
     aws.coming = ["Creating"]
-
-    def interrupt(_):
-        raise KeyboardInterrupt
 
     monkeypatch.setattr(endpoint, "pause", interrupt)
     with pytest.raises(

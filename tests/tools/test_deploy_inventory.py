@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from endpoints import BUCKET, INSTANCE, NOTHING, ROLE, SECRET, create, ours, there
+from endpoints import BUCKET, INSTANCE, NOTHING, ROLE, SECRET, create, interrupt, ours, there
 
 from stages.cloud import account
 from stages.shared import paths, stage_command
@@ -75,9 +75,6 @@ def test_an_interrupted_delete_says_what_may_still_cost(aws, archive, monkeypatc
     with pytest.raises(StageError):
         create(archive, minutes=0.001)
     name = there()[0][0]
-
-    def interrupt(_):
-        raise KeyboardInterrupt
 
     monkeypatch.setattr(inventory, "pause", interrupt)
     with pytest.raises(
