@@ -116,7 +116,7 @@ bench: $(BENCH)/ready ## Images trained a second, beside PyTorch's loop, Lightni
 	@$(DVC) repro --quiet download
 	@python -m bench $(ARGS)
 
-bench-accuracy: $(READY) ## Seconds to the accuracy of a published loop, beside that loop; takes an hour or two
+bench-accuracy: $(READY) ## Seconds to the accuracy of a published loop, beside that loop; takes half an hour or more
 	@$(DVC) repro --quiet download
 	@python -m bench.accuracy $(ARGS)
 

@@ -41,7 +41,7 @@ def main(settings: Params) -> None:
         help="of the lab's loop, one after another with its default threads (default: %(default)s)",
     )
     lengths = "lengths to try, from the shortest until one is enough"
-    parser.add_argument("--epochs", type=int, nargs="+", default=LENGTHS, help=f"{lengths} (default: %(default)s)")
+    parser.add_argument("--epochs", type=float, nargs="+", default=LENGTHS, help=f"{lengths} (default: %(default)s)")
     parser.add_argument("--recipes", type=int, default=len(RECIPES), help="how many to try (default: %(default)s)")
     parser.add_argument("--lab-epochs", type=int, default=LAB_EPOCHS, help="(default: %(default)s)")
     parser.add_argument("--lab-seed", type=int, help=argparse.SUPPRESS)  # in a process of its own
@@ -51,7 +51,7 @@ def main(settings: Params) -> None:
     numbers = (arguments.seeds, arguments.lab_seeds, arguments.lab_epochs, arguments.recipes, *arguments.epochs)
     if min(numbers) < 1:
         raise stage_command.StageError(
-            "--seeds, --lab-seeds, --lab-epochs, --recipes and --epochs must be whole numbers from 1 up"
+            "--seeds, --lab-seeds, --lab-epochs and --recipes must be whole numbers from 1 up, and --epochs numbers"
         )
     arrays()
     torchvision_root()
@@ -76,7 +76,7 @@ def main(settings: Params) -> None:
 
 
 def _measure(settings: Params, seeds: range) -> Any:
-    def measure(recipe: dict[str, Any], epochs: int) -> Result:
+    def measure(recipe: dict[str, Any], epochs: float) -> Result:
         result = ours(settings, recipe, epochs, seeds, named(recipe, epochs))
         accuracy = mean(result.val.values())
         print(f"{result.name}: val {accuracy:.4f}, {result.seconds_a_seed:.1f} s a seed", flush=True)
@@ -103,10 +103,11 @@ def report(
     parts.append(_table([of_lab, *measured.values()], settings.inference.confidence))
     parts.append(
         f"The lab published {published.accuracy:.4f}, of one seed. Each trains on the {TRAIN:,} images that its seed "
-        "draws, the lab's loop with batches of 128. Seconds a seed: wall seconds of all seeds, divided by their "
-        "number, with reading, an evaluation on the validation images after every epoch, and one on the test images. "
-        "They are of the whole machine: the lab's loop runs alone with its default threads, this project as many seeds "
-        "at once as there are cores."
+        "draws, the lab's loop with batches of 128 and pixels between 0 and 1, this project with standardised pixels "
+        "and smoothed labels. Seconds a seed: wall seconds of all seeds, divided by their number, with reading, an "
+        "evaluation on the validation images after every epoch, and one on the test images. They are of the whole "
+        "machine: the lab's loop runs alone with its default threads, this project as many seeds at once as there are "
+        "cores."
     )
     parts += ["## The choice", f"Needed: a mean validation accuracy of {needed:.4f}, {MARGIN:g} above the lab's."]
     parts.append(_trials(choices))

@@ -1,6 +1,7 @@
 """Who may import whom, and that DVC knows every file that a stage imports."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def sources(folder):
     return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder]
 
 
+@cache
 def imports(file):
     """Full names of the modules of this project that a file imports, anywhere in it."""
     names = set()
@@ -52,6 +54,7 @@ def imports(file):
     return {name for name in names if name.split(".")[0] == "stages"}
 
 
+@cache
 def file_of(module):
     """The file, relative to the repository, that a module's name belongs to; None for a name inside a module."""
     path = Path(*module.split("."))

@@ -35,7 +35,10 @@ def train(runs: Sequence[PlannedRun], prepared: Path, finished: Finished) -> lis
     Returns the seconds that each took on one core; of runs that a GPU trained together, an equal share. The longest
     tasks begin first, so that all processes end together. Raises StageError if a process is killed.
     """
-    from stages.train.run import train_run  # noqa: F401  (torch: imported once, before the processes part)
+    # torch, and what its optimisers load at their first step: imported once, before the processes part
+    import torch._dynamo  # noqa: F401
+
+    from stages.train.run import train_run  # noqa: F401
 
     work = {run: estimated_work(run, load_constants(prepared)) for run in runs}
     on_gpu = any(run.spec.device == "cuda" for run in runs)

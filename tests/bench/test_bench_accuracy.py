@@ -117,4 +117,5 @@ def test_every_recipe_can_be_trained_and_has_a_name_of_its_own():
         type(recipe).model_validate(recipe.model_dump() | change | {"epochs": 3, "precision": "bfloat16"})
         names.add(named({**change, "precision": "bfloat16"}, 3))
     assert len(names) == len(RECIPES)
-    assert "3 epochs of one-cycle AdamW, lr 0.003, batches of 128, bfloat16" in names
+    assert "3 epochs of one-cycle AdamW, lr 0.006, batches of 128, bfloat16" in names
+    assert named({**RECIPES[0], "precision": "float32"}, 2.5).startswith("2.5 epochs of ")

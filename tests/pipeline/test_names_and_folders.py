@@ -1,12 +1,16 @@
-"""Strange names of folders, classes and files, on a machine with a strange locale: each comes out as it was written."""
+"""Strange names of folders, classes and files, on a machine with a strange locale: each comes out as it was written.
+
+The images that go through every stage are in colour and not square.
+"""
 
 import json
 import subprocess
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline_workspace import STAGES, clone, commit, stages_in
+from pipeline_workspace import STAGES, clone, commit, stages_in, yaml
 
 from stages.shared import paths
 
@@ -28,8 +32,34 @@ CLASSES = {
     "e\u0301": "two characters for one letter, as macOS writes them",
     "猫": "a letter that the locale's encoding lacks",
 }
-SMALL = {"baseline": "cnn", "train_size": 200, "val_size": 60, "epochs": 2, "seeds": [0, 1, 2], "few_seeds": [0, 1]}
-SMALL |= {"margin": 1, "probe_images": 40, "longer": None, "variants": ["cnn", "kernel_1"]}
+COLOUR = yaml.load("""
+protocols:
+  tiny:
+    {baseline: cnn, train_size: all, val_size: 60, epochs: 4, seeds: [0, 1], few_seeds: [0, 1], margin: 2,
+     probe_images: 30, longer: null, variants: [cnn, patches, kernel_1]}
+data: {dataset: npz, file: mine.npz}
+variants:
+  cnn:
+    families: {kernel: 3×3, structure: as they are}
+    run: {architecture: {pooling: blur, padding: circular, norm: batch, hidden: [12]}}
+  patches: # 2 pixels a side tile 12×20
+    families: {structure: patches of 2}
+    run:
+      sample: {layout: patches_2, labels: random, train_size: 90, seeds: few}
+      architecture: {connectivity: locally_connected}
+  kernel_1: # as a published net may be trained
+    families: {kernel: 1×1}
+    run:
+      sample: {pixels: unit, seed_offset: 7}
+      architecture: {kernel: 1, head: global_average}
+      recipe: {optimizer: adadelta, lr: 1.0, schedule: constant, order: fixed, steps: 13}
+families:
+  kernel: {title: Kernel size, reference: cnn, question: How large must a filter be?, held: Width and depth.}
+  structure: {title: Structure, reference: cnn, question: Does order matter?, held: Pixels.}
+""")
+SIZE, FOR_EACH = (12, 20), 24
+LONG_NAME = "00000_Animalia_Annelida_Clitellata_Haplotaxida_Lumbricidae_Lumbricus_terrestris"
+NAMES = [unicodedata.normalize("NFC", name) for name in CLASSES] + [LONG_NAME, "สุนัข", "猫 كلب"]
 
 
 @pytest.fixture
@@ -47,13 +77,39 @@ def latin_1(tmp_path):
     return environment | {"PYTHONUTF8": "0"}  # which `make` sets to 1
 
 
-def in_strange_folders(root):
+def with_opaque_alpha():
+    """Images as uint16 for each of NAMES, with a fourth channel that is the same everywhere."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(FOR_EACH * len(NAMES)) % len(NAMES)
+    images = np.full((len(labels), *SIZE, 4), 65535, dtype=np.uint16)
+    images[..., :3] = 257 * rng.integers(0, 120, (len(labels), *SIZE, 3))
+    for image, label in zip(images, labels, strict=True):
+        image[label % SIZE[0], 2 * (label % 7) : 2 * (label % 7) + 5, :3] += 130 * 257
+    return {"images": images, "labels": labels, "classes": np.array(NAMES)}
+
+
+def test_names_of_every_kind_reach_the_report_as_they_were_written(tmp_path, latin_1):
+    """Sockets of the notebook's kernel have 107 bytes for their names, and TMPDIR alone has more."""
+    workspace = clone(tmp_path / "it's [x] & more" / "clone", COLOUR, {"mine.npz": with_opaque_alpha()})
+    asked = "import locale, sys; print(locale.getpreferredencoding(), sys.getfilesystemencoding())"
+    assert workspace.succeed("python", "-c", asked, **latin_1) == "ISO-8859-1 iso8859-1\n"
+    output = workspace.succeed("env", "-u", "HOME", "dvc", "repro", **latin_1)
+    assert stages_in(output) == set(STAGES)
+    assert r"\u2192 data/eda" in output, "an arrow, printed as its code"
+    page = workspace.read("data/report/index.html")
+    for shown in ("NA", "None", "Ba$$in", "&lt;b&gt;&amp;amp;", "@fig-x", "{{&lt; var x &gt;}}", "a|b_*c*", "é", "猫"):
+        assert f">{shown}<" in page, shown
+    for shown in ("12×20", "4-channel", "thai character so sua", "terrestris", "00000_Animal…_terrestris", "猫 كلب"):
+        assert shown in page, shown
+    assert (workspace.folder / "data" / "report" / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert set(json.loads(workspace.read("data/results/variants.json"))) == set(COLOUR["variants"])
+    assert not list((tmp_path / ("x" * 100)).glob("tmp*"))  # torch leaves an empty folder of another name
+
+
+def test_a_folder_of_any_name_is_read_tracked_by_dvc_and_taken_along(tmp_path, latin_1):
     workspace = clone(
-        root / "clone",
-        {
-            "data": {"dataset": "folder", "folder": FOLDER, "size": 8, "colour": "rgb"},
-            "protocols": {"tiny": SMALL},
-        },
+        tmp_path / "it's [x] & more" / "clone",
+        {"data": {"dataset": "folder", "folder": FOLDER, "size": 8, "colour": "rgb"}},
     )
     rng = np.random.default_rng(0)
     for level, name in enumerate(CLASSES):
@@ -62,27 +118,9 @@ def in_strange_folders(root):
         for number in range(40):
             pixels = np.clip(rng.normal(19 * level, 20, (8, 8, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"?[{number}] #'\".png")
-    return workspace
-
-
-def test_names_of_every_kind_reach_the_report_as_they_were_written(tmp_path, latin_1):
-    """Sockets of the notebook's kernel have 107 bytes for their names, and TMPDIR alone has more."""
-    workspace = in_strange_folders(tmp_path / "it's [x] & more")
-    asked = "import locale, sys; print(locale.getpreferredencoding(), sys.getfilesystemencoding())"
-    assert workspace.succeed("python", "-c", asked, **latin_1) == "ISO-8859-1 iso8859-1\n"
-    output = workspace.succeed("env", "-u", "HOME", "dvc", "repro", **latin_1)
-    assert stages_in(output) == set(STAGES)
-    assert r"\u2192 data/eda" in output, "an arrow, printed as its code"
+    workspace.succeed("dvc", "repro", "download", **latin_1)
     names = json.loads(workspace.read("data/raw/dataset.json"))["classes"]
-    assert set(names) == {"é" if name == "e\u0301" else name for name in CLASSES}
-    page = workspace.read("data/report/index.html")
-    for shown in ("NA", "None", "Ba$$in", "&lt;b&gt;&amp;amp;", "@fig-x", "{{&lt; var x &gt;}}", "a|b_*c*", "é", "猫"):
-        assert f">{shown}<" in page, shown
-    assert not list((tmp_path / ("x" * 100)).glob("tmp*"))  # torch leaves an empty folder of another name
-
-
-def test_dvc_tracks_a_folder_whose_name_looks_like_a_pattern_and_takes_it_along(tmp_path):
-    workspace = in_strange_folders(tmp_path / "it's [x] & more")
+    assert set(names) == {unicodedata.normalize("NFC", name) for name in CLASSES}
     workspace.succeed("dvc", "add", f"data/user/{FOLDER}")
     commit(workspace, "Let DVC track the images")
     output = workspace.succeed("dvc", "exp", "run", "--temp", "--set-param", "data.size=6", "download")

@@ -89,10 +89,10 @@ def test_a_folder_of_300_images_becomes_a_report_in_three_minutes(mine):
 
 
 def test_arrays_and_signals_run_as_they_are_written(mine):
-    """Tests of test_pipeline.py show such data in the report."""
+    """Other tests show such data in the report."""
     output = run(mine, "An .npz of arrays", target="prepare")
     assert "download: pets from data/user/pets.npz: 200 train images" in output
-    output = run(mine, "Signals", target="collect")
+    output = run(mine, "Signals", target="train")
     assert "download: signals from data/user/signals.npz: 200 train images" in output
     assert trained_in(output) == {"cnn": 5, "fully_connected": 5}
     dataset = json.loads(mine.read("data/raw/dataset.json"))

@@ -24,33 +24,6 @@ from pipeline_workspace import (
 
 pytestmark = pytest.mark.slow
 
-COLOUR = yaml.load("""
-protocols:
-  tiny:
-    {baseline: cnn, train_size: all, val_size: 60, epochs: 4, seeds: [0, 1], few_seeds: [0, 1], margin: 2,
-     probe_images: 30, longer: null, variants: [cnn, patches, kernel_1]}
-data: {dataset: npz, file: mine.npz}
-variants:
-  cnn:
-    families: {kernel: 3×3, structure: as they are}
-    run: {architecture: {pooling: blur, padding: circular, norm: batch, hidden: [12]}}
-  patches: # 2 pixels a side tile 12×20
-    families: {structure: patches of 2}
-    run:
-      sample: {layout: patches_2, labels: random, train_size: 90, seeds: few}
-      architecture: {connectivity: locally_connected}
-  kernel_1: # as a published net may be trained
-    families: {kernel: 1×1}
-    run:
-      sample: {pixels: unit, seed_offset: 7}
-      architecture: {kernel: 1, head: global_average}
-      recipe: {optimizer: adadelta, lr: 1.0, schedule: constant, order: fixed, steps: 13}
-families:
-  kernel: {title: Kernel size, reference: cnn, question: How large must a filter be?, held: Width and depth.}
-  structure: {title: Structure, reference: cnn, question: Does order matter?, held: Pixels.}
-""")
-LONG_NAME = "00000_Animalia_Annelida_Clitellata_Haplotaxida_Lumbricidae_Lumbricus_terrestris"
-NAMES = ["a | b", "*c*", "dé", LONG_NAME, "สุนัข", "猫 كلب"]
 SIGNALS = yaml.load("""
 data: {dataset: npz, file: mine.npz, scale: none}
 protocols:
@@ -70,30 +43,14 @@ variants:
 """)
 
 
-def users_images(shape, classes):
-    """200 images, whose class tells where along the last spatial axis a bright bar stands."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(200) % classes
-    images = rng.integers(0, 120, (200, *shape), dtype=np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        place = 2 + 3 * label + rng.integers(0, 2)
-        image[:, place : place + 2] += 130
-    return {"images": images, "labels": labels}
-
-
 def users_signals():
-    """The same as numbers of any size, with labels in words, and a test and a val set."""
-    arrays = users_images((1, 16), 2)
-    images, labels = arrays["images"] * np.float64(-7.5) + 300, np.array(["low", "high"])[arrays["labels"]]
-    rows = {"": slice(40, 160), "val_": slice(0, 40), "test_": slice(160, 200)}
-    return {f"{split}{name}": array[some] for split, some in rows.items() for name, array in
-            (("images", images), ("labels", labels))}  # fmt: skip
-
-
-def with_opaque_alpha(arrays):
-    """The images as uint16, with a fourth channel that is the same everywhere."""
-    images = arrays["images"].astype(np.uint16) * 257
-    return arrays | {"images": np.concatenate([images, np.full_like(images[..., :1], 65535)], axis=3)}
+    """Signals with a peak, of any size, whose class says where it stands, with a test and a val set."""
+    labels = np.arange(200) % 2
+    images = np.random.default_rng(0).uniform(-600, 300, (200, 1, 16))
+    images[np.arange(200), 0, 3 + 4 * labels] -= 900
+    arrays = {"images": images, "labels": np.array(["low", "high"])[labels]}
+    splits = {"": slice(40, 160), "val_": slice(0, 40), "test_": slice(160, 200)}
+    return {f"{split}{name}": array[rows] for split, rows in splits.items() for name, array in arrays.items()}
 
 
 def assert_both_reports(workspace, *texts):
@@ -341,34 +298,13 @@ def test_a_mistake_in_params_is_one_message_before_any_stage_runs(place, value, 
     assert workspace.read("dvc.lock") == lock
 
 
-@pytest.mark.parametrize(
-    ("change", "arrays", "texts"),
-    [
-        pytest.param(
-            SIGNALS,
-            users_signals(),
-            (
-                "1×16",
-                "1×5",
-                "validates on the 40 images of the val set that came with the data",
-                "rounded to 16 bits",
-                "low",
-            ),
-            id="signals with splits of their own",
-        ),
-        pytest.param(
-            COLOUR,
-            with_opaque_alpha(users_images((12, 20, 3), len(NAMES))) | {"classes": np.array(NAMES)},
-            ("12×20", "4-channel", "dé", "thai character so sua", "terrestris", "00000_Animal…_terrestris", "猫 كلب"),
-            id="colours, an opaque alpha, and names that are long or cannot be drawn",
-        ),
-    ],
-)
-def test_a_users_own_images_go_through_every_stage_to_both_reports(change, arrays, texts, tmp_path):
-    workspace = clone(tmp_path / "clone", change, {"mine.npz": arrays})
+def test_a_users_own_signals_with_splits_of_their_own_go_through_every_stage_to_both_reports(tmp_path):
+    """Images in colour are those of test_names_and_folders.py."""
+    workspace = clone(tmp_path / "clone", SIGNALS, {"mine.npz": users_signals()})
     assert workspace.repro() == set(STAGES)
-    assert_both_reports(workspace, "mine", *texts)
-    assert set(json.loads(workspace.read("data/results/variants.json"))) == set(change["variants"])
+    texts = ("mine", "1×16", "1×5", "the 40 images of the val set that came with the data", "rounded to 16 bits", "low")
+    assert_both_reports(workspace, *texts)
+    assert set(json.loads(workspace.read("data/results/variants.json"))) == set(SIGNALS["variants"])
 
 
 def declared_in(workspace):
