@@ -49,9 +49,10 @@ def main(settings: Params) -> None:
     if arguments.lab_seed is not None:
         return print(json.dumps(lab_run(arguments.lab_seed, arguments.lab_epochs)))
     numbers = (arguments.seeds, arguments.lab_seeds, arguments.lab_epochs, arguments.recipes, *arguments.epochs)
-    if min(numbers) < 1:
+    if not all(1 <= number < math.inf for number in numbers):
         raise stage_command.StageError(
-            "--seeds, --lab-seeds, --lab-epochs and --recipes must be whole numbers from 1 up, and --epochs numbers"
+            "--seeds, --lab-seeds, --lab-epochs and --recipes must be whole numbers from 1 up, "
+            "and --epochs numbers from 1 up, such as 2.5"
         )
     arrays()
     torchvision_root()
@@ -105,9 +106,9 @@ def report(
         f"The lab published {published.accuracy:.4f}, of one seed. Each trains on the {TRAIN:,} images that its seed "
         "draws, the lab's loop with batches of 128 and pixels between 0 and 1, this project with standardised pixels "
         "and smoothed labels. Seconds a seed: wall seconds of all seeds, divided by their number, with reading, an "
-        "evaluation on the validation images after every epoch, and one on the test images. They are of the whole "
-        "machine: the lab's loop runs alone with its default threads, this project as many seeds at once as there are "
-        "cores."
+        "evaluation on the validation images after every epoch, and one on the test images; this project also scores "
+        "the train images, and writes its files. They are of the whole machine: the lab's loop runs alone with its "
+        "default threads, this project as many seeds at once as there are cores."
     )
     parts += ["## The choice", f"Needed: a mean validation accuracy of {needed:.4f}, {MARGIN:g} above the lab's."]
     parts.append(_trials(choices))

@@ -8,8 +8,8 @@ from typing import Any
 from bench.accuracy_runs import Result
 
 # Of the recipe; the rest is the lab's. All end at a learning rate of zero, after so few epochs that this decides.
-_ONE_CYCLE = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "one_cycle", "warm_up": 0.3}
-_ONE_CYCLE |= {"label_smoothing": 0.1}
+_ONE_CYCLE = {"optimizer": "adamw", "weight_decay": 0.01, "label_smoothing": 0.1}
+_ONE_CYCLE |= {"schedule": "one_cycle", "warm_up": 0.3}
 RECIPES: list[dict[str, Any]] = [
     {**_ONE_CYCLE, "lr": 6e-3},
     {**_ONE_CYCLE, "lr": 1e-2},

@@ -7,9 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.numpy import load_file
 from torch.utils.data import DataLoader, Subset
@@ -20,10 +23,7 @@ from stages.shared.params import Params
 from stages.shared.prepared_data import load_constants
 from stages.shared.process_pool import Report, run_parallel
 from stages.shared.splits import train_and_val_rows
-from stages.train.evaluate import accuracy, evaluate
-from stages.train.length import training_steps
-from stages.train.recipe import build_optimiser
-from stages.train.run import CPU, epochs_of, first_model, set_up, splits_on, train_epochs
+from stages.train.run import train_run
 from stages.train.run_spec import RunSpec
 
 NET = "lab_cnn_3"
@@ -33,7 +33,7 @@ PIXELS = "standardised"  # as in the baseline; the lab's loop scales them to bet
 
 @dataclass(frozen=True)
 class Result:
-    """val, test: seed → accuracy after the last epoch. seconds: wall, of all seeds, with reading and evaluation."""
+    """val, test: seed → accuracy after the last epoch. seconds: wall, of all seeds, with evaluation and writing."""
 
     name: str
     val: dict[int, float]
@@ -71,7 +71,7 @@ def lab_run(seed: int, epochs: int) -> tuple[float, float]:
     model = net_of(NET)
     optimiser = torch.optim.Adam(model.parameters(), lr=LR)
 
-    def accuracy_on(loader: DataLoader) -> float:
+    def accuracy(loader: DataLoader) -> float:
         model.eval()
         n_right = n_images = 0
         with torch.no_grad():
@@ -83,8 +83,8 @@ def lab_run(seed: int, epochs: int) -> tuple[float, float]:
     last = 0.0
     for _ in range(epochs):
         train_epoch(model, optimiser, train)
-        last = accuracy_on(val)
-    return last, accuracy_on(loader_of(dataset(train=False), shuffle=False))
+        last = accuracy(val)
+    return last, accuracy(loader_of(dataset(train=False), shuffle=False))
 
 
 def ours(settings: Params, recipe: dict[str, Any], epochs: float, seeds: Sequence[int], name: str) -> Result:
@@ -100,32 +100,20 @@ def ours(settings: Params, recipe: dict[str, Any], epochs: float, seeds: Sequenc
     settings = settings.model_copy(update={"variants": {NET: variant}})
     n_images = sum(load_constants(PREPARED)["class_counts"]["train"])
     specs = [RunSpec.of(settings, NET, seed, "cpu", n_images) for seed in seeds]
-    start = time.perf_counter()
-    accuracies = run_parallel(_accuracies, specs, len(specs) * math.ceil(epochs), name)
-    seconds = time.perf_counter() - start
+    with paths.whole_folder(OUT / "runs") as out:
+        start = time.perf_counter()
+        accuracies = run_parallel(partial(_accuracies, out), specs, len(specs) * math.ceil(epochs), name)
+        seconds = time.perf_counter() - start
     val, test = (dict(zip(seeds, one, strict=True)) for one in zip(*accuracies, strict=True))
     return Result(name, val, test, seconds)
 
 
-def _accuracies(spec: RunSpec, report: Report) -> tuple[float, float]:
-    """Accuracies on the validation and the test images after the last epoch; not a number where the run diverged.
-
-    What `train_run` does, without a score of the train images, which the lab's loop has not, and without files.
-    """
-    set_up()
-    constants = load_constants(PREPARED)
-    splits = splits_on(CPU, PREPARED, spec)
-    train = splits["train"]
-    model = first_model(spec, train, constants)
-    optimiser = build_optimiser(spec.recipe, model.parameters())
-    last = np.nan
-    for row in train_epochs(
-        model, optimiser, spec.recipe, epochs_of(spec, train, constants), training_steps(spec.recipe, spec.train_size)
-    ):
-        loss, predicted = evaluate(model, splits["val"])
-        if not np.isfinite([row["train_loss"], loss]).all():
-            return np.nan, np.nan
-        last = accuracy(predicted, splits["val"].labels)
-        report(1, f"epoch {row['epoch']}: val accuracy {last:.4f}")
-    _, predicted = evaluate(model, splits["test"])
-    return last, accuracy(predicted, splits["test"].labels)
+def _accuracies(out: Path, spec: RunSpec, report: Report) -> tuple[float, float]:
+    """On the validation and the test images; not a number where the run diverged."""
+    folder = out / str(spec.seed)
+    folder.mkdir()
+    train_run(spec, PREPARED, folder, lambda text: report(1, text))
+    metrics = paths.read_json(folder / "metrics.json")
+    if "diverged" in metrics:
+        return np.nan, np.nan
+    return float(pd.read_csv(folder / "curves.csv")["val_accuracy"].iloc[-1]), float(metrics["test_accuracy"])

@@ -184,6 +184,16 @@ def trained_in(output):
     }
 
 
+def assert_both_reports(workspace, *texts):
+    """The report is there twice, and its page has these texts."""
+    report = workspace.folder / "data" / "report"
+    assert (report / "report.pdf").read_bytes().startswith(b"%PDF-")
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert "<h1" in page
+    for text in texts:
+        assert text in page, text
+
+
 def with_changes(base, change):
     """Settings with some of their values changed; the blocks of WHOLE are replaced."""
     merged = {

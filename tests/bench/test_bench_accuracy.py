@@ -1,6 +1,7 @@
 """How `make bench-accuracy` chooses a recipe on validation images, and what it says of the choice."""
 
 import math
+import sys
 
 import pytest
 
@@ -8,6 +9,7 @@ from bench import accuracy, machine
 from bench.accuracy_choice import RECIPES, Choice, Trial, choose, named
 from bench.accuracy_runs import Result
 from stages.shared import params
+from stages.shared.stage_command import StageError
 
 SLOW, FAST = {"lr": 0.1, "precision": "float32"}, {"lr": 0.2, "precision": "float32"}
 
@@ -119,3 +121,12 @@ def test_every_recipe_can_be_trained_and_has_a_name_of_its_own():
     assert len(names) == len(RECIPES)
     assert "3 epochs of one-cycle AdamW, lr 0.006, batches of 128, bfloat16" in names
     assert named({**RECIPES[0], "precision": "float32"}, 2.5).startswith("2.5 epochs of ")
+
+
+@pytest.mark.parametrize(
+    "option", [("--seeds", "0"), ("--recipes", "0"), ("--epochs", "3", "0.5"), ("--epochs", "nan"), ("--epochs", "inf")]
+)
+def test_a_number_that_cannot_be_is_refused_before_anything_is_trained(option, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["accuracy", *option])
+    with pytest.raises(StageError, match="must be whole numbers from 1 up, and --epochs numbers from 1 up"):
+        accuracy.main(params.load())

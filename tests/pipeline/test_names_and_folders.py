@@ -5,12 +5,11 @@ The images that go through every stage are in colour and not square.
 
 import json
 import subprocess
-import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline_workspace import STAGES, clone, commit, stages_in, yaml
+from pipeline_workspace import STAGES, assert_both_reports, clone, commit, stages_in, yaml
 
 from stages.shared import paths
 
@@ -59,7 +58,7 @@ families:
 """)
 SIZE, FOR_EACH = (12, 20), 24
 LONG_NAME = "00000_Animalia_Annelida_Clitellata_Haplotaxida_Lumbricidae_Lumbricus_terrestris"
-NAMES = [unicodedata.normalize("NFC", name) for name in CLASSES] + [LONG_NAME, "สุนัข", "猫 كلب"]
+NAMES = [*CLASSES, "a | b", "*c*", "dé", LONG_NAME, "สุนัข", "猫 كلب"]
 
 
 @pytest.fixture
@@ -96,12 +95,13 @@ def test_names_of_every_kind_reach_the_report_as_they_were_written(tmp_path, lat
     output = workspace.succeed("env", "-u", "HOME", "dvc", "repro", **latin_1)
     assert stages_in(output) == set(STAGES)
     assert r"\u2192 data/eda" in output, "an arrow, printed as its code"
+    names = json.loads(workspace.read("data/raw/dataset.json"))["classes"]
+    assert set(names) == {"é" if name == "e\u0301" else name for name in NAMES}
     page = workspace.read("data/report/index.html")
     for shown in ("NA", "None", "Ba$$in", "&lt;b&gt;&amp;amp;", "@fig-x", "{{&lt; var x &gt;}}", "a|b_*c*", "é", "猫"):
         assert f">{shown}<" in page, shown
-    for shown in ("12×20", "4-channel", "thai character so sua", "terrestris", "00000_Animal…_terrestris", "猫 كلب"):
-        assert shown in page, shown
-    assert (workspace.folder / "data" / "report" / "report.pdf").read_bytes().startswith(b"%PDF-")
+    long = ("terrestris", "00000_Animal…_terrestris")
+    assert_both_reports(workspace, "mine", "12×20", "4-channel", "dé", "thai character so sua", *long, "猫 كلب")
     assert set(json.loads(workspace.read("data/results/variants.json"))) == set(COLOUR["variants"])
     assert not list((tmp_path / ("x" * 100)).glob("tmp*"))  # torch leaves an empty folder of another name
 
@@ -120,7 +120,7 @@ def test_a_folder_of_any_name_is_read_tracked_by_dvc_and_taken_along(tmp_path, l
             Image.fromarray(pixels).save(folder / f"?[{number}] #'\".png")
     workspace.succeed("dvc", "repro", "download", **latin_1)
     names = json.loads(workspace.read("data/raw/dataset.json"))["classes"]
-    assert set(names) == {unicodedata.normalize("NFC", name) for name in CLASSES}
+    assert set(names) == {"é" if name == "e\u0301" else name for name in CLASSES}
     workspace.succeed("dvc", "add", f"data/user/{FOLDER}")
     commit(workspace, "Let DVC track the images")
     output = workspace.succeed("dvc", "exp", "run", "--temp", "--set-param", "data.size=6", "download")

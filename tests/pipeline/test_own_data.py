@@ -92,7 +92,7 @@ def test_arrays_and_signals_run_as_they_are_written(mine):
     """Other tests show such data in the report."""
     output = run(mine, "An .npz of arrays", target="prepare")
     assert "download: pets from data/user/pets.npz: 200 train images" in output
-    output = run(mine, "Signals", target="train")
+    output = run(mine, "Signals", target="collect")
     assert "download: signals from data/user/signals.npz: 200 train images" in output
     assert trained_in(output) == {"cnn": 5, "fully_connected": 5}
     dataset = json.loads(mine.read("data/raw/dataset.json"))
