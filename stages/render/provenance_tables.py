@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from stages.shared import params, paths, provenance, stage_command
+from stages.shared.drawing.numbers import plural
 from stages.shared.drawing.tables import cell, escape, pipe_tables
 from stages.shared.lettering.class_names import BREAK, breakable
 
@@ -27,11 +28,24 @@ def settings_as_text(settings: params.Params) -> dict[str, dict[str, str]]:
 
 
 def origin(settings: params.Params) -> dict[str, str]:
-    """A digest of the settings, and the CPU that renders."""
+    """A digest of the settings, the CPU that renders, and those that trained published results."""
     dumped = settings.model_dump(mode="json")
     used = _blocks(settings) | {name: dumped[name] for name in ("families", "variants")}
     digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
-    return {"params_sha256": digest[:DIGITS], "cpu": escape(provenance.cpu_name())}
+    return {"params_sha256": digest[:DIGITS], "cpus": _cpus()}
+
+
+def _cpus() -> str:
+    sentence = f"The report was rendered on: {escape(provenance.cpu_name())}."
+    if not paths.TRAINED_ON.exists():
+        return sentence
+    trained_on = pd.read_csv(paths.TRAINED_ON)
+    counts = trained_on.groupby(["cpu", "instructions"]).size()
+    parts = [
+        f"{escape(cpu)} with {instructions} ({plural(count, 'variant')})"
+        for (cpu, instructions), count in counts.items()
+    ]
+    return f"{sentence} Its nets were trained on: {', '.join(parts)}."
 
 
 def write(settings: params.Params, folder: Path) -> None:

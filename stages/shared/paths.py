@@ -36,6 +36,7 @@ REPORT = DATA / "report"
 COMPARISON = DATA / "compare" / "index.html"
 MODEL = DATA / "model"  # what is deployed; no stage of the pipeline
 TIMINGS = DATA / "timings"
+TRAINED_ON = DATA / "trained_on.csv"  # of published results: variant, CPU, its newest instructions, Python, torch
 PARTIAL = DATA / "partial"
 
 CPU_INFO = Path("/proc/cpuinfo")  # of Linux

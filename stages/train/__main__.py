@@ -70,7 +70,12 @@ def train_missing(missing: list[PlannedRun]) -> dict[str, Any]:
         record = training.train(missing, paths.PREPARED, finished)
     else:
         seconds = local.train(missing, paths.PREPARED, finished)
-        record = {"backend": "local", "packages": provenance.packages(), "runs": mean_seconds(missing, seconds)}
+        record = {
+            "backend": "local",
+            "instructions": provenance.instructions(),
+            "packages": provenance.packages(),
+            "runs": mean_seconds(missing, seconds),
+        }
     store.prune(compute.finished_runs_gb * 1e9)
     tracking.log_after_training(missing, compute.mlflow_tracking_uri, record["backend"])
     return record

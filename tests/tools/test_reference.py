@@ -4,11 +4,12 @@ import lzma
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 from small_model import small_settings
 
-from stages.shared import params, paths
+from stages.shared import params, paths, provenance
 from stages.shared.stage_command import StageError
 from stages.tools.reference import bundle, conform, long_run, nets, readme, workspace
 from stages.tools.reference.settings import trained_as
@@ -196,6 +197,10 @@ def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_cha
         archives
     )
     assert list(bundle.nets_in(folder / "nets.safetensors")) == ["cnn", "fully_connected"]
+    trained_on = pd.read_csv(folder / "trained_on.csv", index_col="variant")
+    assert list(trained_on.index) == ["cnn", "fully_connected", "kernel_1"]
+    assert set(trained_on["cpu"]) == {provenance.cpu_name()}
+    assert set(trained_on["instructions"]) == {provenance.instructions()}
     (folder / "fully_connected.tar.xz").unlink()
     workspace.set_kernel(2)
     output = workspace.succeed(*command)
@@ -203,7 +208,8 @@ def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_cha
     assert re.findall(r"reference: (\w+), \d of 3", output) == ["kernel_1", "fully_connected"]
     again = {file.name: file.read_bytes() for file in folder.iterdir()}
     assert again.keys() == archives.keys()
-    assert [again[name] == archives[name] for name in ("cnn.tar.xz", "fully_connected.tar.xz")] == [True, True]
+    unchanged = ("cnn.tar.xz", "fully_connected.tar.xz", "trained_on.csv")
+    assert [again[name] == archives[name] for name in unchanged] == [True, True, True]
     assert again["kernel_1.tar.xz"] != archives["kernel_1.tar.xz"]
 
 

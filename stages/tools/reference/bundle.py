@@ -49,6 +49,21 @@ def pack_variant(protocol: str, variant: str, data: Path) -> None:
     _pack(folder(protocol) / f"{variant}.tar.xz", files, data)
 
 
+def note_machine(protocol: str, variant: str, data: Path) -> None:
+    """Note on what the variant was trained. data: that of the workspace in which `train` has just trained it."""
+    import pandas as pd
+
+    file, record = folder(protocol) / paths.TRAINED_ON.name, paths.read_json(data / "timings" / "train.json")
+    if record["backend"] != "local":
+        return
+    torch = record["packages"]["torch"]
+    row = {"variant": variant, **{key: record[key] for key in ("cpu", "instructions", "python")}, "torch": torch}
+    noted = pd.read_csv(file, dtype=str) if file.exists() else pd.DataFrame(columns=list(row))
+    table = pd.concat([noted[noted["variant"] != variant], pd.DataFrame([row])]).sort_values("variant")
+    with paths.whole_file(file) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
+
+
 def pack_data(protocol: str, data: Path) -> None:
     """Write what describes the data, from a workspace in which `collect` has run."""
     import pandas as pd

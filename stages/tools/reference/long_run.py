@@ -34,6 +34,7 @@ def make(protocol: str) -> None:
         workspace.run(root, "train", variant)
         workspace.run(root, "probe", variant)
         bundle.pack_variant(protocol, variant, root / "data")
+        bundle.note_machine(protocol, variant, root / "data")
         bundle.keep_settings(protocol, root)
         for kind in ("runs", "probes"):
             shutil.rmtree(root / "data" / kind / variant)

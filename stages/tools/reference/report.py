@@ -33,3 +33,6 @@ def lay_out(protocol: str, root: Path) -> None:
     bundle.unpack_nets(protocol, data)
     (data / "declared").mkdir(exist_ok=True)
     shutil.copyfile(folder / f"{protocol}.json", data / "declared" / f"{protocol}.json")
+    trained_on = folder / paths.TRAINED_ON.name
+    if trained_on.exists():
+        shutil.copyfile(trained_on, data / trained_on.name)
