@@ -183,7 +183,8 @@ def _agreement(results: Results) -> str:
     values = [[probe[net].mean for net in nets] for probe in probes]
     if len(nets) < NETS_TO_RANK or any(len(set(means)) < 2 for means in values):
         return "There are too few nets to compare the two probes of position."
-    rank_correlation = pd.Series(values[0]).corr(pd.Series(values[1]), method="spearman")
+    ranks_of_means = [pd.Series(means).rank() for means in values]
+    rank_correlation = ranks_of_means[0].corr(ranks_of_means[1])
     rho = wording.unsigned(numbers.plain(float(rank_correlation), 2))
     ranks = [np.argsort(np.argsort(means)) for means in values]
     apart = np.abs(ranks[0] - ranks[1])

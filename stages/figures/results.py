@@ -105,8 +105,13 @@ class Results:
 
     def per_seed(self, variant: str, column: str = "test_accuracy") -> dict[int, float]:
         """Seed → value of a column of runs.csv."""
-        runs = self.runs[self.runs["variant"] == variant]
+        runs = self._runs_of.get(variant, self.runs[:0])
         return dict(zip(runs["seed"], runs[column].astype(float), strict=True))
+
+    @cached_property
+    def _runs_of(self) -> dict[str, pd.DataFrame]:
+        """Variant → its rows of runs.csv."""
+        return {str(variant): rows for variant, rows in self.runs.groupby("variant", sort=False)}
 
     def mean(self, variant: str, column: str = "test_accuracy") -> intervals.Estimate:
         """Mean over a variant's seeds with its interval; NaN where a seed has no value."""

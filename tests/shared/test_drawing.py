@@ -12,6 +12,7 @@ import pandas as pd
 import pypandoc
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from stages.shared.drawing import numbers, pictures, placing, rows, style, tables
 
@@ -269,6 +270,28 @@ def test_a_figure_saved_again_has_the_same_bytes_and_no_date(tmp_path):
     assert "dc:date" not in text
     assert "<svg" in (tmp_path / "note.svg").read_text()
     assert style.plt.get_fignums() == []
+
+
+def test_the_last_bits_of_the_layout_are_not_in_the_file(tmp_path, monkeypatch):
+    """The solver of the layout sorts by addresses in memory, so that they differ from one process to the next."""
+    solve = ConstrainedLayoutEngine.execute
+    files = []
+    for off in (0, 1e-15, 1e-4):
+
+        def solve_elsewhere(engine, figure, off=off):
+            solve(engine, figure)
+            for axes in figure.axes:
+                left, bottom, width, height = axes.get_position(original=True).bounds
+                axes.set_position([left + off, bottom - off, width + off, height - off], which="original")
+
+        monkeypatch.setattr(ConstrainedLayoutEngine, "execute", solve_elsewhere)
+        figure, grid = style.plt.subplots(1, 2)
+        grid[0].plot([1, 2], [3, 4])
+        figure.colorbar(grid[1].imshow([[0, 1]]), ax=grid[1])
+        style.save(figure, tmp_path / f"{off}.svg")
+        files.append((tmp_path / f"{off}.svg").read_text())
+    assert files[0] == files[1]
+    assert files[0] != files[2]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import IO
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib import font_manager
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -142,11 +144,23 @@ def note(text: str, path: Path) -> None:
 
 def save(figure: Figure, path: Path | IO[bytes]) -> None:
     """Write an SVG whose bytes depend on the drawing alone, and close the figure."""
-    drawn = BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    canvas, drawn = FigureCanvasSVG(figure), BytesIO()
+    _lay_out(figure)
+    canvas.print_svg(drawn, metadata={"Date": None, "Creator": None})
     plt.close(figure)
     content = marks.with_attributes(drawn.getvalue().decode("utf-8")).encode("utf-8")
     if isinstance(path, Path):
         path.write_bytes(content)
     else:
         path.write(content)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the axes, at whole millionths of the figure: the last bits of the solver's numbers differ by process."""
+    engine, dpi = figure.get_layout_engine(), figure.dpi
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+        figure.set_dpi(dpi)  # which measuring the texts of an SVG has changed
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6), which="original")
