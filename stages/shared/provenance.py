@@ -25,13 +25,6 @@ def machine() -> dict[str, Any]:
     return {"cpu": cpu_name(), "cores": machine_limits.available_cores(), "python": platform.python_version()}
 
 
-def instructions() -> str:
-    """The newest instructions that torch's kernels use on this CPU, such as AVX2 or AVX512."""
-    import torch
-
-    return str(torch.backends.cpu.get_cpu_capability())
-
-
 def packages() -> dict[str, str]:
     """Installed version of each package that bears on a result; "-" where it is not installed."""
     return {name: _version(name) for name in PACKAGES}

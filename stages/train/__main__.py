@@ -72,7 +72,7 @@ def train_missing(missing: list[PlannedRun]) -> dict[str, Any]:
         seconds = local.train(missing, paths.PREPARED, finished)
         record = {
             "backend": "local",
-            "instructions": provenance.instructions(),
+            "instructions": local.instructions(),
             "packages": provenance.packages(),
             "runs": mean_seconds(missing, seconds),
         }

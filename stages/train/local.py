@@ -133,3 +133,10 @@ def _train_single(
                 raise
             key = f"variants.{run.variant}.run.architecture.module.class = {own.class_!r}"
             raise StageError(f"{key}: training fails under seed {run.seed}: {in_words(error)}") from None
+
+
+def instructions() -> str:
+    """The newest instructions that torch's kernels use on this CPU, such as AVX2 or AVX512."""
+    import torch
+
+    return str(torch.backends.cpu.get_cpu_capability())

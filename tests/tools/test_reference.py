@@ -13,6 +13,7 @@ from stages.shared import params, paths, provenance
 from stages.shared.stage_command import StageError
 from stages.tools.reference import bundle, conform, long_run, nets, readme, workspace
 from stages.tools.reference.settings import trained_as
+from stages.train import local
 
 INFERENCE = params.load().inference
 
@@ -200,7 +201,7 @@ def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_cha
     trained_on = pd.read_csv(folder / "trained_on.csv", index_col="variant")
     assert list(trained_on.index) == ["cnn", "fully_connected", "kernel_1"]
     assert set(trained_on["cpu"]) == {provenance.cpu_name()}
-    assert set(trained_on["instructions"]) == {provenance.instructions()}
+    assert set(trained_on["instructions"]) == {local.instructions()}
     (folder / "fully_connected.tar.xz").unlink()
     workspace.set_kernel(2)
     output = workspace.succeed(*command)
