@@ -50,6 +50,18 @@ def test_an_archive_has_every_file_but_the_weights_and_equal_files_give_equal_by
     assert [file.as_posix() for file in files] == ["probes/cnn/seed_0/probe.json", "runs/cnn/seed_0/metrics.json"]
 
 
+def test_what_trained_a_variant_is_noted_and_forgotten_with_the_archive_that_it_made(reference, tmp_path):
+    write_runs(tmp_path)
+    machine = {"cpu": "One, or two", "instructions": "AVX2", "python": "3.11.7", "torch": "2.14.1"}
+    for variant in ("kernel_1", "cnn"):
+        bundle.pack_variant("tiny", variant, tmp_path, machine)
+    assert list(bundle.trained_on("tiny").items()) == [("cnn", machine), ("kernel_1", machine)]
+    bundle.pack_variant("tiny", "cnn", tmp_path)  # published from a workspace: nobody knows what trained it
+    assert bundle.trained_on("tiny") == {"kernel_1": machine}
+    bundle.pack_variant("tiny", "kernel_1", tmp_path)
+    assert not (reference / "tiny" / "trained_on.csv").exists()
+
+
 @pytest.mark.parametrize(
     "line", ["protocol: quick # the one", "protocol: 'quick'", '"protocol": quick', "protocol:   quick"]
 )

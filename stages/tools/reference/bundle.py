@@ -4,6 +4,7 @@ An archive holds the files of a variant's runs and probes but the weights, so th
 Of a few nets that a reader may try, the weights under one seed are there too, in 16 bits.
 """
 
+import csv
 import io
 import json
 import lzma
@@ -25,6 +26,7 @@ LEFT_OUT = (WEIGHTS,)
 SETTINGS = ("params.yaml", "hypotheses.yaml")
 DATA = "data.tar.xz"  # what describes the images, and those of them that the report shows
 HARD_IMAGES = "hard_images.safetensors"  # their rows in the test set, and their pixels
+MACHINE = ("cpu", "instructions", "python", "torch")  # of what trained a variant
 NETS = "nets.safetensors"  # the weights of nets to try, "<variant>/<tensor>", and the rows and pixels of test images
 PUBLISHED_TIME = 315_532_800  # 1980, so that equal content gives equal bytes
 
@@ -38,8 +40,11 @@ def finished_variants(protocol: str) -> list[str]:
     return sorted(file.name.removesuffix(".tar.xz") for file in folder(protocol).glob("*.tar.xz") if file.name != DATA)
 
 
-def pack_variant(protocol: str, variant: str, data: Path) -> None:
-    """Write the archive of a variant. data: the folder that holds runs/ and probes/ of a workspace."""
+def pack_variant(protocol: str, variant: str, data: Path, machine: dict[str, str] | None = None) -> None:
+    """Write the archive of a variant, and its row in trained_on.csv.
+
+    data: the folder that holds runs/ and probes/ of a workspace. machine: what trained it (`machine_of`), if known.
+    """
     files = [
         file
         for kind in ("runs", "probes")
@@ -47,21 +52,39 @@ def pack_variant(protocol: str, variant: str, data: Path) -> None:
         if file.is_file() and file.name not in LEFT_OUT
     ]
     _pack(folder(protocol) / f"{variant}.tar.xz", files, data)
+    rows = trained_on(protocol)
+    rows.pop(variant, None)  # of the archive that was there before
+    if machine is not None:
+        rows[variant] = machine
+    write_trained_on(rows, folder(protocol) / paths.TRAINED_ON.name)
 
 
-def note_machine(protocol: str, variant: str, data: Path) -> None:
-    """Note on what the variant was trained. data: that of the workspace in which `train` has just trained it."""
-    import pandas as pd
-
-    file, record = folder(protocol) / paths.TRAINED_ON.name, paths.read_json(data / "timings" / "train.json")
+def machine_of(data: Path) -> dict[str, str] | None:
+    """What has just trained in this workspace: its CPU and versions; None where it was not this machine."""
+    record = paths.read_json(data / "timings" / "train.json")
     if record["backend"] != "local":
+        return None
+    return {name: record[name] for name in MACHINE[:-1]} | {"torch": record["packages"]["torch"]}
+
+
+def trained_on(protocol: str) -> dict[str, dict[str, str]]:
+    """Variant → what trained it, of the variants of which that is known."""
+    file = folder(protocol) / paths.TRAINED_ON.name
+    if not file.exists():
+        return {}
+    with file.open(encoding="utf-8", newline="") as lines:
+        return {row.pop("variant"): row for row in csv.DictReader(lines)}
+
+
+def write_trained_on(rows: dict[str, dict[str, str]], file: Path) -> None:
+    """Write what trained each variant, by name; no file where nothing is known."""
+    if not rows:
+        file.unlink(missing_ok=True)
         return
-    torch = record["packages"]["torch"]
-    row = {"variant": variant, **{key: record[key] for key in ("cpu", "instructions", "python")}, "torch": torch}
-    noted = pd.read_csv(file, dtype=str) if file.exists() else pd.DataFrame(columns=list(row))
-    table = pd.concat([noted[noted["variant"] != variant], pd.DataFrame([row])]).sort_values("variant")
-    with paths.whole_file(file) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    with paths.whole_file(file) as partial, partial.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, ("variant", *MACHINE), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"variant": variant, **rows[variant]} for variant in sorted(rows))
 
 
 def pack_data(protocol: str, data: Path) -> None:

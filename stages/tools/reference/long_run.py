@@ -33,8 +33,7 @@ def make(protocol: str) -> None:
         print(f"reference: {variant}, {number} of {len(planned)}", flush=True)
         workspace.run(root, "train", variant)
         workspace.run(root, "probe", variant)
-        bundle.pack_variant(protocol, variant, root / "data")
-        bundle.note_machine(protocol, variant, root / "data")
+        bundle.pack_variant(protocol, variant, root / "data", bundle.machine_of(root / "data"))
         bundle.keep_settings(protocol, root)
         for kind in ("runs", "probes"):
             shutil.rmtree(root / "data" / kind / variant)

@@ -33,6 +33,5 @@ def lay_out(protocol: str, root: Path) -> None:
     bundle.unpack_nets(protocol, data)
     (data / "declared").mkdir(exist_ok=True)
     shutil.copyfile(folder / f"{protocol}.json", data / "declared" / f"{protocol}.json")
-    trained_on = folder / paths.TRAINED_ON.name
-    if trained_on.exists():
-        shutil.copyfile(trained_on, data / trained_on.name)
+    machines = {variant: row for variant, row in bundle.trained_on(protocol).items() if variant in available}
+    bundle.write_trained_on(machines, data / paths.TRAINED_ON.name)
