@@ -156,7 +156,7 @@ def save(figure: Figure, path: Path | IO[bytes]) -> None:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Place the axes, at whole millionths of the figure: the last bits of the solver's numbers differ by process."""
+    """Place the axes, rounded to a millionth of the figure: the solver's last bits differ from process to process."""
     engine, dpi = figure.get_layout_engine(), figure.dpi
     if engine is not None:
         engine.execute(figure)
