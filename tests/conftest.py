@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 
 import parsed_once
 import pytest
@@ -21,6 +22,12 @@ WITH_TENSORS = [
 ]
 install_import_hook(WITH_TENSORS, "beartype.beartype")
 parsed_once.install()
+
+
+def pytest_collection_finish():
+    """Let torch use one thread, as in every stage: the processes of pytest-xdist have the other cores already."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture

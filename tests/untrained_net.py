@@ -24,6 +24,11 @@ NETS = {
             {"dilation": 2, "padding": "reflect", "pooling": "none", "norm": "group", "dropout": 0.5},
         ),
     },
+    "strided 1×1": {
+        "channels": (4, 8),
+        "layers": ({}, {"kernel": 1, "stride": 2, "pooling": "none"}),
+        "reduce_at": (2,),
+    },
     "locally connected on top of convolutions": {
         "channels": (4, 6),
         "layers": ({}, {"connectivity": "locally_connected"}),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stages.shared.architectures import own_net
 from stages.shared.architectures.closed_form import has_positions, projects
-from stages.shared.architectures.layer_settings import Layer, blocks_of, is_residual, layers_of, pair, stride_of
+from stages.shared.architectures.layer_settings import Layer, Pair, blocks_of, is_residual, layers_of, pair, stride_of
 from stages.shared.architectures.layers import BlurPool2d, GlobalAverage, LocallyConnected2d, Normalise, Residual
 from stages.shared.architectures.maps import LayerSizes, Shape, layer_sizes, token_grid
 from stages.shared.architectures.tokens import POSITION_SPREAD, Block, ChannelNorm, Positions, SelfAttention, TokenMLP
@@ -162,8 +162,20 @@ def _shortcut(architecture: Architecture, block: list[Layer], inputs: int) -> nn
     if not projects(block, inputs):
         return nn.Identity()
     last = block[-1]
-    projection = nn.Conv2d(inputs, last.outputs, 1, stride_of(block), bias=False)
+    projection = _convolution(inputs, last.outputs, (1, 1), stride_of(block), bias=False)
     return nn.Sequential(projection, NORMS[last.norm](last.outputs, architecture.norm_groups))
+
+
+def _convolution(inputs: int, outputs: int, kernel: Pair, stride: Pair, *more: Any, bias: bool) -> nn.Module:
+    """torch's convolution; `more` are its padding, dilation and groups.
+
+    A 1×1 convolution with a stride is one without, of the pixels that it reads. The sums are the same, but the CPU's
+    own way writes past its memory where few channels come in: https://github.com/uxlfoundation/oneDNN/issues/6035
+    """
+    if kernel == (1, 1) and stride != (1, 1):
+        pixels_read = nn.AvgPool2d(1, stride)  # the average of one pixel
+        return nn.Sequential(pixels_read, nn.Conv2d(inputs, outputs, kernel, 1, *more, bias=bias))
+    return nn.Conv2d(inputs, outputs, kernel, stride, *more, bias=bias)
 
 
 def _connection(layer: Layer, size: LayerSizes) -> list[nn.Module]:
@@ -177,7 +189,7 @@ def _connection(layer: Layer, size: LayerSizes) -> list[nn.Module]:
     outputs = size.inputs if layer.connectivity == "separable" else layer.outputs
     is_even = pads.left == pads.right and pads.top == pads.bottom
     own_padding = (pads.top, pads.left) if layer.padding == "zero" and is_even else (0, 0)
-    convolution = nn.Conv2d(
+    convolution = _convolution(
         size.inputs, outputs, layer.kernel, layer.stride, own_padding, layer.dilation, groups,
         bias=layer.connectivity == "conv",
     )  # fmt: skip
