@@ -166,16 +166,17 @@ def _shortcut(architecture: Architecture, block: list[Layer], inputs: int) -> nn
     return nn.Sequential(projection, NORMS[last.norm](last.outputs, architecture.norm_groups))
 
 
-def _convolution(inputs: int, outputs: int, kernel: Pair, stride: Pair, *more: Any, bias: bool) -> nn.Module:
-    """torch's convolution; `more` are its padding, dilation and groups.
+def _convolution(inputs: int, outputs: int, kernel: Pair, stride: Pair, **more: Any) -> nn.Module:
+    """torch's convolution; `more` are its other settings.
 
-    A 1×1 convolution with a stride is one without, of the pixels that it reads. The sums are the same, but the CPU's
-    own way writes past its memory where few channels come in: https://github.com/uxlfoundation/oneDNN/issues/6035
+    A 1×1 convolution with a stride is one without, of the pixels that it reads. The sums are the same, but oneDNN's
+    way of the strided one writes past its memory where few channels come in:
+    https://github.com/uxlfoundation/oneDNN/issues/6035
     """
     if kernel == (1, 1) and stride != (1, 1):
         pixels_read = nn.AvgPool2d(1, stride)  # the average of one pixel
-        return nn.Sequential(pixels_read, nn.Conv2d(inputs, outputs, kernel, 1, *more, bias=bias))
-    return nn.Conv2d(inputs, outputs, kernel, stride, *more, bias=bias)
+        return nn.Sequential(pixels_read, nn.Conv2d(inputs, outputs, kernel, **more))
+    return nn.Conv2d(inputs, outputs, kernel, stride, **more)
 
 
 def _connection(layer: Layer, size: LayerSizes) -> list[nn.Module]:
@@ -190,7 +191,7 @@ def _connection(layer: Layer, size: LayerSizes) -> list[nn.Module]:
     is_even = pads.left == pads.right and pads.top == pads.bottom
     own_padding = (pads.top, pads.left) if layer.padding == "zero" and is_even else (0, 0)
     convolution = _convolution(
-        size.inputs, outputs, layer.kernel, layer.stride, own_padding, layer.dilation, groups,
+        size.inputs, outputs, layer.kernel, layer.stride, padding=own_padding, dilation=layer.dilation, groups=groups,
         bias=layer.connectivity == "conv",
     )  # fmt: skip
     # A convolution pads with zeros itself, in less time, if both sides get as many.
