@@ -6,21 +6,20 @@ import sys
 
 import torch
 from torch.nn.functional import conv2d
+from untrained_net import NETS
 from untrained_net import changed as spec
 
+from stages.shared import instruction_set, paths
 from stages.shared.architectures.build import build
 
-NETS = {
-    "layer": {"channels": (4, 8), "layers": ({}, {"kernel": 1}), "stride": 2, "reduce_at": (2,), "pooling": "none"},
-    "shortcut": {"channels": (4, 8, 8), "residual": 2, "stride": 2, "reduce_at": (2,), "pooling": "none"},
-}
+NAMES = ("strided 1×1", "residual, strided")
 GRADIENTS = """
 import torch
-from test_strided_pointwise import NETS, built
+from test_strided_pointwise import NAMES, built
 from stages.shared.architectures.build import logits_of
 
 torch.set_num_threads(1)
-for name in NETS:
+for name in NAMES:
     net, generator = built(name), torch.Generator().manual_seed(0)
     for _ in range(5):
         images, gradients = torch.rand(8, 1, 28, 28, generator=generator), []
@@ -40,15 +39,15 @@ def built(name):
 
 def test_gradients_are_those_of_torchs_own_convolution():
     """With oneDNN's kernels for AVX2, which wrote past their memory and gave wrong sums, crashed or never ended."""
-    paths = os.pathsep.join([".", "tests", "tests/shared"])
-    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "PYTHONPATH": paths}
+    importable = os.pathsep.join([".", "tests", "tests/shared"])
+    environment = os.environ | instruction_set.SETS["avx2"] | {"PYTHONPATH": importable}
     command = [sys.executable, "-c", GRADIENTS]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, f"{done.returncode}: {done.stderr}"
 
 
 def test_it_computes_what_torch_does_with_a_stride():
-    pointwise = built("layer").features[3]
+    pointwise = built("strided 1×1").features[3]
     maps = torch.rand(3, 4, 9, 8, generator=torch.Generator().manual_seed(0))
     expected = conv2d(maps, pointwise[1].weight, pointwise[1].bias, stride=2)
     torch.testing.assert_close(pointwise(maps), expected)
