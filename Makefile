@@ -26,7 +26,7 @@ endif
 ifeq ($(HOME),)
 export HOME := $(CURDIR)/.dvc/tmp
 endif
-# By their names the programs of $(BIN) are not found once the folder has moved; as modules of Python they are.
+# The programs of $(BIN) run as Python modules: once the folder has moved, their own names no longer work.
 DVC := python -m dvc
 NO_GIT := DVC works in a git repository, and this folder is none: git init && git add -A && git commit -m Start
 

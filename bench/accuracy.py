@@ -136,13 +136,15 @@ def sentence(precision: str, result: Result, of_lab: Result, choice: Choice) -> 
 def _table(results: list[Result], confidence: float) -> str:
     rows, of_lab = [], results[0]
     for result in results:
-        found = estimate(list(result.test.values()), confidence)
+        mean_accuracy = estimate(list(result.test.values()), confidence)
         rows.append(
             [
                 result.name,
-                found.n,
-                f"{found.mean:.4f}",
-                f"{found.low:.4f} to {found.high:.4f}" if found.n > 1 and not math.isnan(found.mean) else "",
+                mean_accuracy.n,
+                f"{mean_accuracy.mean:.4f}",
+                f"{mean_accuracy.low:.4f} to {mean_accuracy.high:.4f}"
+                if mean_accuracy.n > 1 and not math.isnan(mean_accuracy.mean)
+                else "",
                 f"{result.seconds_a_seed:.1f}",
                 f"{of_lab.seconds_a_seed / result.seconds_a_seed:.1f}",
             ]

@@ -44,7 +44,7 @@ def _versions(python: Path) -> str:
     if not python.exists():
         return f"torch {importlib.metadata.version('torch')}"
     ask = f"import importlib.metadata as m\nfor name in {PACKAGES!r}:\n    print(name, m.version(name))"
-    found = subprocess.run(
+    versions = subprocess.run(
         [str(python), "-c", ask], capture_output=True, encoding="utf-8", check=False
     ).stdout.splitlines()
-    return ", ".join(found)
+    return ", ".join(versions)

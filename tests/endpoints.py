@@ -116,8 +116,8 @@ class Layer:
 
     def _describe_transform(self, real):
         def describe(backend, transform_job_name):
-            found = real(backend, transform_job_name)
-            return {**found, **self._next(self.jobs[transform_job_name], "TransformJobStatus")}
+            described = real(backend, transform_job_name)
+            return {**described, **self._next(self.jobs[transform_job_name], "TransformJobStatus")}
 
         return describe
 

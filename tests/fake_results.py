@@ -164,19 +164,19 @@ def make_root(
     root: Path,
     raw: dict[str, Any],
     hypotheses: dict[str, Any] | None = None,
-    found: dict[str, list[bool]] | None = None,
+    existed_before: dict[str, list[bool]] | None = None,
     **choices: Any,
 ) -> params.Params:
     """Write the settings and everything that download, prepare, train and probe would leave under `root`.
 
-    hypotheses: by default those of the repository about variants that are left. found: for each wording of a
+    hypotheses: by default those of the repository about variants that are left. existed_before: for each wording of a
     hypothesis, the present one last, whether its runs existed when it was recorded; by default there is one, before.
     """
     loaded = write_params(root, raw, hypotheses)
     write_data(root / "data", loaded, **choices)
     record = {}
     for key, hypothesis in params.load_hypotheses(loaded, root / "hypotheses.yaml").items():
-        existed = (found or {}).get(key, [False])
+        existed = (existed_before or {}).get(key, [False])
         digests = [f"wording {number}" for number in range(len(existed) - 1)] + [claim_digest(hypothesis)]
         claims = zip(digests, existed, strict=True)
         record[key] = [{"digest": digest, "runs_existed": runs_existed} for digest, runs_existed in claims]

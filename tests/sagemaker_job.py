@@ -158,7 +158,7 @@ class Job:
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         s3 = self.layer.client("s3")
         folder.mkdir(parents=True, exist_ok=True)
-        for key in [found["Key"] for found in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]:
+        for key in [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]:
             target = folder / key.removeprefix(prefix).lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(bucket, key, str(target))

@@ -91,8 +91,10 @@ class Layer:
 
     def _answer(self, environ, start_response):
         target = environ.get("HTTP_X_AMZ_TARGET", "")
-        service, _, asked = target.partition(".")
-        operation = getattr(self, f"_{asked}", None) if service in ("SageMaker", "AWSPriceListService") else None
+        service, _, operation_name = target.partition(".")
+        operation = (
+            getattr(self, f"_{operation_name}", None) if service in ("SageMaker", "AWSPriceListService") else None
+        )
         name = target.partition(".")[2] or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
         if (answer := self.intercept(name)) is not None:
             status, headers, body = answer
@@ -156,12 +158,12 @@ class Layer:
         return {}
 
     def _ListTrainingJobs(self, arguments):
-        found = [job.state for name, job in self.jobs.items() if arguments.get("NameContains", "") in name]
-        found = [state for state in found if arguments.get("StatusEquals") in (None, state["TrainingJobStatus"])]
+        matching = [job.state for name, job in self.jobs.items() if arguments.get("NameContains", "") in name]
+        matching = [state for state in matching if arguments.get("StatusEquals") in (None, state["TrainingJobStatus"])]
         pool = arguments.get("WarmPoolStatusEquals")
-        found = [state for state in found if pool in (None, state.get("WarmPoolStatus", {}).get("Status"))]
+        matching = [state for state in matching if pool in (None, state.get("WarmPoolStatus", {}).get("Status"))]
         keys = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus")
-        return {"TrainingJobSummaries": [{key: state[key] for key in keys} for state in found]}
+        return {"TrainingJobSummaries": [{key: state[key] for key in keys} for state in matching]}
 
     def _UpdateTrainingJob(self, arguments):
         job = self._job(arguments["TrainingJobName"])
@@ -174,7 +176,7 @@ class Layer:
         if self.price_list is None:
             raise Refused("AccessDeniedException", "User is not authorized to perform: pricing:GetProducts")
         holds = {"TERM_MATCH": str.__eq__, "CONTAINS": str.__contains__}
-        found = [
+        matching = [
             entry
             for entry in self.price_list
             if entry["product"]["attributes"]["servicecode"] == arguments["ServiceCode"]
@@ -183,7 +185,7 @@ class Layer:
                 for one in arguments["Filters"]
             )
         ]
-        return {"FormatVersion": arguments["FormatVersion"], "PriceList": [json.dumps(entry) for entry in found]}
+        return {"FormatVersion": arguments["FormatVersion"], "PriceList": [json.dumps(entry) for entry in matching]}
 
     def _job(self, name):
         if name not in self.jobs:

@@ -34,7 +34,7 @@ def test_every_file_is_opened_with_an_encoding(file):
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "expected"),
     [
         ("path.read_text()", True),
         ("path.read_text(encoding='utf-8')", False),
@@ -52,8 +52,8 @@ def test_every_file_is_opened_with_an_encoding(file):
         ("axes.text(0, 0, 'a')", False),
     ],
 )
-def test_what_depends_on_the_locale_is_found(source, found):
-    assert bool(list(without_encoding(source))) is found
+def test_what_depends_on_the_locale_is_found(source, expected):
+    assert bool(list(without_encoding(source))) is expected
 
 
 @pytest.mark.parametrize("ending", ["", "; raise stage_command.StageError('→ 猫')"])

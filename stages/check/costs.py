@@ -23,7 +23,7 @@ def refuse_too_large(settings: Params) -> None:
         if count > MOST_PARAMETERS:
             lines.append(
                 f"  variants.{key}: {count:,} parameters, more than {MOST_PARAMETERS:,}; "
-                "lessen channels, hidden or kernel"
+                "reduce channels, hidden or kernel"
             )
     if lines:
         raise ParamsError("\n".join(["params.yaml: not every net can be trained; nothing was run", *lines]))

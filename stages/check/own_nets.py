@@ -7,7 +7,7 @@ from stages.shared.params import Params, ParamsError
 def refuse_broken(settings: Params) -> None:
     """Raises ParamsError, with a line for each variant whose own net cannot be trained.
 
-    A user's own images have no size before they are read: `train` looks at the nets then, as it does at all.
+    A user's own images have no size before they are read: `train` checks the nets then, as it checks every own net.
     """
     nets = {}
     for key, variant in settings.active_variants.items():

@@ -97,7 +97,7 @@ def _retry(arguments: argparse.Namespace) -> None:
     if without_room:
         print(
             f"{without_room} more have no room beside those that run (sagemaker.max_concurrent is "
-            f"{place.settings.max_concurrent}): say it again when one has ended"
+            f"{place.settings.max_concurrent}): run it again when one has ended"
         )
 
 

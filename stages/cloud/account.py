@@ -77,10 +77,10 @@ def preflight(settings: SageMaker, with_role: bool = True) -> Account:
 
 def region() -> str:
     """AWS_REGION, AWS_DEFAULT_REGION or the profile's. Raises StageError if none is set."""
-    found = os.environ.get("AWS_REGION") or session().region_name
-    if not found:
+    name = os.environ.get("AWS_REGION") or session().region_name
+    if not name:
         raise StageError("no AWS region is set; set AWS_REGION, for example AWS_REGION=eu-central-1")
-    return str(found)
+    return str(name)
 
 
 @cache

@@ -51,7 +51,7 @@ def in_words(runs: Sequence[PlannedRun], settings: SageMaker) -> str:
     jobs = jobs_of(runs, settings)
     estimates = [estimated_cost(job.variant, len(job.runs), settings) for job in jobs]
     known = [estimate.usd for estimate in estimates if estimate.usd is not None]
-    about = f"about {sum(known):.2f} US dollars" if known or not jobs else "no estimate"
+    cost = f"about {sum(known):.2f} US dollars" if known or not jobs else "no estimate"
     reasons = Counter(estimate.unknown for estimate in estimates if estimate.unknown)
     lacking = f" ({'; '.join(f'{n} {reason}' for reason, n in reasons.items())})" if reasons else ""
     price = prices.price(settings.instance_type, settings.price_per_hour)
@@ -59,7 +59,7 @@ def in_words(runs: Sequence[PlannedRun], settings: SageMaker) -> str:
     limits = "max_runtime_minutes and keep_alive_minutes" if settings.keep_alive_minutes else "max_runtime_minutes"
     most = f"never more than {limit:.2f} ({limits}, on demand)" if limit is not None else "no known limit"
     warm = _warm_in_words(len(jobs), settings)
-    return f"{len(jobs)} jobs, {about}{lacking}{warm}, {most}; prices: {price.source}"
+    return f"{len(jobs)} jobs, {cost}{lacking}{warm}, {most}; prices: {price.source}"
 
 
 def _warm_in_words(n_jobs: int, settings: SageMaker) -> str:

@@ -46,7 +46,7 @@ def _ask(instance_type: str, usage: str) -> ListedPrice:
             Filters=[{"Type": kind, "Field": field, "Value": value} for (kind, field), value in filters.items()],
             FormatVersion="aws_v1",
         )
-    found = set()
+    listed_prices = set()
     try:
         for entry in map(json.loads, answer["PriceList"]):
             if not re.fullmatch(rf"(.+-)?{re.escape(named)}", entry["product"]["attributes"]["usagetype"]):
@@ -54,12 +54,12 @@ def _ask(instance_type: str, usage: str) -> ListedPrice:
             offers = entry["terms"].get("OnDemand", {}).values()
             dimensions = [dimension for offer in offers for dimension in offer["priceDimensions"].values()]
             rates = [float(dimension["pricePerUnit"].get("USD", 0)) for dimension in dimensions]
-            found |= {ListedPrice(rate, entry["publicationDate"][:10]) for rate in rates if rate > 0}
+            listed_prices |= {ListedPrice(rate, entry["publicationDate"][:10]) for rate in rates if rate > 0}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StageError(f"its entry cannot be read ({type(error).__name__}: {error})") from None
-    if len(found) != 1:
+    if len(listed_prices) != 1:
         rates_found = ", ".join(
-            str(price.usd_per_hour) for price in sorted(found, key=lambda price: price.usd_per_hour)
+            str(price.usd_per_hour) for price in sorted(listed_prices, key=lambda price: price.usd_per_hour)
         )
-        raise StageError(f"{region()} has {len(found)} prices in US dollars for {named} {rates_found}".rstrip())
-    return found.pop()
+        raise StageError(f"{region()} has {len(listed_prices)} prices in US dollars for {named} {rates_found}".rstrip())
+    return listed_prices.pop()

@@ -65,8 +65,8 @@ def log(runs: Sequence[PlannedRun], uri: str, tags: dict[str, str]) -> int:
 
 
 def _experiment(client: Any) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    return str(found.experiment_id if found else client.create_experiment(EXPERIMENT))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return str(experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT))
 
 
 def _logged_digests(client: Any, experiment: str) -> Iterator[str]:
@@ -84,17 +84,17 @@ def _log_run(client: Any, experiment: str, run: PlannedRun, tags: dict[str, str]
 
     folder, now = paths.RUNS / run.folder, int(time.time() * 1000)
     tags = tags | {"variant": run.variant, "seed": str(run.seed)}
-    made = client.create_run(experiment, run_name=f"{run.variant} seed {run.seed}", tags=tags).info.run_id
+    run_id = client.create_run(experiment, run_name=f"{run.variant} seed {run.seed}", tags=tags).info.run_id
     settings = [Param(name, str(value)) for name, value in flat(run.spec.model_dump(mode="json"))]
     for start in range(0, len(settings), PARAMS_AT_ONCE):
-        client.log_batch(made, params=settings[start : start + PARAMS_AT_ONCE])
+        client.log_batch(run_id, params=settings[start : start + PARAMS_AT_ONCE])
     scores = paths.read_json(folder / "metrics.json")
     values = [(name, value, 0) for name, value in scores.items() if _is_number(value)] + list(_curves(folder))
     metrics = [Metric(name, value, now, step) for name, value, step in values]
     for start in range(0, len(metrics), METRICS_AT_ONCE):
-        client.log_batch(made, metrics=metrics[start : start + METRICS_AT_ONCE])
-    client.set_tag(made, DIGEST, run.digest)
-    client.set_terminated(made)
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_AT_ONCE])
+    client.set_tag(run_id, DIGEST, run.digest)
+    client.set_terminated(run_id)
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -44,8 +44,8 @@ def train(missing: Sequence[PlannedRun], prepared: Path, finished: Finished) -> 
     except KeyboardInterrupt as interruption:
         raise StageError(f"{interruptions.reason(interruption)}\n{queue.what_goes_on()}") from None
     except StageError as error:
-        told = [str(one) for one in (*failures, *queue.failures, error)]
-        raise StageError("\n\n".join([*told, queue.what_goes_on()])) from None
+        reasons = [str(one) for one in (*failures, *queue.failures, error)]
+        raise StageError("\n\n".join([*reasons, queue.what_goes_on()])) from None
     failures += queue.failures
     if failures:
         may_stay = warm_pools.what_may_stay(place.settings)

@@ -53,8 +53,8 @@ def try_container(settings: Params, variant: str | None, place_of_jobs: SageMake
         _own(ml, place_of_jobs)
     if code:
         failure = ml / "output" / "failure"
-        told = failure.read_text(encoding="utf-8") if failure.exists() else "it wrote no /opt/ml/output/failure"
-        raise StageError(f"the container failed with exit code {code}: {told}\nits folder stays: {ml}")
+        message = failure.read_text(encoding="utf-8") if failure.exists() else "it wrote no /opt/ml/output/failure"
+        raise StageError(f"the container failed with exit code {code}: {message}\nits folder stays: {ml}")
     result = ml / "model" / run.folder
     if not is_finished(result, run.digest):
         raise StageError(f"the container ended, but {result} does not hold the run that was asked for")
@@ -95,10 +95,12 @@ def _docker_is_missing() -> str:
     """Why Docker cannot be used; "" where it can."""
     if shutil.which("docker") is None:
         return "there is no Docker here"
-    asked = subprocess.run(["docker", "info"], capture_output=True, encoding="utf-8", errors="replace", check=False)
-    if asked.returncode == 0:
+    docker_info = subprocess.run(
+        ["docker", "info"], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    if docker_info.returncode == 0:
         return ""
-    last = (asked.stderr.strip() or asked.stdout.strip() or "no reason was given").splitlines()[-1]
+    last = (docker_info.stderr.strip() or docker_info.stdout.strip() or "no reason was given").splitlines()[-1]
     return f"Docker does not answer: {last}"
 
 

@@ -150,7 +150,7 @@ def _read(folder: Path, files: list[ImageFile], data: Data) -> tuple[Arrays, str
     read = partial(_try_to_read, size=data.target_size, colour=data.colour)
     by_split = Counter(file.split for file in files)
     arrays: Arrays = {}
-    lines, faults, places, said = [], [], Counter[str](), Counter[str]()
+    lines, faults, places, changes = [], [], Counter[str](), Counter[str]()
     first: ImageFile | None = None
     readers = min(MOST_READERS, available_cores())
     with warnings_as_we_want_them(), ThreadPoolExecutor(readers) as pool:
@@ -165,7 +165,7 @@ def _read(folder: Path, files: list[ImageFile], data: Data) -> tuple[Arrays, str
                 shape = picture.pixels.shape
                 refuse_too_large(
                     f"{len(files):,} images of {shape[0]}×{shape[1]} take", len(files) * picture.pixels.size,
-                    "lessen data.size in params.yaml, or take images away",
+                    "reduce data.size in params.yaml, or take images away",
                 )  # fmt: skip
                 arrays = {f"{split}_images": np.empty((n, *shape), np.uint8) for split, n in by_split.items()}
                 arrays |= {f"{split}_labels": np.empty(n, np.int64) for split, n in by_split.items()}
@@ -181,9 +181,9 @@ def _read(folder: Path, files: list[ImageFile], data: Data) -> tuple[Arrays, str
             arrays[f"{file.split}_images"][place] = picture.pixels
             arrays[f"{file.split}_labels"][place] = file.label
             lines.append(os.fsencode(relative.as_posix()) + b"\0" + picture.sha256.encode() + b"\n")
-            said.update(picture.changes)
+            changes.update(picture.changes)
     _refuse(faults)
-    for change, count in sorted(said.items()):
+    for change, count in sorted(changes.items()):
         print(f"download: {folder.name}: {count} of {len(files)} images {change}", flush=True)
     return arrays, hashlib.sha256(b"".join(sorted(lines))).hexdigest()
 

@@ -43,11 +43,11 @@ def absent(name: str, field: str) -> str:
     message = f"data/user/{name} is not there (data.{field} in params.yaml)"
     if ".dvc" in paths.ROOT.resolve().parts:  # the folder in which `dvc exp run --temp` and a queue work
         message += (
-            f"; an experiment in a folder of its own sees only what git or DVC tracks: say `dvc add data/user/{name}` "
+            f"; an experiment in a folder of its own sees only what git or DVC tracks: run `dvc add data/user/{name}` "
             f"first, or add `--copy-paths data/user/{name}` to `dvc exp run`"
         )
     if sys.getfilesystemencoding() != "utf-8" and not name.isascii():
-        message += f"; names of files are read as {sys.getfilesystemencoding()} here: say `export PYTHONUTF8=1` first"
+        message += f"; names of files are read as {sys.getfilesystemencoding()} here: run `export PYTHONUTF8=1` first"
     return message
 
 

@@ -130,7 +130,7 @@ def _leak_sentence(pairs: Pairs, train_images: int) -> str:
     have = "has" if pairs.images == 1 else "have"
     return (
         f"Of {test_images}, {pairs.images:,} ({numbers.percent_sign(pairs.images / pairs.of)}) {have} an equal image "
-        f"or a near-duplicate {among}, in {_pairs_phrase(pairs)}; so many could be right from memory alone."
+        f"or a near-duplicate {among}, in {_pairs_phrase(pairs)}; that many could be right from memory alone."
     )
 
 

@@ -57,7 +57,7 @@ def execute(parameters: dict[str, Any], out: Path, source: Path = SOURCE) -> Non
             raise StageError(_message(source, error)) from None
         except DeadKernelError:
             raise StageError(
-                f"{source.name}: its kernel was killed (out of memory?); lessen eda.images in params.yaml"
+                f"{source.name}: its kernel was killed (out of memory?); reduce eda.images in params.yaml"
             ) from None
     make_repeatable(notebook, nbformat.read(source, as_version=4).metadata)
     nbformat.write(notebook, out / source.name)

@@ -16,7 +16,7 @@ from stages.shared.drawing import numbers, style
 from stages.shared.drawing.tables import csv, pipe_tables
 
 DIGITS = 9  # of a bare number: what lies beyond is rounding, and may differ between machines
-# Statistic, the fact that is its value, and the hypothesis on which it bears.
+# Statistic, the fact that is its value, and the question on which it bears.
 SUMMARY = (
     ("Always the largest class, test", "chance_accuracy", "what accuracy means"),
     ("Neighbours' correlation, across", "correlation_across", "locality"),
@@ -26,8 +26,8 @@ SUMMARY = (
     ("Exponent of the power spectrum", "spectrum_slope", "locality"),
     ("… once permuted", "spectrum_slope_permuted", "locality"),
     ("Variance at half the resolution", "coarse_share", "downsampling"),
-    ("Class explains of centroid across", "eta2_centroid_x", "translation"),
-    ("Class explains of centroid down", "eta2_centroid_y", "translation"),
+    ("Centroid across, explained by class", "eta2_centroid_x", "translation"),
+    ("Centroid down, explained by class", "eta2_centroid_y", "translation"),
     ("Object touches the border", "border_share", "translation"),
     ("Intrinsic dimension", "intrinsic_dimension", "sample size"),
     ("1-NN, last doubling of the images", "nearest_neighbour_doubling", "sample size"),
@@ -99,7 +99,7 @@ class Outputs:
         rows = [(statistic, self._facts[name], bears_on) for statistic, name, bears_on in SUMMARY]
         shown = pd.DataFrame(rows, columns=["Statistic", "Value", "Bears on"])
         full = shown.assign(Fact=[name for _, name, _ in SUMMARY])
-        caption = "What the images say before any net is trained, and the hypothesis on which it bears."
+        caption = "What the images say before any net is trained, and the question on which it bears."
         return self.table("summary", Table(shown, caption, full))
 
     def close(self) -> None:

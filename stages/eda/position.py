@@ -227,7 +227,7 @@ def _movement_sentence(sds: dict[str, float], size: tuple[int, int]) -> str:
     ]
     return (
         f"From image to image the centroid moves with an SD of {joined(parts)}: "
-        "more translation than that is not in the data themselves."
+        "the data themselves hold about this much translation."
     )
 
 

@@ -83,5 +83,5 @@ def _shifts_sentence(shares: pd.DataFrame, rare_share: float) -> str:
         if shift is not None
     ]
     if not beyond:
-        return f"{rule}: none of the probed shifts of up to {farthest} does."
-    return f"{rule}: of the probed shifts of up to {farthest}, those {joined(beyond)} do."
+        return f"{rule}: none of the probed shifts of up to {farthest} lies outside."
+    return f"{rule}: of the probed shifts of up to {farthest}, those {joined(beyond)} lie outside."

@@ -52,7 +52,7 @@ def accuracies(results: Results) -> Figure:
             variant,
             results.names.label(variant),
             text=numbers.percent(results.mean(variant).mean),
-            told=told_of(results, variant),
+            mark_text=text_of_mark(results, variant),
         )
         for variant in order
     ]
@@ -76,8 +76,10 @@ def forest(results: Results) -> Figure | str:
         estimate = results.mean_difference(variant, results.baseline)
         colour = DIRECTION_COLOURS.get(results.direction(estimate), style.GREY)
         text = numbers.points_interval(estimate.mean, estimate.low, estimate.high)
-        told = told_of(results, variant)
-        drawn.append(rows.row_of(results.names.label(variant), differences, estimate, colour, text=text, numbers=told))
+        mark_text = text_of_mark(results, variant)
+        drawn.append(
+            rows.row_of(results.names.label(variant), differences, estimate, colour, text=text, numbers=mark_text)
+        )
     drawn.sort(key=lambda row: -row.mean)
     figure, (axes,) = rows.figure(len(drawn), rest=FOREST_MARGINS)
     rows.draw(axes, drawn, rest=FOREST_MARGINS)
@@ -96,21 +98,23 @@ def in_forest(results: Results) -> list[str]:
     return with_all_seeds or [variant for variant in results.without_controls if variant != results.baseline]
 
 
-def told_of(results: Results, variant: str) -> str:
-    """What the figures tell of a variant who points at it: the cells of its row in the table of results."""
-    told = f"accuracy {mean_sd(results, variant)} % (n = {results.mean(variant).n})"
-    return told if variant == results.baseline else f"{told}; difference {_difference(results, variant)} points"
+def text_of_mark(results: Results, variant: str) -> str:
+    """What a figure shows when a reader points at a variant: the cells of its row in the table of results."""
+    mark_text = f"accuracy {mean_sd(results, variant)} % (n = {results.mean(variant).n})"
+    return (
+        mark_text if variant == results.baseline else f"{mark_text}; difference {_difference(results, variant)} points"
+    )
 
 
 def row(
-    results: Results, variant: str, label: str, column: str = "test_accuracy", text: str = "", told: str = ""
+    results: Results, variant: str, label: str, column: str = "test_accuracy", text: str = "", mark_text: str = ""
 ) -> rows.Row:
     """A variant's seeds, their mean and its interval in percent, in the variant's colour.
 
     text stands at the right. told: to a reader who points at the row.
     """
     values, estimate = results.per_seed(variant, column).values(), results.mean(variant, column)
-    return rows.row_of(label, values, estimate, results.names.colour(variant), text=text, numbers=told)
+    return rows.row_of(label, values, estimate, results.names.colour(variant), text=text, numbers=mark_text)
 
 
 def tables(results: Results) -> str:

@@ -51,13 +51,13 @@ def texts(results: Results) -> dict[str, str]:
 
 def sentences(results: Results) -> list[str]:
     """What the variants that ran can tell, in at most five sentences without brackets."""
-    found = [
+    candidates = [
         gap(results) or best(results),
         *assumptions(results),
         longer(results) or shifted(results),
         expectations(results),
     ]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in candidates if sentence]
 
 
 def gap(results: Results) -> str:
@@ -109,7 +109,7 @@ def assumptions(results: Results) -> list[str]:
         f"{controls[1]}{_lead_left(results)}."
     )
     worth = " and ".join(f"{key} {_worth(row)}" for key, row in zip(ran, rows_of_steps, strict=True))
-    return [steps, f"By the differences of these steps, {worth}."]
+    return [steps, f"With the shuffled step subtracted, {worth}."]
 
 
 def _lead_left(results: Results) -> str:
@@ -129,7 +129,7 @@ def _lead_left(results: Results) -> str:
 
 
 def parts(results: Results) -> str:
-    """What locality and sharing are worth, each net of its control."""
+    """What locality and sharing are worth, each minus its control."""
     ran = [key for key in (LOCALITY, SHARING) if results.has_run(key)]
     if not ran:
         return ""
@@ -199,9 +199,9 @@ def expectations(results: Results) -> str:
         verdicts.UNDECIDED: "remained open",
         verdicts.NOT_STATED: "had too few seeds for a verdict",
     }
-    told = [f"{outcomes[outcome]} {text}" for outcome, text in words.items() if outcomes[outcome]]
-    if len(told) > 1:
-        return f"Of the {len(measured)} expectations, {wording.joined(told)}."
+    parts = [f"{outcomes[outcome]} {text}" for outcome, text in words.items() if outcomes[outcome]]
+    if len(parts) > 1:
+        return f"Of the {len(measured)} expectations, {wording.joined(parts)}."
     whole = "The one expectation" if len(measured) == 1 else f"All of the {len(measured)} expectations"
     return f"{whole} {words[next(iter(outcomes))]}."
 
@@ -373,7 +373,7 @@ def _beyond(results: Results, keys: list[str]) -> str:
         return "as the step between two nets"
     if all(ladder.controls_are_permuted_twins(results, contrast) for contrast in contrasts):
         return "beyond what the same step brings with shuffled pixels"
-    return "net of its control" if len(keys) == 1 else "net of their controls"
+    return "minus its control" if len(keys) == 1 else "minus their controls"
 
 
 def _dots(results: Results) -> str:

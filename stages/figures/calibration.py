@@ -86,11 +86,11 @@ def sentence(results: Results) -> str:
     error = wording.percent(errors[results.baseline], 2)
     by_sampling = wording.percent(results.mean(results.baseline, "ece_by_sampling"), 2)
     text = (
-        f"Confidence and accuracy of {wording.label(results, results.baseline)} are {error} apart on average; "
-        f"with the same confidences and perfect calibration it would be {by_sampling}"
+        f"The calibration error of {wording.label(results, results.baseline)} is {error}; perfect calibration with the "
+        f"same confidences would give {by_sampling}"
     )
     others = [_against_baseline(results, variant) for variant in errors if variant != results.baseline]
-    return f"{text}. Against this error, {wording.joined(others)}." if others else f"{text}."
+    return f"{text}. In comparison, {wording.joined(others)}." if others else f"{text}."
 
 
 def _against_baseline(results: Results, variant: str) -> str:

@@ -66,8 +66,8 @@ def slide() -> Figure:
     for (i, j), value in np.ndenumerate(EDGES):
         ink = "white" if value else style.INK
         panels[1].text(j + 0.5, i + 0.5, _signed(value), ha="center", va="center", color=ink)
-    told = {"image": "one window", "filter": "weights", "feature map": f"its answer: {_signed(answer[row, column])}"}
-    for axes, (title, below) in zip(panels, told.items(), strict=True):
+    titles = {"image": "one window", "filter": "weights", "feature map": f"its answer: {_signed(answer[row, column])}"}
+    for axes, (title, below) in zip(panels, titles.items(), strict=True):
         diagrams.label(axes, title, below, 3)
     return figure
 
@@ -140,11 +140,11 @@ def aliasing() -> Figure:
     ways |= {f"stride {STRIDE}": np.asarray, f"blur, then stride {STRIDE}": windows.blurred}
     places, between = np.arange(LENGTH), np.linspace(0, LENGTH - 1, 20 * LENGTH)
     for row, (name, period) in zip(panels, (("fine wave", FINE), ("coarse wave", COARSE)), strict=True):
-        for axes, (way, made) in zip(row, ways.items(), strict=True):
-            kept = made(wave(period))[::STRIDE]
+        for axes, (title, filtered) in zip(row, ways.items(), strict=True):
+            kept = filtered(wave(period))[::STRIDE]
             axes.plot(between, np.cos(2 * np.pi * between / period), color=style.PALE, linewidth=0.8)
             axes.plot(places[::STRIDE], kept, "o-", color=style.VERMILION, markersize=3, linewidth=1.2)
-            axes.set_title(f"{name}, {way}", fontsize=diagrams.SMALL, fontweight="normal")
+            axes.set_title(f"{name}, {title}", fontsize=diagrams.SMALL, fontweight="normal")
             axes.set_yticks([])
             axes.set_xticks([])
             axes.spines[:].set_visible(False)
@@ -162,7 +162,7 @@ def kept_of_fine_wave() -> tuple[float, float]:
     values = wave(FINE)
     inner = slice(1, -1)  # the ends, where the blur has no neighbour, do not count
     return tuple(  # type: ignore[return-value]
-        float(np.abs(made[::STRIDE][inner]).max()) for made in (values, windows.blurred(values))
+        float(np.abs(signal[::STRIDE][inner]).max()) for signal in (values, windows.blurred(values))
     )
 
 

@@ -89,11 +89,11 @@ def columns_title(results: Results) -> str:
     return "Shift consistency and cost" if results.shifts_were_probed else "Cost"
 
 
-def what_could_be_wrong(results: Results, family: str) -> str:
+def what_else_differs(results: Results, family: str) -> str:
     """A paragraph: which matches fail, how well the others agree, and what moves with the levels of a family."""
     parts = [*_failed_matches(results, family), *_held_matches(results, family), _moving_costs(results, family)]
     parts += changed_settings.sentences(results, family)
-    return f"**What could be wrong.** {' '.join(parts)}"
+    return f"**What else differs.** {' '.join(parts)}"
 
 
 def deviations(results: Results, family: str) -> dict[tuple[str, str], float]:
@@ -189,10 +189,10 @@ def _mark_points(axes: Axes, results: Results, column: str) -> None:
     table = results.variants.loc[results.nets].sort_values(column, kind="stable")
     for variant in map(str, table.index):
         mean = results.mean(variant)
-        told = [f"accuracy {numbers.mean_sd(mean.mean, mean.sd)} % (n = {mean.n})"]
-        told += [f"{name}: {cells[0]}" for name, cells in columns(results, [variant]).items()]
+        parts = [f"accuracy {numbers.mean_sd(mean.mean, mean.sd)} % (n = {mean.n})"]
+        parts += [f"{name}: {cells[0]}" for name, cells in columns(results, [variant]).items()]
         x, y = float(table.loc[variant, column]), 100 * float(table.loc[variant, "accuracy_mean"])
-        marks.point(axes, x, y, results.names.label(variant), "; ".join(told))
+        marks.point(axes, x, y, results.names.label(variant), "; ".join(parts))
 
 
 def _front_corners(points: list[placing.Point]) -> np.ndarray:

@@ -90,8 +90,8 @@ def tables(results: Results, family: str) -> str:
     }
     caption = (
         f"{title}: test accuracy (mean ± SD); its difference from the reference in points, paired by seed, ± half its "
-        f"{wording.confidence(results)} interval over seeds; the same for new images too; and the verdict, where there "
-        f"are seeds enough for one."
+        f"{wording.confidence(results)} interval over seeds; half the interval for new images too; and the verdict, "
+        f"if there are enough seeds."
     )
     cost = pd.DataFrame({"Level": names} | costs.columns(results, list(levels)))
     cost_caption = f"{title}: {costs.columns_title(results).lower()}; {costs.EXPLANATION}"
@@ -118,7 +118,7 @@ def _section(results: Results, family: str) -> str:
         f"*{description.question.strip()}* Held constant: {wording.lowered(description.held.strip())}{drawn}",
         picture,
         "\n".join(declared),
-        f"{costs.what_could_be_wrong(results, family)} {see}",
+        f"{costs.what_else_differs(results, family)} {see}",
         f"![{_caption(results, family)}]({figure}",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -155,6 +155,8 @@ def _level_sentence(results: Results, family: str, variant: str) -> str:
     levels, reference = results.names.levels(family), results.settings.families[family].reference
     subject, reference_level = f"**{escape(levels[variant])}**", escape(levels[reference])
     difference = results.mean_difference(variant, reference)
+    if difference.n == 0:
+        return f"No seed finished both in {subject} and in {reference_level}."
     sentence = wording.compared(results, subject, reference_level, difference)
     effect = _effects(results, family).loc[variant]
     if not math.isnan(effect["total_low"]):

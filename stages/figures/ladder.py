@@ -1,4 +1,4 @@
-"""The way from the MLP to the CNN: the gap, what each step buys net of its control, and what the permutation takes."""
+"""The way from the MLP to the CNN: the gap, what each step buys minus its control, and what the permutation takes."""
 
 from collections.abc import Iterator
 
@@ -39,9 +39,9 @@ def gap(results: Results) -> str:
 
 
 def ladder(results: Results) -> str:
-    """What locality buys and what sharing buys, each net of what the same step buys where the pixels are permuted."""
+    """What locality buys and what sharing buys, each minus what the same step buys where the pixels are permuted."""
     ran = [key for key in (LOCALITY, SHARING) if results.has_run(key)]
-    parts = [_net_of_control(results, key) for key in ran]
+    parts = [_step_sentence(results, key) for key in ran]
     if len(parts) == 2 and results.has_run(MORE):
         row = results.hypotheses.loc[MORE]
         clause = _clause(row["verdict"], "locality buys more", "sharing buys more", "both buy as much")
@@ -49,7 +49,7 @@ def ladder(results: Results) -> str:
     return " ".join(parts)
 
 
-def _net_of_control(results: Results, key: str) -> str:
+def _step_sentence(results: Results, key: str) -> str:
     """A step between two nets, the same step on permuted pixels, and what the assumption buys: their difference."""
     row, contrast = results.hypotheses.loc[key], results.declared[key].contrast
     if contrast.minus is None:
@@ -62,7 +62,7 @@ def _net_of_control(results: Results, key: str) -> str:
         labels = [wording.italic_label(results, twin) for twin in twins]
         where = f"from {labels[1]} to {labels[0]}, which it is compared with"
     nets = f"the {results.names.net(contrast.variant)} minus the {results.names.net(contrast.reference)}"
-    words = [f"{key} buys accuracy", f"{key} costs accuracy", f"{key} buys no more than there"]
+    words = [f"{key} buys accuracy", f"{key} costs accuracy", f"{key} buys nothing that matters"]
     clause = _clause(row["verdict"], *words)
     return (
         f"In accuracy, {nets} is {step}, and {control} {where}. "
@@ -102,7 +102,7 @@ def roadmap(results: Results) -> Figure | str:
         if changed is not None:
             difference = results.mean_difference(variant, changed)
             change = numbers.points_interval(difference.mean, difference.low, difference.high)
-            change += net_of_control(results, variant, changed)
+            change += minus_control(results, variant, changed)
         drawn.append(accuracy.row(results, variant, results.names.label(variant), text=change))
         if changed != results.baseline:
             path.append((drawn[-1].mean, place))
@@ -119,15 +119,15 @@ def roadmap(results: Results) -> Figure | str:
     return figure
 
 
-def net_of_control(results: Results, variant: str, changed: str) -> str:
-    """Return "; net +1.30 [0.90, 1.70]": a step minus the same step on permuted pixels. Empty without such a step."""
+def minus_control(results: Results, variant: str, changed: str) -> str:
+    """Return "; minus control +1.30 [0.90, 1.70]": a step minus the same step on permuted pixels, if that was made."""
     twins = [results.permuted_twin(key) for key in (variant, changed)]
     names = [key for key in (variant, changed, *twins) if key is not None]
     tables = on_shared_seeds(*map(results.per_seed, names))
     if len(tables) < 4 or not len(tables[0]):
         return ""
-    net = results.estimate(difference_of_pairs(tables).ravel())
-    return f"; net {numbers.points_interval(net.mean, net.low, net.high)}"
+    worth = results.estimate(difference_of_pairs(tables).ravel())
+    return f"; minus control {numbers.points_interval(worth.mean, worth.low, worth.high)}"
 
 
 def steps(results: Results) -> list[tuple[str, str | None]]:
@@ -188,5 +188,5 @@ def _judged(results: Results, key: str) -> str:
 def _clause(verdict: str, better: str, worse: str, equivalent: str) -> str:
     """What follows the numbers; empty where no verdict is stated."""
     clauses = {verdicts.BETTER: better, verdicts.WORSE: worse, verdicts.EQUIVALENT: equivalent}
-    clauses[verdicts.INCONCLUSIVE] = "which decides nothing"
+    clauses[verdicts.INCONCLUSIVE] = "the data do not decide"
     return f": {clauses[verdict]}" if verdict in clauses else ""

@@ -195,6 +195,6 @@ def _hardest_image(results: Results) -> str:
     )
     never = int((hard["failures"] == hard["runs"]).sum())
     if never == 0:
-        return f"{sentence} No image defeats all of them."
+        return f"{sentence} No image is wrong in every run."
     many = f"At least {never}" if never == len(hard) else f"{never}"
-    return f"{sentence} {many} of the test images {'defeats' if never == 1 else 'defeat'} every run."
+    return f"{sentence} {many} of the test images {'is' if never == 1 else 'are'} wrong in every run."

@@ -121,8 +121,8 @@ def _equivariance(results: Results) -> str:
     if results.baseline not in errors:
         return "The baseline has no feature map that could follow a shift."
     sentence = (
-        f"Away from the border, the last map of {wording.label(results, results.baseline)} misses the shifted one by "
-        f"{wording.percent(errors[results.baseline])} of its size"
+        f"Away from the border, the last map of {wording.label(results, results.baseline)} differs from the "
+        f"shifted map by {wording.percent(errors[results.baseline])} of its size"
     )
     if local not in errors or local == results.baseline:
         return f"{sentence}."
@@ -137,9 +137,9 @@ def _one_pixel(results: Results) -> str:
         return "The baseline has no feature map that could follow a shift by one pixel."
     pixel, still, untrained, unrelated = (wording.percent(estimate) for estimate in of_baseline.values())
     sentence = (
-        f"A shift by one pixel moves the last map of {wording.label(results, results.baseline)} by {still} of its "
-        f"size, and the map misses the interpolated one by {pixel}; before its training it missed it by {untrained}, "
-        f"and the maps of two images are {unrelated} apart."
+        f"A shift by one pixel changes the last map of {wording.label(results, results.baseline)} by {still} of its "
+        f"size. From the interpolated map it differs by {pixel}, before training by {untrained}; the maps of two "
+        f"images differ by {unrelated}."
     )
     errors = results.means(results.nets, "equivariance_error_pixel")
     if len(errors) < 2:

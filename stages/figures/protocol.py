@@ -111,13 +111,13 @@ def _data(results: Results) -> dict[str, str]:
 
 def _settings(results: Results) -> dict[str, str]:
     protocol, inference = results.settings.chosen_protocol, results.settings.inference
-    n_controls = len(results.variants) - len(results.without_controls)
-    n_variants = len(results.without_controls) + len(without_finished_run(results))
+    variants = [*results.variants.index, *without_finished_run(results)]
+    n_controls = sum(map(results.is_control, variants))
     and_controls = f" and {numbers.plural(n_controls, 'control')}" if n_controls else ""
     return {
         "epochs": numbers.plural(protocol.epochs, "epoch"),
         "seeds": wording.seeds(results),
-        "variants": numbers.plural(n_variants, "variant") + and_controls,
+        "variants": numbers.plural(len(variants) - n_controls, "variant") + and_controls,
         "runs": numbers.plural(len(results.runs) + len(results.diverged), "run"),
         "diverged": diverged_sentence(results),
         "devices": devices(results),
@@ -154,9 +154,9 @@ def train_images(results: Results) -> str:
     if moves:
         sentences[0] = f"In each epoch, each training image is {wording.joined(moves)} anew."
     if smoothing:
-        sentences[1] = f"Of each training label, all classes share {smoothing:g} alike."
+        sentences[1] = f"Label smoothing spreads {smoothing:g} evenly over all classes."
     if decay:
-        sentences[2] = f"Scored and probed is a moving average of the weights, with a decay of {decay:g}."
+        sentences[2] = f"A moving average of the weights is scored and probed, with a decay of {decay:g}."
     if any(any(_extras(variant.run.recipe)) for variant in results.settings.active_variants.values()):
         sentences.append(
             "The accuracy on the training images is of the images as they are, and the training loss of the learning "
@@ -220,7 +220,7 @@ def _baseline_again(results: Results) -> str:
     if rows.empty:
         return f"{start}, and no family compares the two."
     row = rows.iloc[0]
-    sentence = f"{start}. Minus the baseline, it is at {wording.evidence(row, 'accuracy')}"
+    sentence = f"{start}. Its accuracy minus the baseline's is {wording.evidence(row, 'accuracy')}"
     if row["verdict"] == verdicts.NOT_STATED:
         return f"{sentence}, without a verdict: {row['reason']}."
     p, small_p = (numbers.p_value(row[f"{name}_adjusted"]) for name in ("p", "equivalence_p"))

@@ -61,8 +61,8 @@ def table(results: Results) -> str:
         "Luo": [wording.decimal_sd(results, variant, "effective_field_luo", 1) for variant in variants],
     }
     caption = (
-        f"Receptive fields: pixels that a unit can see, and edges in pixels: of the effective field, of an even field "
-        f"over all that the central unit sees under the same definition, and by the measure of Luo et al. "
+        f"Receptive fields, in pixels: what a unit can see; the edge of the effective field; that of an even field by "
+        f"the same definition; their ratio; and the edge by the measure of Luo et al. "
         f"{wording.means_and_dashes(results)}"
     )
     return pipe_tables(pd.DataFrame(columns), "tbl-fields", caption)
@@ -211,9 +211,9 @@ def _baseline_sentence(results: Results) -> str:
         return "The baseline has no receptive field to measure."
     return (
         f"A unit at the centre of the last map of {wording.label(results, results.baseline)} can see "
-        f"{numbers.size(height, width)} pixels; {_share(results)} of what moves it comes from as few pixels as a "
-        f"square with an edge of {wording.decimal(effective, 1)} pixels has, where an even field would have "
-        f"{wording.decimal(even, 1)}; by the measure of Luo et al. its edge is {wording.decimal(luo, 1)}."
+        f"{numbers.size(height, width)} pixels. {_share(results)} of its gradient lies in as many pixels as a square "
+        f"with an edge of {wording.decimal(effective, 1)} has; for an even field, the edge would be "
+        f"{wording.decimal(even, 1)}. By the measure of Luo et al., the edge is {wording.decimal(luo, 1)}."
     )
 
 
@@ -224,12 +224,10 @@ def _growth_sentence(results: Results) -> str:
         return "All nets could see equally far, so that there is no growth to show."
     least, most = min(edges, key=edges.__getitem__), max(edges, key=edges.__getitem__)
     small, large = (results.mean(variant, "effective_field").mean for variant in (least, most))
-    grown = (
-        f"{large / small:.1f} times as wide an effective one" if small else f"an effective one of {large:.1f} pixels"
-    )
+    grown = f"{large / small:.1f} times as wide" if small else f"{large:.1f} pixels wide"
     return (
         f"From {wording.italic_label(results, least)} to {wording.italic_label(results, most)} the theoretical field "
-        f"grows to {edges[most] / edges[least]:.1f} times its edge, and what is used to {grown}."
+        f"becomes {edges[most] / edges[least]:.1f} times as wide, and the effective field {grown}."
     )
 
 

@@ -212,5 +212,5 @@ def _how_to_run(results: Results) -> str:
     if not protocols:
         return "No variant of `params.yaml` has published numbers to compare with.\n"
     lines = " or ".join(f"`protocol: {name}`" for name in protocols)
-    how = f"set {lines} in `params.yaml` and say `make repro`"
+    how = f"set {lines} in `params.yaml` and run `make repro`"
     return f"The published results were not replicated in this run: {how}.\n"

@@ -184,9 +184,11 @@ class Results:
 
     @property
     def without_controls(self) -> list[str]:
-        """The variants that no count leaves out: the baseline, and those whose first family is not `controls`."""
-        first = self.names.first_family
-        return [str(key) for key in self.variants.index if first(key) != CONTROLS or key == self.baseline]
+        """The variants with results: the baseline, and those whose first family is not `controls`."""
+        return [str(key) for key in self.variants.index if not self.is_control(key)]
+
+    def is_control(self, variant: str) -> bool:
+        return self.names.first_family(variant) == CONTROLS and variant != self.baseline
 
     @property
     def nets(self) -> list[str]:

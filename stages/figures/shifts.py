@@ -69,7 +69,7 @@ def chance_sentence(results: Results) -> str:
             if math.isnan(beyond):
                 return f"{text}; under some seed it gives all images one answer, which leaves nothing beyond chance."
             return f"{text}; its agreement beyond chance is {numbers.plain(beyond, 2).lstrip('+')}."
-    return "No net trained on random labels was shifted to show what agreement alone is worth."
+    return "No net trained on random labels was probed, so what agreement alone is worth is unknown."
 
 
 def consistency_and_maps(results: Results) -> Figure | str:

@@ -112,11 +112,11 @@ def _needed_images(results: Results, net: list[str], other: str) -> str:
     name = results.names.net(net[-1])
     goal = f"what the {results.names.net(other)} reaches with {all_images:,} images ({wording.mean(results, other)})"
     if not known or len(known) < len(seeds):
-        ends = [results.mean(net[0]).mean, results.mean(net[-1]).mean]
-        if results.mean(other).mean < min(ends):
+        means = [results.mean(variant).mean for variant in net]
+        if results.mean(other).mean < min(means):
             return f"The {name} is above {goal} with {sizes[0]:,} images already."
-        if results.mean(other).mean > max(ends):
-            return f"The {name} stays below {goal}, whatever its number of images."
+        if results.mean(other).mean > max(means):
+            return f"The {name} stays below {goal} at every number of images tried."
         return f"How many images the {name} needs for {goal} differs too much from seed to seed to be said."
     ratio = results.estimate(known)
     interval = f" [{math.exp(ratio.low):.1f}, {math.exp(ratio.high):.1f}]" if ratio.n > 1 else ""

@@ -271,11 +271,9 @@ def _has_longer(results: Results, key: str) -> bool:
 
 def holds(row: pd.Series, prefix: str) -> str:
     """Whether a verdict is the same elsewhere, where the columns have this prefix."""
-    if row["verdict"] == row[f"{prefix}verdict"] == verdicts.EQUIVALENT:
+    if row["verdict"] == row[f"{prefix}verdict"]:
         return HOLDS
-    if row["difference"] * row[f"{prefix}difference"] < 0:
-        return TURNS
-    return HOLDS if row["verdict"] == row[f"{prefix}verdict"] else OTHER_VERDICT
+    return TURNS if row["difference"] * row[f"{prefix}difference"] < 0 else OTHER_VERDICT
 
 
 def _gain(results: Results, variant: str) -> Estimate:

@@ -31,7 +31,7 @@ def check_variants(settings: Params, channels: int, height: int, width: int) -> 
             )
         except ValueError as error:
             mistakes.append(f"variants.{key}.run.architecture: {error}")
-    _refuse(f"these images are {canvas_height}×{canvas_width} with their margin; that does not do for", mistakes)
+    _refuse(f"these images are {canvas_height}×{canvas_width} with their margin; this does not fit", mistakes)
 
 
 def check_samples(settings: Params, n_images: int, has_val_set: bool) -> None:

@@ -59,11 +59,11 @@ def _too_few(settings: Params, available: int, n_test: int, has_test_set: bool, 
     if has_val_set:
         return (
             f"{key} in params.yaml asks for train_size {protocol.train_size}, but beside {test} and your own val set "
-            f"the dataset has {available}; lessen {key}.train_size, or choose another `protocol`"
+            f"the dataset has {available}; reduce {key}.train_size, or choose another `protocol`"
         )
     sizes = f"train_size {protocol.train_size} + val_size {protocol.val_size}"
     total = "" if protocol.train_size == "all" else f" = {protocol.train_size + protocol.val_size} images"
     return (
         f"{key} in params.yaml asks for {sizes}{total}, but beside {test} the dataset has {available}; "
-        f"lessen {key}.train_size or val_size (train_size: all takes what val leaves), or choose another `protocol`"
+        f"reduce {key}.train_size or val_size (train_size: all takes what val leaves), or choose another `protocol`"
     )

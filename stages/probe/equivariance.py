@@ -69,7 +69,7 @@ def _errors(model: nn.Sequential, images: Images, pixels: Callable[[int], int]) 
     if any(isinstance(module, nn.Flatten) for module in features.modules()):
         raise Unmeasurable("a fully connected net has no feature map")
     shift = [pixels(axis) if sizes[axis] > 1 else 0 for axis in (0, 1)]
-    rows, columns = (_kept(features, axis, sizes[axis], shift[axis]) for axis in (0, 1))
+    rows, columns = (_valid_positions(features, axis, sizes[axis], shift[axis]) for axis in (0, 1))
     gaps, size = torch.zeros(3, dtype=torch.float64), 0.0
     with torch.inference_mode():
         for batch, others in zip(images.split(BATCH), torch.roll(images, 1, 0).split(BATCH), strict=True):
@@ -90,7 +90,7 @@ def _shifted(maps: Maps, axis: int, positions: float) -> Maps:
     return (1 - positions) * maps + positions * torch.roll(maps, 1, 2 + axis)
 
 
-def _kept(features: nn.Module, axis: int, pixels: int, shift: int) -> slice:
+def _valid_positions(features: nn.Module, axis: int, pixels: int, shift: int) -> slice:
     """Positions that, in the shifted image and beside it in the still one, see neither padding nor what came in.
 
     All of them along an axis without a shift.

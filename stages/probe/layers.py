@@ -13,7 +13,7 @@ from stages.shared.architectures.tokens import Block
 
 BATCH = 100  # images at once: bounds the memory; results do not depend on it but in the last bits
 BEFORE = (nn.Flatten, nn.ZeroPad2d, nn.ReflectionPad2d, nn.CircularPad2d)  # belong to the connection that follows
-# A Sequential is a stage of ResNet, or the two convolutions of a separable layer.
+# A Sequential is a stage of ResNet, a separable layer, or a 1×1 convolution with a stride.
 CONNECTIONS = (nn.Conv2d, LocallyConnected2d, nn.Linear, nn.Sequential, Residual, Block)
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, BlurPool2d)
 

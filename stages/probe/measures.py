@@ -1,4 +1,4 @@
-"""All probes of one trained net that need no other: calibration, receptive field, equivariance, position, pictures."""
+"""All probes of one net but its predictions under shifts: calibration, field, equivariance, position, pictures."""
 
 from collections.abc import Callable
 from functools import cache
@@ -76,7 +76,7 @@ def measures(
             values = probe()
             values = values if isinstance(values, tuple) else (values,)
             if not np.isfinite(values).all():
-                raise Unmeasurable("too large for a number of the computer's")
+                raise Unmeasurable("the value is not finite")
             scalars.update(zip(names, values, strict=True))
         except Unmeasurable as reason:
             reasons.update(dict.fromkeys(names, str(reason)))

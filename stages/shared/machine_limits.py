@@ -11,7 +11,7 @@ CORES_V1, MEMORY_V1 = ("cpu", "cpu,cpuacct"), ("memory",)
 
 
 def available_cores() -> int:
-    """Cores that this process may use at once; a share of a core counts as one."""
+    """Cores that this process may use at once: a quota is rounded down, to at least 1."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [quota for folder in _group_folders(CORES_V1) for quota in _core_quotas(folder)]
     return max(1, int(min([allowed, *quotas])))

@@ -64,7 +64,10 @@ METRICS = {
     ),
     "position_r2": Metric("how well position can be read from the images' last feature map", "R²", None, "position_r2"),
     "position_r2_shuffled": Metric(
-        "how well position can be read from the last feature map", "R²", None, "position_r2_shuffled"
+        "how well position can be read from the last feature map of shuffled pixels",
+        "R²",
+        None,
+        "position_r2_shuffled",
     ),
     "equivariance_error_pixel": Metric(
         "error of the last feature map for a shift by one pixel", "relative", False, "equivariance_error_pixel"
@@ -86,7 +89,10 @@ METRICS = {
         "channels of the images' last feature map from which position is read", "channels", None, "position_channels"
     ),
     "position_channels_shuffled": Metric(
-        "channels of the last feature map from which position is read", "channels", None, "position_channels_shuffled"
+        "channels of the last feature map of shuffled pixels from which position is read",
+        "channels",
+        None,
+        "position_channels_shuffled",
     ),
     "position_share": Metric(
         "share of the last feature map's variance that position explains", "share", None, "position_share"
@@ -95,7 +101,7 @@ METRICS = {
 
 
 def n_images(column: str, n_test: int, probe_images: int) -> int | None:
-    """How many test images a value in a column of runs.csv is a mean over; None if it is no mean over test images.
+    """How many test images a value in a column of runs.csv is a mean over; None if there is no value for each image.
 
     probe_images: how many are probed, where there are as many.
     """

@@ -25,8 +25,8 @@ def mistakes(nets: Mapping[str, Net]) -> list[str]:
     if not nets:
         return []
     title = f"check {len(nets)} own {'net' if len(nets) == 1 else 'nets'}"
-    found = run_parallel(_mistake, list(nets.values()), len(nets), title)
-    return [f"variants.{key}.run.architecture.{text}" for key, text in zip(nets, found, strict=True) if text]
+    texts = run_parallel(_mistake, list(nets.values()), len(nets), title)
+    return [f"variants.{key}.run.architecture.{text}" for key, text in zip(nets, texts, strict=True) if text]
 
 
 def _mistake(net: Net, report: Report) -> str:
@@ -76,7 +76,8 @@ def _check_arguments(own: OwnModule, net_class: type[nn.Module]) -> None:
         )
     if inspect.Parameter.VAR_KEYWORD in takes_any:
         return
-    named = [parameter for parameter in parameters[2:] if parameter.kind != inspect.Parameter.VAR_POSITIONAL]
+    named = [one for one in parameters if one.kind in positional][2:]  # after shape and classes
+    named += [one for one in parameters if one.kind == inspect.Parameter.KEYWORD_ONLY]
     allowed = [parameter.name for parameter in named]
     for name, value in own.arguments.items():
         if name not in allowed:
@@ -97,13 +98,14 @@ def _check_parameters(trial: Trial) -> None:
 
 
 def _check_weights(trial: Trial) -> None:
-    """The seed decides them, and they are all that decides what the net gives."""
+    """Weights depend on the seed alone, outputs on weights and images alone."""
     key, batch = trial.key, trial.images[SIZES[0]]
     net, again, other = (first_net(trial.own, trial.shape, trial.classes, seed) for seed in (0, 0, 1))
+    state_again = again.state_dict()
     for name, value in net.state_dict().items():
         if not isinstance(value, Tensor):
             raise OwnNetError(f"{key}: its state_dict has {name!r}, which is no tensor, so that it cannot be saved")
-        if not torch.equal(value, again.state_dict()[name]):
+        if name not in state_again or not torch.equal(value, state_again[name]):
             raise OwnNetError(
                 f"{key}: built twice under the same seed, {name!r} differs; draw from torch's generator alone"
             )
@@ -137,8 +139,8 @@ def _check_output(trial: Trial) -> None:
             raise OwnNetError(f"{key}: it gives {kind} before any training; allowed are finite floating-point logits")
         if not torch.equal(logits, again):
             raise OwnNetError(
-                f"{key}: in evaluation mode, two passes over the same images differ; allowed is chance in training "
-                "alone, as in torch.nn.Dropout"
+                f"{key}: in evaluation mode, two passes over the same images differ; only training may be "
+                "random, as in torch.nn.Dropout"
             )
         if not torch.equal(given, batch):
             raise OwnNetError(f"{key}: it changes the images that it is given; work on a copy, without in-place steps")
@@ -176,7 +178,7 @@ def _check_parts(trial: Trial) -> None:
         if whole.shape != in_parts.shape or not torch.allclose(whole, in_parts, atol=1e-5):
             raise OwnNetError(
                 f"{key}: it has features and head, but its forward is not head(features(images)); "
-                "make it that, or give one of the two another name"
+                "change forward, or rename one of the two"
             )
     with torch.no_grad():
         maps = output_of(features.eval(), batch.clone())

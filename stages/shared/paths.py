@@ -63,7 +63,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(name: str) -> Iterator[Path]:
-    """Yield an empty folder that vanishes when the block ends. What a killed process left in it goes at the start."""
+    """Yield an empty folder that vanishes when the block ends. What a killed process left in it is removed first."""
     folder = PARTIAL / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

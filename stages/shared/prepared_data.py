@@ -46,8 +46,8 @@ def scattered(
     in_file = sum(constants["class_counts"][split])
     rng = stream(f"scatter {split}", constants["layout_seed"])
     places = rng.integers(0, (2 * down + 1, 2 * right + 1), (in_file, 2))[rows]  # of the upper left corner
-    for image, (top, left), room in zip(images, places, canvas, strict=True):
-        room[:, top : top + height, left : left + width] = image
+    for image, (top, left), canvas_image in zip(images, places, canvas, strict=True):
+        canvas_image[:, top : top + height, left : left + width] = image
     return canvas
 
 

@@ -22,7 +22,7 @@ Report = Callable[[float, str], None]  # (work done since the last report, what 
 
 SEMAPHORES = "/dev/shm" if sys.platform == "linux" else "the system's semaphores"
 SEMAPHORES_NEEDED = (
-    "processes that work side by side need a place there: mount it for writing and with room, such as by "
+    "parallel processes need writable space there: mount it with some, such as by "
     "`mount -o remount,rw,size=64m /dev/shm`, or for a container of Docker `--shm-size=64m`; nothing is lost, and "
     "`dvc repro` goes on from there"
 )
@@ -48,8 +48,8 @@ def run_parallel(
     A task calls report(work, text) as it goes on; `total_work` is the sum over all tasks, in any unit. The time left
     follows from the rate so far. A log gets a line now and then in place of the bar. Tasks share nothing, so that no
     result depends on which process runs which task. The first error of a task stops the others and is raised.
-    most: processes at once, if not one a core. fork: on Linux, start workers that have torch imported already. Neither
-    macOS nor a GPU's CUDA survives a fork of it.
+    most: processes at once, if not one a core. fork: on Linux, workers inherit what this process has imported (torch).
+    Forking is unsafe on macOS and with CUDA.
     Raises StageError if a process is killed, or if none can be started.
     """
     context = multiprocessing.get_context("fork" if fork and sys.platform == "linux" else "spawn")

@@ -17,7 +17,7 @@ from stages.shared.stage_command import StageError
 
 CURVES = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 COSTS = ("connectivity", "parameters", "macs", "map_sizes", "receptive_field")
-ACCURACY_DIGITS = 1e-6  # runs.csv has as many digits
+ACCURACY_TOLERANCE = 1e-6  # runs.csv has as many digits
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _check_predictions(where: str, metrics: dict[str, Any], arrays: dict[str, np
     if not np.array_equal(arrays["predicted"] == labels, arrays["correct"].astype(bool)):
         raise StageError(f"{where}: `correct` is not what its predictions and the test labels give; {again}")
     accuracy = int(arrays["correct"].sum(dtype=np.int64)) / len(labels)
-    if abs(accuracy - metrics["test_accuracy"]) > ACCURACY_DIGITS:
+    if abs(accuracy - metrics["test_accuracy"]) > ACCURACY_TOLERANCE:
         raise StageError(
             f"{where}: metrics.json says test_accuracy {metrics['test_accuracy']}, "
             f"but {accuracy:.6f} of the test images are correct; {again}"

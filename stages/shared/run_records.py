@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -102,23 +103,31 @@ def _reached(module: str, exempt: Collection[str]) -> dict[str, Path]:
     while waiting:
         name = waiting.pop()
         path = _module_file(name)
-        is_exempt = any(name == room or name.startswith(f"{room}.") for room in exempt)
+        is_exempt = any(name == package or name.startswith(f"{package}.") for package in exempt)
         if name in files or is_exempt or path is None:
             continue
         files[name] = path
-        waiting += _imports(name, path)
+        waiting += [*_imports(name, path), name.rpartition(".")[0]]
     return files
 
 
 def _module_file(name: str) -> Path | None:
-    """The module's file; None for a package, whose __init__ holds a docstring alone, and for names in a module."""
-    path = _root_of(name).joinpath(*name.split(".")).with_suffix(".py")
-    return path if path.exists() else None
+    """The module's file, or the __init__ of a user's package; None for a package of `stages` and for names in a module.
+
+    A package of `stages` imports only its own modules, if any.
+    """
+    path = _root_of(name).joinpath(*name.split("."))
+    files = [path.with_suffix(".py"), path / "__init__.py"]
+    return next((file for file in files[: 2 if _is_users(name) else 1] if file.exists()), None)
+
+
+def _is_users(name: str) -> bool:
+    return name.startswith(f"{paths.MODULES.name}.")
 
 
 def _root_of(name: str) -> Path:
     """The folder that holds the package of a module."""
-    return paths.MODULES.parent if name.startswith(f"{paths.MODULES.name}.") else CODE
+    return paths.MODULES.parent if _is_users(name) else CODE
 
 
 def _imports(module: str, path: Path) -> list[str]:
@@ -184,8 +193,10 @@ class Store:
         _link_files(run, partial)
         try:
             partial.rename(entry)
-        except OSError:  # another process has just kept the same run
+        except OSError:
             shutil.rmtree(partial)
+            if not entry.exists():  # else another process has just kept the same run
+                raise
 
     def holds(self, digest: str) -> bool:
         """Whether the finished run of this digest is here, whole."""
@@ -209,12 +220,16 @@ class Store:
     def prune(self, limit_bytes: float) -> tuple[int, int]:
         """Remove the runs used longest ago until `limit_bytes` hold the rest. Returns runs and bytes removed."""
         for partial in self.folder.glob("*/.*"):
-            if partial.stat().st_mtime < time.time() - ABANDONED_SECONDS:
-                shutil.rmtree(partial, ignore_errors=True)
-        entries = sorted(self.entries(), key=lambda entry: entry.stat().st_mtime)
-        sizes = [sum(file.stat().st_size for file in entry.iterdir()) for entry in entries]
-        total, removed, freed = sum(sizes), 0, 0
-        for entry, size in zip(entries, sizes, strict=True):
+            with suppress(FileNotFoundError):  # another process has just finished it
+                if partial.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                    shutil.rmtree(partial, ignore_errors=True)
+        kept: list[tuple[float, int, Path]] = []  # when it was last used, its bytes, its folder
+        for entry in self.entries():
+            with suppress(FileNotFoundError):  # another process has just removed it
+                size = sum(file.stat().st_size for file in entry.iterdir())
+                kept.append((entry.stat().st_mtime, size, entry))
+        total, removed, freed = sum(size for _, size, _ in kept), 0, 0
+        for _, size, entry in sorted(kept):
             if total - freed <= limit_bytes:
                 break
             shutil.rmtree(entry, ignore_errors=True)
@@ -244,9 +259,9 @@ def default_store() -> Store:
 def missing_runs(
     planned: Sequence[PlannedRun], root: Path, store: Callable[[], Store] = default_store
 ) -> list[PlannedRun]:
-    """Of the planned runs those that are to be made. What the store holds is put into its place below `root` first.
+    """The planned runs that must still be made. What the store holds is put into its place below `root` first.
 
-    A folder that holds another run than the planned one, or not all of it, goes.
+    A folder with another run than the planned one, or with an incomplete one, is removed.
     """
     unfinished = [run for run in planned if not is_finished(root / run.folder, run.digest)]
     if not unfinished:
@@ -281,7 +296,7 @@ def remove_others(planned: Iterable[PlannedRun], root: Path) -> None:
 
 
 def replace_folder(folder: Path, target: Path) -> None:
-    """Move a folder to `target`; what was there goes. Linked files that DVC protects are replaced, never written to."""
+    """Move a folder to `target` in place of what was there. Linked files that DVC protects are never written to."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove(target)
     os.replace(folder, target)

@@ -46,7 +46,7 @@ def run(main: Callable[[], None]) -> None:
     if "DVC_STAGE" in os.environ:
         die_with_parent()
         if _orphaned():
-            sys.exit("`dvc repro` was killed; nothing is begun")
+            sys.exit("`dvc repro` was killed; nothing was started")
     try:
         main()
     except (StageError, params.ParamsError) as error:
@@ -88,7 +88,7 @@ def die_with_parent() -> None:
 
 
 def _orphaned() -> bool:
-    """Whether DVC ended before `die_with_parent`: its stages share its session; their adopter does not."""
+    """Whether DVC ended before `die_with_parent` ran: the new parent then belongs to another session."""
     try:
         return sys.platform == "linux" and os.getsid(os.getppid()) != os.getsid(0)
     except ProcessLookupError:

@@ -29,12 +29,12 @@ def chosen_nets(settings: Params, sizes: Mapping[str, int]) -> list[str]:
     the baseline in nothing but the architecture and its learning rate. Of each kind the first net with at most SMALL
     weights is taken, else the one with the fewest. What does not fit into ALL_BYTES is left out.
     """
-    baseline = _beside_the_net(settings, settings.baseline)
+    baseline = _settings_without_net(settings, settings.baseline)
     order = [settings.baseline, *(key for key in settings.variants if key != settings.baseline)]
     by_kind: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for variant in order:
         kind = kind_of(settings.variants[variant].run.architecture)
-        if variant in sizes and kind and _beside_the_net(settings, variant) == baseline:
+        if variant in sizes and kind and _settings_without_net(settings, variant) == baseline:
             by_kind[kind].append(variant)
     chosen, left = [], ALL_BYTES
     for variants in by_kind.values():
@@ -109,7 +109,7 @@ def shown_rows(labels: np.ndarray) -> np.ndarray:
     return order
 
 
-def _beside_the_net(settings: Params, variant: str) -> dict[str, Any]:
+def _settings_without_net(settings: Params, variant: str) -> dict[str, Any]:
     """What a variant is given and how it is trained, without its learning rate and its number of seeds."""
     run = settings.variants[variant].run
     return {"sample": run.sample.model_dump(exclude={"seeds"}), "recipe": run.recipe.model_dump(exclude={"lr"})}

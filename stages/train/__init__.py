@@ -1,1 +1,1 @@
-"""Train every seed of one variant."""
+"""Train every run of the protocol that is missing."""

@@ -49,7 +49,7 @@ def load_splits(prepared: Path, spec: RunSpec) -> dict[str, Split]:
     if spec.train_size + val_size > len(labels):
         raise StageError(
             f"{spec.train_size} images to train and {val_size} to validate are more than the {len(labels)} that "
-            "there are; lessen train_size in params.yaml"
+            "there are; reduce train_size in params.yaml"
         )
     train_rows, val_rows = train_and_val_rows(labels, spec.train_size, val_size, spec.seed)
     train_labels = labels[train_rows]

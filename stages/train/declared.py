@@ -5,8 +5,8 @@ the contrast could have been computed. A hypothesis about a new variant and one 
 before its runs. A finished run is looked for in data/runs, in the store of finished runs, and in dvc.lock, which names
 the settings of the last training also where its runs were never pulled or the code has changed since.
 
-The store of finished runs has a copy of the record. An experiment in a folder of its own begins without the record of
-the one before it, but finds that one's runs in the store; the copy says that they were not there when it began.
+The store of finished runs has a copy of the record. A new clone, such as an experiment in a folder of its own, finds an
+earlier experiment's runs in the store, but not its record; the copy shows what was declared before those runs.
 """
 
 import os

@@ -105,7 +105,7 @@ def _train_task(
         stacked = [StackedRun(run.spec, folder, _epoch_report(work, run, report)) for run, folder in folders.items()]
         train_stack(stacked, prepared, gpu(task.gpu, PROCESSES_PER_GPU))
     else:
-        _train_single(work, prepared, folders, report)
+        _train_single(work, prepared, folders, task.gpu, report)
     for run, folder in folders.items():
         write_record(folder, run.digest)
         finished(run, folder)
@@ -119,12 +119,16 @@ def _epoch_report(work: dict[PlannedRun, float], run: PlannedRun, report: Report
 
 
 def _train_single(
-    work: dict[PlannedRun, float], prepared: Path, folders: dict[PlannedRun, Path], report: Report
+    work: dict[PlannedRun, float], prepared: Path, folders: dict[PlannedRun, Path], gpu: int, report: Report
 ) -> None:
+    import torch
+
     from stages.shared.architectures.own_net import in_words, is_of_own_net
     from stages.train.run import train_run
 
     for run, folder in folders.items():
+        if run.spec.device == "cuda":
+            torch.cuda.set_device(gpu)
         try:
             train_run(run.spec, prepared, folder, _epoch_report(work, run, report))
         except Exception as error:

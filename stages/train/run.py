@@ -1,4 +1,4 @@
-"""One run: one variant under one seed, from first weights to a scored test set."""
+"""One run: one variant under one seed, from initial weights to a scored test set."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -80,7 +80,7 @@ def train_run(spec: RunSpec, prepared: Path, out: Path, report: Report) -> None:
 
 
 def set_up(device: torch.device = CPU) -> None:
-    """Let torch use one thread and deterministic algorithms only; on a GPU, where there is one."""
+    """One thread, and deterministic algorithms; on a GPU, a warning where torch has no deterministic one."""
     torch.set_num_threads(1)
     if device.type == "cuda":  # by default its convolutions round their inputs to TF32's ten bits
         torch.backends.cudnn.allow_tf32 = False
@@ -99,7 +99,7 @@ def splits_on(device: torch.device, prepared: Path, spec: RunSpec) -> dict[str, 
 
 
 def first_model(spec: RunSpec, train: Split, constants: dict[str, Any]) -> nn.Sequential:
-    """The net with its first weights, on the CPU, so that every device begins with the same."""
+    """The net with its initial weights, on the CPU, so that every device begins with the same."""
     generator = torch.Generator().manual_seed(torch_seed("init", spec.drawn_seed))
     shape, n_classes = shape_of(spec.sample, constants), len(constants["classes"])
     return build(spec.architecture, shape, n_classes, *scale_of(spec.sample, train.images), generator)
@@ -203,10 +203,8 @@ def _score(model: nn.Module, splits: dict[str, Split]) -> tuple[dict[str, float]
 
 
 def device_of(spec: RunSpec) -> torch.device:
-    """The processes of several runs share a GPU, and spread over all GPUs there are."""
-    if spec.device == "cuda":
-        return torch.device("cuda", spec.seed % torch.cuda.device_count())
-    return CPU
+    """The CPU, or the GPU that this process has been given (`torch.cuda.set_device`)."""
+    return torch.device("cuda", torch.cuda.current_device()) if spec.device == "cuda" else CPU
 
 
 def write_results(

@@ -57,7 +57,7 @@ class RunSpec(Block):
 
     @property
     def drawn_seed(self) -> int:
-        """Of the first weights, the order of the images and random labels."""
+        """Of the initial weights, the order of the images and random labels."""
         return self.seed + self.sample.seed_offset
 
     def determining_settings(self) -> str:

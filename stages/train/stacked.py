@@ -1,7 +1,7 @@
-"""Many runs of one variant trained as one net: what a GPU does, which a single small net leaves idle.
+"""Train many runs of one variant as one net, since one small net leaves a GPU idle.
 
 Each parameter has the runs as its first axis, and torch.func.vmap applies the net along it. Every run keeps its own
-images, first weights, order, augmentation and dropout, drawn as it draws them alone; only rounding differs. On a CPU
+images, initial weights, order, augmentation and dropout, drawn as it draws them alone; only rounding differs. On a CPU
 this is slower than a process a core, except for nets of linear layers alone.
 """
 
@@ -141,11 +141,11 @@ class _Result:
         if not _all_finite(row):
             self._diverge(epoch)
             return
-        told = f"epoch {epoch} of {self.n_epochs}"
+        message = f"epoch {epoch} of {self.n_epochs}"
         if "val_loss" in row:
             self.curves.append({"epoch": epoch, **row})
-            told += f": val accuracy {row['val_accuracy']:.4f}"
-        self.run.report(told)
+            message += f": val accuracy {row['val_accuracy']:.4f}"
+        self.run.report(message)
 
     def finish(self, scores: dict[str, float], model: nn.Module, predicted: Tensor, labels: Tensor) -> None:
         if self.diverged:

@@ -212,7 +212,7 @@ MISPLACED = {
 
 @pytest.mark.parametrize("name", MISPLACED)
 def test_settings_of_an_own_net_that_do_not_go_together_are_named(name, tmp_path):
-    change, said = MISPLACED[name]
+    change, message = MISPLACED[name]
     with pytest.raises(params.ParamsError) as caught:
         warnings(tmp_path, ("architecture: {kernel: 5}}", "architecture: {" + change + "}}"))
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -19,8 +19,8 @@ def loaded(folder, change=None, **of_gap):
 
     raw = settings(small)
     claims = {"gap_original": declared(raw)["gap_original"] | of_gap}
-    found = write_params(folder, raw, claims)
-    return found, params.load_hypotheses(found, folder / "hypotheses.yaml")
+    written = write_params(folder, raw, claims)
+    return written, params.load_hypotheses(written, folder / "hypotheses.yaml")
 
 
 def test_the_repositorys_own_files_have_known_sources_and_nothing_to_warn_of():
@@ -65,10 +65,10 @@ def test_a_hypothesis_whose_variant_has_few_seeds_is_warned_of_with_the_line_to_
 
 def test_a_protocol_with_too_few_seeds_for_any_verdict_says_so_once(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "TIMINGS", tmp_path / "timings")
-    found, claims = loaded(tmp_path, seeds(3))
-    assert hypotheses.warnings(found, claims) == []
+    settings, claims = loaded(tmp_path, seeds(3))
+    assert hypotheses.warnings(settings, claims) == []
     expected = "protocol 'default': 3 variants, 9 runs; no verdicts, which need 10 seeds, and it has 3"
-    assert hypotheses.plan(found) == expected
+    assert hypotheses.plan(settings) == expected
 
 
 def test_fifty_points_as_the_smallest_effect_are_warned_of(tmp_path):
@@ -78,15 +78,15 @@ def test_fifty_points_as_the_smallest_effect_are_warned_of(tmp_path):
 
 
 def test_the_plan_counts_variants_and_runs_and_knows_the_time_where_all_were_timed(tmp_path, monkeypatch):
-    found, _ = loaded(tmp_path, seeds(10))
+    settings, _ = loaded(tmp_path, seeds(10))
     monkeypatch.setattr(paths, "TIMINGS", tmp_path / "timings")
-    assert hypotheses.plan(found) == "protocol 'default': 3 variants, 30 runs"
+    assert hypotheses.plan(settings) == "protocol 'default': 3 variants, 30 runs"
     paths.write_json(tmp_path / "timings" / "train.json", {"runs": {"cnn": 60.0, "kernel_5": 60.0}})
-    assert hypotheses.plan(found).endswith("30 runs"), "one variant was never timed"
+    assert hypotheses.plan(settings).endswith("30 runs"), "one variant was never timed"
     times = {"cnn": 24.0, "kernel_5": 24.0, "fully_connected": 12.0}  # ten seeds: 10 minutes of one core
     paths.write_json(tmp_path / "timings" / "train.json", {"runs": times})
     monkeypatch.setattr("stages.shared.process_pool.cores", lambda: 2)
-    assert "took about 5 min of training here" in hypotheses.plan(found)
+    assert "took about 5 min of training here" in hypotheses.plan(settings)
 
 
 def test_a_new_family_and_a_comma_in_a_level_are_explained(tmp_path):
@@ -94,7 +94,7 @@ def test_a_new_family_and_a_comma_in_a_level_are_explained(tmp_path):
     file = tmp_path / "params.yaml"
     for old, new, hint in (
         ("families: {kernel: 5×5", "families: {my_family: 5×5", "a block my_family in `families` makes a new one"),
-        ("families: {kernel: 5×5", "families: {kernel: 5×5, or so", "text with one stands in quotes"),
+        ("families: {kernel: 5×5", "families: {kernel: 5×5, or so", "quote text that has one"),
     ):
         assert old in text
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -112,9 +112,9 @@ def test_the_variant_the_family_and_the_expectation_of_the_readme_are_valid_and_
     text = re.sub(r"(\n  default:.*?\n    variants:\s*\[\s*)", r"\1kernel_9, ", text, count=1, flags=re.DOTALL)
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "hypotheses.yaml").write_text(claim, encoding="utf-8")
-    found = params.load(tmp_path / "params.yaml")
-    claims = params.load_hypotheses(found, tmp_path / "hypotheses.yaml")
-    assert set(claims["kernel_9_no_better"].contrast.variants) <= set(found.active_variants)
-    hypotheses.refuse_unknown_sources(found, claims)
-    assert hypotheses.warnings(found, claims) == []
-    assert "large_kernel" in found.families
+    settings = params.load(tmp_path / "params.yaml")
+    claims = params.load_hypotheses(settings, tmp_path / "hypotheses.yaml")
+    assert set(claims["kernel_9_no_better"].contrast.variants) <= set(settings.active_variants)
+    hypotheses.refuse_unknown_sources(settings, claims)
+    assert hypotheses.warnings(settings, claims) == []
+    assert "large_kernel" in settings.families

@@ -64,12 +64,12 @@ def members(one_run):
     job_record = {"run_seconds": [1], "packages": {"torch": torch.__version__}, "cpu": "", "cores": 1, "python": ""}
 
     def members_of(content):
-        made = {"./job.json": json.dumps(job_record).encode()}
+        members = {"./job.json": json.dumps(job_record).encode()}
         for seed, digest in content["digests"].items():
             record = json.loads(one_run["record.json"]) | {"digest": digest}
             files = one_run | {"record.json": json.dumps(record).encode()}
-            made |= {f"./{content['variant']}/seed_{seed}/{name}": data for name, data in files.items()}
-        return made
+            members |= {f"./{content['variant']}/seed_{seed}/{name}": data for name, data in files.items()}
+        return members
 
     return members_of
 

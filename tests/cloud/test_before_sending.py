@@ -23,13 +23,13 @@ def test_a_bucket_in_another_region_is_refused_by_name_of_both_regions(layer, mo
     elsewhere = {"LocationConstraint": "us-west-2"}
     layer.client("s3", "us-west-2").create_bucket(Bucket="far-away", CreateBucketConfiguration=elsewhere)
     monkeypatch.setenv("SAGEMAKER_BUCKET", "far-away")
-    said = r"the bucket 'far-away' is in us-west-2, and jobs would run in eu-central-1; .* or AWS_REGION=us-west-2"
-    with pytest.raises(StageError, match=said):
+    message = r"the bucket 'far-away' is in us-west-2, and jobs would run in eu-central-1; .* or AWS_REGION=us-west-2"
+    with pytest.raises(StageError, match=message):
         started(*jobs())
 
 
 @pytest.mark.parametrize(
-    ("instance_type", "said"),
+    ("instance_type", "message"),
     [
         ("ml.z9.large", r"'ml.z9.large' is no instance that SageMaker trains on, .*; set sagemaker.instance_type"),
         ("ml.c5.xlarg", r"is no instance .* \(similar: ml.c5.xlarge, "),
@@ -38,9 +38,9 @@ def test_a_bucket_in_another_region_is_refused_by_name_of_both_regions(layer, mo
         ("ml.p6e-gb200.36xlarge", "has ARM processors"),
     ],
 )
-def test_an_instance_that_cannot_train_is_refused_before_anything_is_sent(layer, tmp_path, instance_type, said):
+def test_an_instance_that_cannot_train_is_refused_before_anything_is_sent(layer, tmp_path, instance_type, message):
     compute(instance_type=instance_type)
-    with pytest.raises(StageError, match=f"(?s){said}.*nothing was sent"):
+    with pytest.raises(StageError, match=f"(?s){message}.*nothing was sent"):
         trained(tmp_path / "out", runs())
     assert (layer.created, objects(layer)) == ([], {})
 
@@ -55,7 +55,7 @@ def test_no_instance_with_another_processor_passes_and_every_x86_type_does():
 
 
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "message"),
     [
         ("{owner: A & B}", "the value 'A & B' of a tag has other signs than letters"),
         ("{'aws:owner': x}", "the key 'aws:owner' of a tag begins with 'aws:', which AWS keeps for itself"),
@@ -67,9 +67,9 @@ def test_no_instance_with_another_processor_passes_and_every_x86_type_does():
     ],
     ids=lambda value: value[:20],
 )
-def test_a_tag_that_aws_refuses_is_named_before_anything_is_sent(layer, tags, said):
+def test_a_tag_that_aws_refuses_is_named_before_anything_is_sent(layer, tags, message):
     compute(tags=tags)
-    with pytest.raises(StageError, match=f"(?s){said}.*; change sagemaker.tags in compute.yaml.*nothing was sent"):
+    with pytest.raises(StageError, match=f"(?s){message}.*; change sagemaker.tags in compute.yaml.*nothing was sent"):
         started(*jobs())
     assert objects(layer) == {}
 
@@ -92,9 +92,11 @@ def test_seconds_of_a_cpu_are_not_taken_for_those_of_a_gpu_and_the_plan_says_why
     paths.write_json(paths.TIMINGS / "train.json", timings)
     compute(instance_type="ml.g4dn.xlarge")
     command_line(monkeypatch, "plan")
-    said = capsys.readouterr().out
-    assert "1 jobs, no estimate (1 were timed on other machines alone, not on the GPU of ml.g4dn.xlarge), never" in said
-    assert "never timed" not in said
+    printed = capsys.readouterr().out
+    assert (
+        "1 jobs, no estimate (1 were timed on other machines alone, not on the GPU of ml.g4dn.xlarge), never" in printed
+    )
+    assert "never timed" not in printed
     paths.write_json(paths.TIMINGS / "train.json", timings | {"instance_type": "ml.g4dn.xlarge"})
     command_line(monkeypatch, "plan")
     assert "1 jobs, about " in capsys.readouterr().out
@@ -109,18 +111,18 @@ def test_the_plan_says_both_ways_prices_and_sends_nothing(layer, monkeypatch, ca
     monkeypatch.setattr(command, "_missing_runs", lambda variants: planned)
     paths.write_json(paths.TIMINGS / "train.json", {"runs": {"a": 200 / 3}})
     command_line(monkeypatch, "plan")
-    said = capsys.readouterr().out
-    assert re.search(r"wcb-a-[0-9a-f]{12} +3 +to be made +223 +0\.0051\n", said)
-    assert re.search(r"wcb-b-[0-9a-f]{12} +3 +to be made +unknown +unknown\n", said)
+    printed = capsys.readouterr().out
+    assert re.search(r"wcb-a-[0-9a-f]{12} +3 +to be made +223 +0\.0051\n", printed)
+    assert re.search(r"wcb-b-[0-9a-f]{12} +3 +to be made +unknown +unknown\n", printed)
     # Two jobs of 120 minutes on demand are 0.82; six are 2.45.
     assert re.search(
-        r"To be paid: 2 jobs, about 0\.01 US dollars \(1 were never timed here\), never more than 0\.82 ", said
+        r"To be paid: 2 jobs, about 0\.01 US dollars \(1 were never timed here\), never more than 0\.82 ", printed
     )
-    assert "All of it anew with `jobs: variant`: 2 jobs, about 0.01 US dollars" in said
+    assert "All of it anew with `jobs: variant`: 2 jobs, about 0.01 US dollars" in printed
     each_seed = r"`jobs: seed`: 6 jobs, about 0\.01 US dollars \(3 were never timed here\), never more than 2\.45 "
-    assert re.search(each_seed, said)
-    assert "Spot is taken to cost 40% of the price on demand\nNothing was sent\n" in said
-    priced = [line for line in said.splitlines() if "US dollars" in line and "jobs, " in line]
+    assert re.search(each_seed, printed)
+    assert "Spot is taken to cost 40% of the price on demand\nNothing was sent\n" in printed
+    priced = [line for line in printed.splitlines() if "US dollars" in line and "jobs, " in line]
     assert len(priced) == 3
     assert all(line.endswith(f"; prices: {prices.source()}") for line in priced)
     assert (layer.created, objects(layer)) == ([], {})

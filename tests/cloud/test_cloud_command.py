@@ -19,11 +19,11 @@ def test_an_interrupted_training_says_how_to_stop_what_was_made(monkeypatch, tmp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "pause", interrupt)
-    said = (
+    message = (
         r"interrupted\nThese jobs go on and are paid for, at most 0\.204 US dollars an hour each \(.*\): wcb-cnn-\w+\n"
         r"`dvc repro` attaches to them, `python -m stages.cloud stop` stops them; none runs longer than 120 minutes"
     )
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(StageError, match=message):
         trained(tmp_path / "out", runs())
 
 

@@ -109,8 +109,8 @@ def test_without_the_extra_the_message_says_what_to_install(remote):
         "import sys; sys.modules['boto3'] = None; sys.argv = ['train', 'cnn'];"
         "import runpy; runpy.run_module('stages.train', run_name='__main__')"
     )
-    code, said = remote.run("python", "-c", blocked)
+    code, output = remote.run("python", "-c", blocked)
     assert code == 1
-    assert said.strip().endswith(
+    assert output.strip().endswith(
         "SageMaker needs packages that are not installed: `make sagemaker` installs them (local training does without)"
     )

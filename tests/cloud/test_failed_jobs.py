@@ -77,8 +77,8 @@ def test_a_job_stopped_midway_is_named_and_the_next_run_makes_another_attempt(la
     assert list(queue.running) == [f"{job.name()}-r1"]
     layer.jobs[f"{job.name()}-r1"].stop("Stopped")
     assert list(queue.completed()) == []
-    said = rf"job {job.name()}-r1 was stopped after 1 s, not by this command; `dvc repro` makes another attempt"
-    assert re.search(said, str(queue.failures[0]))
+    message = rf"job {job.name()}-r1 was stopped after 1 s, not by this command; `dvc repro` makes another attempt"
+    assert re.search(message, str(queue.failures[0]))
 
 
 def test_a_job_that_is_stopped_while_it_trains_ends_at_once(layer, monkeypatch):
@@ -117,8 +117,8 @@ def test_a_job_that_spot_kept_waiting_says_so_and_goes_on_once_it_may_wait_longe
     started(job)
     layer.jobs[job.name()].stop("MaxWaitTimeExceeded")
     compute(max_runtime_minutes=200)  # which was not what it lacked
-    said = "took too long and was stopped after 1 s; raise sagemaker.max_wait_minutes (it was 240) in compute.yaml"
-    assert said in failure_of(job)
+    message = "took too long and was stopped after 1 s; raise sagemaker.max_wait_minutes (it was 240) in compute.yaml"
+    assert message in failure_of(job)
     compute(**change)
     assert list(started(job).running) == [f"{job.name()}-r1"]
 
@@ -155,7 +155,7 @@ HOSTILE = {
 @pytest.mark.parametrize("spoil", HOSTILE.values(), ids=HOSTILE)
 def test_an_artifact_that_is_not_what_the_job_was_to_train_is_refused(layer, tmp_path, members, spoil):
     layer.artifact = lambda content: packed(members(content) | spoil)
-    said = r"/output/model\.tar\.gz (cannot be unpacked|lacks seed 0 of variant 'cnn', or holds another)"
-    with pytest.raises(StageError, match=said):
+    message = r"/output/model\.tar\.gz (cannot be unpacked|lacks seed 0 of variant 'cnn', or holds another)"
+    with pytest.raises(StageError, match=message):
         trained(tmp_path / "out", runs(seeds=(0,)))
     assert not (tmp_path / "out").exists()

@@ -23,9 +23,9 @@ def test_the_image_is_chosen_by_the_instance_type(layer, monkeypatch, instance_t
     compute(instance_type=instance_type)
     layer.runs = False
     started(*jobs())
-    (made,) = layer.jobs.values()
-    assert kind in made.state["AlgorithmSpecification"]["TrainingImage"]
-    assert made.state["ResourceConfig"]["InstanceType"] == instance_type
+    (job,) = layer.jobs.values()
+    assert kind in job.state["AlgorithmSpecification"]["TrainingImage"]
+    assert job.state["ResourceConfig"]["InstanceType"] == instance_type
 
 
 def test_a_job_trains_all_seeds_of_a_variant_on_the_gpu():
@@ -46,18 +46,18 @@ def test_seconds_of_runs_that_share_a_gpu_add_up():
 
 
 @pytest.mark.parametrize(
-    ("instance_type", "said"),
+    ("instance_type", "message"),
     [
         ("ml.g4dn.xlarge", "never more than 1.47 (max_runtime_minutes, on demand); prices: table of 2025-06"),
         ("ml.g5.xlarge", "no known limit; prices: ml.g5.xlarge is not in the project's table of prices; sagemaker.pri"),
     ],
 )
-def test_the_plan_prices_it_or_says_what_is_not_known(monkeypatch, capsys, instance_type, said):
+def test_the_plan_prices_it_or_says_what_is_not_known(monkeypatch, capsys, instance_type, message):
     """0.736 USD an hour for 120 minutes."""
     compute(instance_type=instance_type)
     monkeypatch.setattr(command, "_missing_runs", lambda variants: runs("a"))
     command_line(monkeypatch, "plan")
-    assert said in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
 def test_the_plan_warns_of_jobs_that_train_the_seeds_apart(monkeypatch, capsys):

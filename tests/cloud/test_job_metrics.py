@@ -23,23 +23,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prepared")]
 
 def found_in(lines, definitions):
     """Name → values, as SageMaker reads them from a log: the first group of a pattern's first match in a line."""
-    found = {one["Name"]: [] for one in definitions}
+    values = {one["Name"]: [] for one in definitions}
     for line in lines:
         for one in definitions:
             if match := re.search(one["Regex"], line):
-                found[one["Name"]].append(float(match[1]))
-    return found
+                values[one["Name"]].append(float(match[1]))
+    return values
 
 
 def test_every_score_of_every_run_is_found_in_the_log_of_its_job(layer, tmp_path):
     record, files = trained(tmp_path / "out", runs())
     (name,) = record["jobs"]
-    found = found_in(log_of(layer, name), layer.jobs[name].state["AlgorithmSpecification"]["MetricDefinitions"])
+    values = found_in(log_of(layer, name), layer.jobs[name].state["AlgorithmSpecification"]["MetricDefinitions"])
     scores = [json.loads(files[f"cnn/seed_{seed}/metrics.json"]) for seed in (0, 1)]
     for split in ("train", "val", "test"):
         for score in ("loss", "accuracy"):
             expected = sorted(round(one[f"{split}_{score}"], 6) for one in scores)
-            assert sorted(found[f"{split}:{score}"]) == expected, f"{split}:{score}"
+            assert sorted(values[f"{split}:{score}"]) == expected, f"{split}:{score}"
 
 
 def test_the_bar_of_a_log_gives_the_validation_accuracy_while_a_run_trains(tmp_path, monkeypatch, capfd):
@@ -48,10 +48,10 @@ def test_the_bar_of_a_log_gives_the_validation_accuracy_while_a_run_trains(tmp_p
     monkeypatch.setattr(process_pool, "POLL_SECONDS", 0.001)
     _, files = trained(tmp_path / "out", runs(seeds=(0,), epochs=30), where=local)
     definitions = [{"Name": one["name"], "Regex": one["regex"]} for one in job_metrics.definitions()]
-    found = found_in(capfd.readouterr().err.splitlines(), definitions)["progress:val_accuracy"]
+    values = found_in(capfd.readouterr().err.splitlines(), definitions)["progress:val_accuracy"]
     curves = list(csv.DictReader(files["cnn/seed_0/curves.csv"].decode().splitlines()))
-    assert found
-    assert set(found) <= {round(float(row["val_accuracy"]), 4) for row in curves}
+    assert values
+    assert set(values) <= {round(float(row["val_accuracy"]), 4) for row in curves}
 
 
 def test_a_run_that_diverged_has_a_line_without_scores():
@@ -64,15 +64,15 @@ def test_a_run_that_diverged_has_a_line_without_scores():
 def test_tiny_and_large_losses_are_printed_as_the_patterns_read_them():
     scores = dict.fromkeys(job_metrics.SCORES, 0.5) | {"train_loss": 1.2e-9, "test_loss": 12345.6}
     definitions = [{"Name": one["name"], "Regex": one["regex"]} for one in job_metrics.definitions()]
-    found = found_in([job_metrics.line_of("cnn", 0, scores)], definitions)
-    assert (found["train:loss"], found["test:loss"], found["val:loss"]) == ([0.0], [12345.6], [0.5])
+    values = found_in([job_metrics.line_of("cnn", 0, scores)], definitions)
+    assert (values["train:loss"], values["test:loss"], values["val:loss"]) == ([0.0], [12345.6], [0.5])
 
 
 def test_the_definitions_keep_to_awss_own_model(layer):
     layer.runs = False
     started(*jobs())
-    (made,) = layer.jobs.values()
-    definitions = made.state["AlgorithmSpecification"]["MetricDefinitions"]
+    (job,) = layer.jobs.values()
+    definitions = job.state["AlgorithmSpecification"]["MetricDefinitions"]
     model = botocore.session.get_session().get_service_model("sagemaker")
     validate_parameters({"MetricDefinitions": definitions}["MetricDefinitions"][0], model.shape_for("MetricDefinition"))
     assert len(definitions) == 7 <= model.shape_for("MetricDefinitionList").metadata["max"]

@@ -50,15 +50,15 @@ def test_network_keys_and_encryption_are_sent_as_they_are_set_and_change_no_name
 def test_nothing_of_it_is_sent_where_nothing_is_set(layer):
     layer.runs = False
     started(*jobs())
-    (made,) = layer.jobs.values()
-    assert "VpcConfig" not in made.state
-    assert "VolumeKmsKeyId" not in made.state["ResourceConfig"]
-    assert "KmsKeyId" not in made.state["OutputDataConfig"]
-    assert made.state["EnableNetworkIsolation"] is False
+    (job,) = layer.jobs.values()
+    assert "VpcConfig" not in job.state
+    assert "VolumeKmsKeyId" not in job.state["ResourceConfig"]
+    assert "KmsKeyId" not in job.state["OutputDataConfig"]
+    assert job.state["EnableNetworkIsolation"] is False
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"subnets": "[subnet-1]"}, "subnets and sagemaker.security_groups in compute.yaml go together"),
         ({"security_groups": "[sg-1]"}, "go together"),
@@ -73,9 +73,9 @@ def test_nothing_of_it_is_sent_where_nothing_is_set(layer):
         ({"volume_kms_key": KEY, "instance_type": "ml.g4dn.xlarge"}, "ml.g4dn.xlarge has a disk of its own"),
     ],
 )
-def test_what_aws_would_refuse_is_named_before_anything_is_sent(layer, changes, said):
+def test_what_aws_would_refuse_is_named_before_anything_is_sent(layer, changes, message):
     compute(**changes)
-    with pytest.raises(StageError, match=f"(?s){said}.*nothing was sent"):
+    with pytest.raises(StageError, match=f"(?s){message}.*nothing was sent"):
         started(*jobs())
     assert (layer.created, objects(layer)) == ([], {})
 
@@ -109,9 +109,9 @@ def test_the_request_keeps_to_the_service_model_of_aws(layer):
     layer.runs = False
     compute(subnets="[subnet-1]", security_groups="[sg-1]", volume_kms_key=KEY, output_kms_key=KEY)
     started(*jobs())
-    (made,) = layer.jobs.values()
+    (job,) = layer.jobs.values()
     shape = (
         botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
     )
-    sent = {key: value for key, value in made.state.items() if key in shape.members}
-    validate_parameters(sent | {"TrainingJobName": made.name}, shape)
+    sent = {key: value for key, value in job.state.items() if key in shape.members}
+    validate_parameters(sent | {"TrainingJobName": job.name}, shape)

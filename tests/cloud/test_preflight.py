@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prepared")]
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         (
             {"SAGEMAKER_BUCKET": None},
@@ -51,10 +51,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prepared")]
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_what_is_missing_is_named_with_the_variable_that_sets_it(layer, monkeypatch, tmp_path, changes, said):
+def test_what_is_missing_is_named_with_the_variable_that_sets_it(layer, monkeypatch, tmp_path, changes, message):
     for name, value in changes.items():
         monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(StageError, match=message):
         trained(tmp_path / "out", runs())
     assert not layer.created
     monkeypatch.delenv("AWS_PROFILE", raising=False)
@@ -62,7 +62,7 @@ def test_what_is_missing_is_named_with_the_variable_that_sets_it(layer, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "said"),
+    ("operation", "code", "message"),
     [
         (
             "head_bucket",
@@ -88,7 +88,7 @@ def test_what_is_missing_is_named_with_the_variable_that_sets_it(layer, monkeypa
     ],
     ids=lambda value: value if len(value) < 20 else "",
 )
-def test_what_aws_refuses_is_named_with_what_to_set(monkeypatch, operation, code, said):
+def test_what_aws_refuses_is_named_with_what_to_set(monkeypatch, operation, code, message):
     from botocore.exceptions import ClientError
 
     def refuse(**_):
@@ -97,12 +97,12 @@ def test_what_aws_refuses_is_named_with_what_to_set(monkeypatch, operation, code
     answers = {"get_caller_identity": lambda: {"Account": ACCOUNT}, operation: refuse}
     with monkeypatch.context() as patched:
         patched.setattr(account, "client", lambda _: SimpleNamespace(**answers))
-        with pytest.raises(StageError, match=said):
+        with pytest.raises(StageError, match=message):
             account.preflight(load().sagemaker)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"jobs": "epoch"}, "sagemaker.jobs = 'epoch'"),
         ({"max_concurrent": "0"}, "sagemaker.max_concurrent = 0"),
@@ -110,7 +110,7 @@ def test_what_aws_refuses_is_named_with_what_to_set(monkeypatch, operation, code
         ({"instance_type": "c5.xlarge"}, "sagemaker.instance_type = 'c5.xlarge'"),
     ],
 )
-def test_a_mistake_in_compute_yaml_is_named(change, said):
+def test_a_mistake_in_compute_yaml_is_named(change, message):
     compute(**change)
-    with pytest.raises(ParamsError, match=said):
+    with pytest.raises(ParamsError, match=message):
         load()

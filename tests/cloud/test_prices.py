@@ -63,16 +63,16 @@ def test_the_plan_and_the_bill_say_the_price_of_the_list_with_its_date(listed, t
     listed.artifact = lambda content: packed(members(content))
     monkeypatch.setattr(command, "_missing_runs", lambda variants: runs("cnn", seeds=(0,)))
     command_line(monkeypatch, "plan")
-    said = capsys.readouterr().out
-    assert said.count(f"; prices: {LISTED}\n") == 3
-    assert "table of" not in said
+    printed = capsys.readouterr().out
+    assert printed.count(f"; prices: {LISTED}\n") == 3
+    assert "table of" not in printed
     record, _ = trained(tmp_path / "out", runs(seeds=(0,)))
     assert record["usd"] == round(record["billable_seconds"] / 3600 * 0.239, 4)
     assert f"US dollars ({LISTED})" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("price_list", "said"),
+    ("price_list", "message"),
     [
         (None, "AWS does not allow GetProducts: User is not authorized to perform: pricing:GetProducts; docs/sage"),
         ([], "eu-central-1 has 0 prices in US dollars for Train:ml.c5.xlarge"),
@@ -81,12 +81,12 @@ def test_the_plan_and_the_bill_say_the_price_of_the_list_with_its_date(listed, t
         ([entry("EUC1-Train:ml.c5.xlarge", 2) | {"terms": 3}], "its entry cannot be read (AttributeError"),
     ],
 )
-def test_where_the_list_does_not_tell_the_table_does_and_the_reason_is_said_once(layer, capsys, price_list, said):
+def test_where_the_list_does_not_tell_the_table_does_and_the_reason_is_said_once(layer, capsys, price_list, message):
     layer.price_list = price_list
     assert prices.price("ml.c5.xlarge") == prices.price("ml.c5.xlarge") == prices.Price(0.204, prices.source())
     printed = capsys.readouterr().out
     assert "AWS's price list has not told what ml.c5.xlarge costs: " in printed
-    assert said in printed
+    assert message in printed
     assert len(printed.splitlines()) == 1
 
 
@@ -98,21 +98,21 @@ def test_a_list_that_cannot_be_reached_does_not_hold_up_the_jobs(monkeypatch, ca
 
 
 def test_a_price_in_compute_yaml_asks_nobody(layer):
-    asked = []
-    layer.intercept = asked.append
+    requests = []
+    layer.intercept = requests.append
     compute(price_per_hour=2)
     assert prices.price("ml.c5.xlarge", load().sagemaker.price_per_hour).usd_per_hour == 2
-    assert asked == []
+    assert requests == []
 
 
 @pytest.mark.parametrize(
-    ("region", "asked"),
+    ("region", "asked_in"),
     [("eu-central-1", "us-east-1"), ("sa-east-1", "us-east-1"), ("cn-north-1", "cn-northwest-1")],
 )
-def test_the_list_is_asked_where_the_partition_serves_it(monkeypatch, region, asked):
+def test_the_list_is_asked_where_the_partition_serves_it(monkeypatch, region, asked_in):
     monkeypatch.setenv("AWS_REGION", region)
     forget()
-    assert account.client("pricing").meta.region_name == asked
+    assert account.client("pricing").meta.region_name == asked_in
 
 
 def test_a_partition_without_a_price_list_is_named(monkeypatch, capsys):
@@ -123,17 +123,17 @@ def test_a_partition_without_a_price_list_is_named(monkeypatch, capsys):
 
 
 def test_the_filters_are_of_kinds_that_aws_knows(listed):
-    asked = []
+    requests = []
 
     def note(arguments):
-        asked.append(arguments)
+        requests.append(arguments)
         return {"PriceList": []}
 
     listed._GetProducts = note
     prices.price("ml.c5.xlarge")
     kinds = botocore.session.get_session().get_service_model("pricing").shape_for("Filter").members["Type"].enum
-    assert {one["Type"] for one in asked[0]["Filters"]} <= set(kinds)
-    assert json.dumps(asked[0]).count("ml.c5.xlarge") == 1
+    assert {one["Type"] for one in requests[0]["Filters"]} <= set(kinds)
+    assert json.dumps(requests[0]).count("ml.c5.xlarge") == 1
 
 
 def test_a_price_of_the_table_comes_with_its_date_and_its_age():
@@ -145,15 +145,15 @@ def test_an_instance_without_a_known_price_is_used_after_a_warning(ready_made, t
     compute(instance_type="ml.g5.xlarge")
     record, _ = trained(tmp_path / "out", runs(seeds=(0,)))
     assert record["usd"] is None
-    said = capsys.readouterr().out
-    assert "warning: what the jobs cost is not known (ml.g5.xlarge is not in the project's table of prices; " in said
-    assert "1 s billed on ml.g5.xlarge, about an unknown number of US dollars" in said
+    printed = capsys.readouterr().out
+    assert "warning: what the jobs cost is not known (ml.g5.xlarge is not in the project's table of prices; " in printed
+    assert "1 s billed on ml.g5.xlarge, about an unknown number of US dollars" in printed
     compute(instance_type="ml.g5.xlarge", price_per_hour=3600)
     record, _ = trained(tmp_path / "again", runs(seeds=(0,)))
     assert record["usd"] == 1
-    said = capsys.readouterr().out
-    assert "warning" not in said
-    assert "about 1.000 US dollars (price_per_hour in compute.yaml)" in said
+    printed = capsys.readouterr().out
+    assert "warning" not in printed
+    assert "about 1.000 US dollars (price_per_hour in compute.yaml)" in printed
 
 
 def test_a_type_that_is_not_in_the_table_is_estimated_where_its_price_is_given():

@@ -45,11 +45,11 @@ def test_a_quota_that_is_used_up_is_waited_for_until_the_deadline(ready_made, tm
     compute(quota_minutes=0.005)
     started(*jobs("a"))
     ready_made.quota, ready_made.runs = 1, True
-    said = (
+    message = (
         r"could not be made within 0.005 minutes: "
         r"the quota 'ml.c5.xlarge for spot training job usage' \(1 instances\) is used up"
     )
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(StageError, match=message):
         trained(tmp_path / "out", runs("b"))
     ready_made.quota = 2
     assert len(trained(tmp_path / "out", runs("b"))[0]["jobs"]) == 1
@@ -57,10 +57,10 @@ def test_a_quota_that_is_used_up_is_waited_for_until_the_deadline(ready_made, tm
 
 def test_a_quota_of_zero_is_named_at_once(layer, tmp_path):
     layer.quota = 0
-    said = (
+    message = (
         r"quota 'ml.c5.xlarge for spot training job usage' of account 123456789012 in eu-central-1 is 0: ask for more"
     )
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(StageError, match=message):
         trained(tmp_path / "out", runs())
 
 

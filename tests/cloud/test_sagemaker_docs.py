@@ -35,7 +35,7 @@ def actions(*policies):
 
 def called():
     """The operations of AWS that our files name, as IAM's actions."""
-    found = set()
+    operations = set()
     folders = (paths.ROOT / "stages" / "cloud", paths.ROOT / "stages" / "tools" / "deploy")
     for file in [file for folder in folders for file in sorted(folder.glob("*.py"))]:
         source = file.read_text(encoding="utf-8")
@@ -44,16 +44,19 @@ def called():
             rf"\b{variable}": name for variable, name in re.findall(r'(\w+) = client\("([a-z0-9-]+)"\)', source)
         }
         for expression, service in services.items():
-            found |= {
+            operations |= {
                 (service, first or second)
                 for first, second in re.findall(
                     rf'{expression}\.(?:get_paginator\("(\w+)"\)|(?!get_paginator)(\w+))', source
                 )
             }
-        found |= {("sagemaker", operation) for operation in re.findall(r'_listed\("(\w+)"', source)}
-        found |= {("sagemaker", f"{method}_training_job") for method in re.findall(r"\bTrainingJob\.(\w+)\(", source)}
+        operations |= {("sagemaker", operation) for operation in re.findall(r'_listed\("(\w+)"', source)}
+        operations |= {
+            ("sagemaker", f"{method}_training_job") for method in re.findall(r"\bTrainingJob\.(\w+)\(", source)
+        }
     return {
-        f"{service.removesuffix('-runtime')}:{S3.get(name) or name.title().replace('_', '')}" for service, name in found
+        f"{service.removesuffix('-runtime')}:{S3.get(name) or name.title().replace('_', '')}"
+        for service, name in operations
     }
 
 

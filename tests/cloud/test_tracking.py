@@ -70,9 +70,9 @@ def test_a_run_trained_here_is_logged_with_settings_scores_curves_and_tags(uri, 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     planned = runs(seeds=(0, 1))
     train_stage.train_missing(planned)
-    client, found = logged(uri)
-    assert {run.info.run_name for run in found} == {"cnn seed 0", "cnn seed 1"}
-    (run,) = [run for run in found if run.data.tags["seed"] == "0"]
+    client, logged_runs = logged(uri)
+    assert {run.info.run_name for run in logged_runs} == {"cnn seed 0", "cnn seed 1"}
+    (run,) = [run for run in logged_runs if run.data.tags["seed"] == "0"]
     assert run.info.status == "FINISHED"
     assert run.data.tags["variant"] == "cnn"
     assert run.data.tags["backend"] == "local"
@@ -118,8 +118,8 @@ def test_tracking_changes_no_byte_of_a_run(uri, monkeypatch):
 def test_without_the_package_nothing_is_trained_and_one_message_says_what_to_do(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
-    said = r"mlflow_tracking_uri is 'http://127.0.0.1:9' .* MLflow is not installed: `make sagemaker` installs it"
-    with pytest.raises(StageError, match=said):
+    message = r"mlflow_tracking_uri is 'http://127.0.0.1:9' .* MLflow is not installed: `make sagemaker` installs it"
+    with pytest.raises(StageError, match=message):
         train_stage.train_missing(runs(seeds=(0,)))
     assert not paths.RUNS.exists()
 
@@ -129,9 +129,9 @@ def test_a_server_that_does_not_answer_costs_no_run(monkeypatch, capsys, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     train_stage.train_missing(runs(seeds=(0,)))
-    said = capsys.readouterr().out
-    assert f"warning: MLflow at {uri} took 0 runs, and then failed (" in said
-    assert "`python -m stages.cloud track` logs what is missing" in said
+    printed = capsys.readouterr().out
+    assert f"warning: MLflow at {uri} took 0 runs, and then failed (" in printed
+    assert "`python -m stages.cloud track` logs what is missing" in printed
     assert (paths.RUNS / "cnn" / "seed_0" / "metrics.json").exists()
 
 
@@ -139,9 +139,9 @@ def test_a_run_that_diverged_is_logged_without_scores(uri):
     (run,) = runs(seeds=(0,), lr=1e30)
     train_stage.train_missing([run])
     assert tracking.log([run], uri, {}) == 1
-    ((found,),) = (logged(uri)[1],)
-    assert "test_accuracy" not in found.data.metrics
-    assert found.data.metrics["diverged"] >= 1
+    _, (logged_run,) = logged(uri)
+    assert "test_accuracy" not in logged_run.data.metrics
+    assert logged_run.data.metrics["diverged"] >= 1
 
 
 def test_the_command_asks_for_a_server_and_the_environment_overrides_compute_yaml(monkeypatch):

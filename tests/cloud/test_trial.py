@@ -56,12 +56,12 @@ def docker(tmp_path, monkeypatch):
 
 def test_a_process_trains_one_small_run_in_a_folder_like_opt_ml_and_it_is_the_same_as_here(monkeypatch, capfd):
     command_line(monkeypatch, "try", "--process")
-    said = capfd.readouterr().out
+    printed = capfd.readouterr().out
     ml = paths.PARTIAL / "try" / "ml"
-    assert "try: variant 'cnn', seed 3, on 60 images, epochs: 3\n" in said
-    assert f"where     a process of this machine (--process was given)\n  /opt/ml   {ml}\n" in said
-    assert "exec python -m stages.cloud.container" in said
-    assert "every byte is as trained here without a container" in said
+    assert "try: variant 'cnn', seed 3, on 60 images, epochs: 3\n" in printed
+    assert f"where     a process of this machine (--process was given)\n  /opt/ml   {ml}\n" in printed
+    assert "exec python -m stages.cloud.container" in printed
+    assert "every byte is as trained here without a container" in printed
     assert {file.name for file in (ml / "model" / "cnn" / "seed_3").iterdir()} >= {"metrics.json", "record.json"}
     assert {"hyperparameters.json"} == {file.name for file in (ml / "input" / "config").iterdir()}
     assert not (paths.RUNS / "cnn").exists(), "a trial is no result"
@@ -70,10 +70,10 @@ def test_a_process_trains_one_small_run_in_a_folder_like_opt_ml_and_it_is_the_sa
 def test_docker_is_given_the_image_the_folder_and_the_command_of_a_job(monkeypatch, capfd, docker):
     compute(network_isolation="true")
     command_line(monkeypatch, "try", "cnn_2")
-    said = capfd.readouterr().out
-    assert "where     Docker, image image:1\n" in said
-    assert "variant 'cnn_2'" in said
-    assert "every byte is as trained here" in said
+    printed = capfd.readouterr().out
+    assert "where     Docker, image image:1\n" in printed
+    assert "variant 'cnn_2'" in printed
+    assert "every byte is as trained here" in printed
     _, run, chown = docker()
     assert run[-4:-1] == ["/bin/bash", "image:1", "-c"]
     assert run[-1] == trial.COMMAND

@@ -33,10 +33,12 @@ def test_the_next_job_takes_the_instance_that_waits_and_what_stays_is_said_with_
     kept += pool(ready_made, second)["ResourceRetainedBillableTimeInSeconds"]
     assert record["warm_seconds"] == kept > 0
     assert record["usd"] == pytest.approx((record["billable_seconds"] + kept) / 3600 * 0.204, abs=1e-4)
-    said = capsys.readouterr().out
-    assert f"2 jobs, 2 s billed and {kept} s kept warm on ml.c5.xlarge" in said
-    assert "train: 1 instance stays warm for the next job, 10 minutes at most, and each is paid for at 0.204 US" in said
-    assert "`python -m stages.cloud stop` ends that" in said
+    printed = capsys.readouterr().out
+    assert f"2 jobs, 2 s billed and {kept} s kept warm on ml.c5.xlarge" in printed
+    assert (
+        "train: 1 instance stays warm for the next job, 10 minutes at most, and each is paid for at 0.204 US" in printed
+    )
+    assert "`python -m stages.cloud stop` ends that" in printed
 
 
 def test_a_job_on_other_resources_does_not_take_it(ready_made, tmp_path):
@@ -58,9 +60,9 @@ def test_without_the_quota_the_training_names_it(ready_made, tmp_path, capsys):
 def test_nothing_is_asked_for_where_no_instance_is_to_be_kept(layer):
     layer.runs = False
     started(*jobs())
-    (made,) = layer.jobs.values()
-    assert "KeepAlivePeriodInSeconds" not in made.state["ResourceConfig"]
-    assert not made.state.get("Environment")
+    (job,) = layer.jobs.values()
+    assert "KeepAlivePeriodInSeconds" not in job.state["ResourceConfig"]
+    assert not job.state.get("Environment")
     assert warm_pools.what_may_stay(load().sagemaker) == ""
 
 
@@ -75,7 +77,7 @@ def test_keeping_an_instance_changes_no_name_and_packages_stay_on_it(layer):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         (
             {"keep_alive_minutes": 10},
@@ -85,9 +87,9 @@ def test_keeping_an_instance_changes_no_name_and_packages_stay_on_it(layer):
         ({"keep_alive_minutes": -1, "spot": "false"}, "sagemaker.keep_alive_minutes = -1"),
     ],
 )
-def test_what_does_not_go_together_is_refused_by_name(changes, said):
+def test_what_does_not_go_together_is_refused_by_name(changes, message):
     compute(**changes)
-    with pytest.raises(ParamsError, match=said):
+    with pytest.raises(ParamsError, match=message):
         load()
 
 
@@ -95,12 +97,12 @@ def test_stop_waits_for_the_end_of_a_job_before_it_ends_its_instance(layer, monk
     compute(spot="false", keep_alive_minutes=10)
     layer.runs = False
     started(*jobs())
-    (made,) = layer.jobs.values()
-    made.stop = lambda how: made.state.update(TrainingJobStatus="Stopping")
-    monkeypatch.setattr(warm_pools, "pause", lambda _: made.state.update(TrainingJobStatus="Stopped"))
+    (job,) = layer.jobs.values()
+    job.stop = lambda how: job.state.update(TrainingJobStatus="Stopping")
+    monkeypatch.setattr(warm_pools, "pause", lambda _: job.state.update(TrainingJobStatus="Stopped"))
     command_line(monkeypatch, "stop")
-    assert pool(layer, made.name)["Status"] == "Terminated"
-    assert f"kept warm after job {made.name}: ended" in capsys.readouterr().out
+    assert pool(layer, job.name)["Status"] == "Terminated"
+    assert f"kept warm after job {job.name}: ended" in capsys.readouterr().out
 
 
 def test_stop_ends_what_waits_and_what_begins_to_wait_once_its_job_has_stopped(layer, monkeypatch, capsys):
@@ -110,10 +112,10 @@ def test_stop_ends_what_waits_and_what_begins_to_wait_once_its_job_has_stopped(l
     started(*jobs("a", "b"))
     layer.jobs[names[0]].stop("Stopped")
     command_line(monkeypatch, "stop")
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert {name: pool(layer, name)["Status"] for name in names} == dict.fromkeys(names, "Terminated")
-    assert [f"the instance that was kept warm after job {name}: ended" in said for name in names] == [True, True]
-    assert "1 jobs were running" in said
+    assert [f"the instance that was kept warm after job {name}: ended" in printed for name in names] == [True, True]
+    assert "1 jobs were running" in printed
 
 
 def test_stop_passes_over_an_instance_that_a_job_has_just_taken(layer, monkeypatch, capsys):
@@ -133,22 +135,22 @@ def test_stop_passes_over_an_instance_that_a_job_has_just_taken(layer, monkeypat
     layer._UpdateTrainingJob = taken
     command_line(monkeypatch, "stop")
     assert [pool(layer, name)["Status"] for name in names] == ["Reused", "Terminated"]
-    said = capsys.readouterr().out
-    assert [f"after job {name}: ended" in said for name in names] == [False, True]
+    printed = capsys.readouterr().out
+    assert [f"after job {name}: ended" in printed for name in names] == [False, True]
 
 
 def test_the_cost_counts_the_seconds_that_an_instance_waited(layer, monkeypatch, capsys):
     compute(spot="false", keep_alive_minutes=10)
     layer.runs = False
     started(*jobs())
-    (made,) = layer.jobs.values()
-    made.stop("Stopped")
-    made.state["BillableTimeInSeconds"] = 600
-    made.state["WarmPoolStatus"] = {"Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 1200}
+    (job,) = layer.jobs.values()
+    job.stop("Stopped")
+    job.state["BillableTimeInSeconds"] = 600
+    job.state["WarmPoolStatus"] = {"Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 1200}
     capsys.readouterr()
     command_line(monkeypatch, "cost")
     row = capsys.readouterr().out.splitlines()[3]
-    assert row.split() == [made.name, "Stopped", "ml.c5.xlarge", "600", "1200", "0.1020"]
+    assert row.split() == [job.name, "Stopped", "ml.c5.xlarge", "600", "1200", "0.1020"]
 
 
 def test_the_plan_counts_them(layer, monkeypatch, capsys):
@@ -160,12 +162,12 @@ def test_the_plan_counts_them(layer, monkeypatch, capsys):
     paths.write_json(paths.TIMINGS / "train.json", {"runs": {"a": 10, "b": 10}})
     compute(spot="false", keep_alive_minutes=30, max_concurrent=1, price_per_hour=3.6)
     command_line(monkeypatch, "plan")
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
         "To be paid: 2 jobs, about 0.20 US dollars, and 1.80 US dollars more if 1 instances stay warm for 30 minutes, "
         "never more than 18.00 (max_runtime_minutes and keep_alive_minutes, on demand)"
-    ) in said
-    assert "With max_concurrent 1, 1 of 2 jobs start on a new instance and 1 on one that is warm" in said
+    ) in printed
+    assert "With max_concurrent 1, 1 of 2 jobs start on a new instance and 1 on one that is warm" in printed
 
 
 def test_a_failure_and_an_interruption_say_that_instances_may_wait(ready_made, tmp_path, monkeypatch):

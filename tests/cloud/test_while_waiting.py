@@ -61,7 +61,7 @@ def answers(layer, operation, answer, times=10**9, after=0):
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         (
             "ExpiredTokenException",
@@ -71,11 +71,13 @@ def answers(layer, operation, answer, times=10**9, after=0):
     ],
 )
 @pytest.mark.parametrize("after", [1, 2])
-def test_credentials_that_expire_while_a_job_runs_end_with_what_goes_on_and_costs(layer, tmp_path, code, said, after):
+def test_credentials_that_expire_while_a_job_runs_end_with_what_goes_on_and_costs(
+    layer, tmp_path, code, message, after
+):
     """The first question finds no such job; the SDK asks the second one as soon as the job is made."""
     layer.runs = False
     answers(layer, "DescribeTrainingJob", refused("400 Bad Request", code), after=after)
-    with pytest.raises(StageError, match=f"(?s)^{said}.*{GOES_ON}") as error:
+    with pytest.raises(StageError, match=f"(?s)^{message}.*{GOES_ON}") as error:
         trained(tmp_path / "out", runs())
     assert ("(if it was made)" in str(error.value)) == (after == 1)
     assert len(layer.created) == 1
@@ -134,10 +136,10 @@ def test_an_artifact_that_s3_does_not_give_is_one_message(ready_made, tmp_path, 
     name = jobs(seeds=(0,))[0].name()
     key = f"{method} /a-bucket/what-convolution-buys/jobs/{name}"
     answers(ready_made, key, s3_refused("403 Forbidden", "AccessDenied"))
-    said = (
+    message = (
         r"AWS does not allow .*\nThe job has ended and costs nothing more; its results stay at s3://a-bucket/.*tar.gz"
     )
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(StageError, match=message):
         trained(tmp_path / "out", runs(seeds=(0,)))
 
 
@@ -155,7 +157,7 @@ def test_a_download_that_is_cut_short_is_tried_again_until_the_deadline(ready_ma
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         ({"./job.json": None}, "lacks a whole job.json, which every job of this project writes; delete that object"),
         ({"./job.json": b"{}"}, "lacks a whole job.json"),
@@ -163,15 +165,15 @@ def test_a_download_that_is_cut_short_is_tried_again_until_the_deadline(ready_ma
         ({"./job.json": b'{"run_seconds": ["x"], "packages": {"torch": "2"}}'}, "lacks a whole job.json"),
     ],
 )
-def test_an_artifact_without_a_whole_record_is_refused_and_nothing_is_taken(layer, tmp_path, members, spoil, said):
+def test_an_artifact_without_a_whole_record_is_refused_and_nothing_is_taken(layer, tmp_path, members, spoil, message):
     layer.artifact = lambda content: packed(members(content) | spoil)
-    with pytest.raises(StageError, match=rf"model\.tar\.gz {said}"):
+    with pytest.raises(StageError, match=rf"model\.tar\.gz {message}"):
         trained(tmp_path / "out", runs(seeds=(0,)))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("metrics", "said"),
+    ("metrics", "message"),
     [
         (b"{}", r"cannot be read \(KeyError"),
         (b"[]", r"cannot be read \(TypeError"),
@@ -180,24 +182,24 @@ def test_an_artifact_without_a_whole_record_is_refused_and_nothing_is_taken(laye
         (b'{"test_accuracy": 0.5, "test_loss": NaN}', "has a test_loss of nan, which is no finite number"),
     ],
 )
-def test_a_run_with_odd_metrics_is_refused(layer, tmp_path, members, metrics, said):
+def test_a_run_with_odd_metrics_is_refused(layer, tmp_path, members, metrics, message):
     import hashlib
 
     def artifact(content):
-        made = members(content)
-        record = json.loads(made["./cnn/seed_0/record.json"])
+        whole = members(content)
+        record = json.loads(whole["./cnn/seed_0/record.json"])
         record["files"]["metrics.json"] = hashlib.sha256(metrics).hexdigest()
         new = {"./cnn/seed_0/metrics.json": metrics, "./cnn/seed_0/record.json": json.dumps(record).encode()}
-        return packed(made | new)
+        return packed(whole | new)
 
     layer.artifact = artifact
-    with pytest.raises(StageError, match=rf"metrics.json of seed 0 of variant 'cnn' {said}"):
+    with pytest.raises(StageError, match=rf"metrics.json of seed 0 of variant 'cnn' {message}"):
         trained(tmp_path / "out", runs(seeds=(0,)))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "said"),
+    ("error", "kind", "message"),
     [
         (
             boto.SSLError(endpoint_url="https://x", error="[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"),
@@ -212,8 +214,8 @@ def test_a_run_with_odd_metrics_is_refused(layer, tmp_path, members, metrics, sa
         (boto.ParamValidationError(report="odd"), StageError, "boto3 cannot send what AWS is asked: .*odd"),
     ],
 )
-def test_what_fails_on_the_way_is_told_apart_by_whether_it_may_pass(error, kind, said):
-    with pytest.raises(kind, match=said) as raised, account.aws_errors_in_words():
+def test_what_fails_on_the_way_is_told_apart_by_whether_it_may_pass(error, kind, message):
+    with pytest.raises(kind, match=message) as raised, account.aws_errors_in_words():
         raise error
     assert type(raised.value) is kind
 
@@ -222,6 +224,6 @@ def test_without_a_route_to_pypi_the_job_says_so_in_its_failure(tmp_path, monkey
     (tmp_path / "requirements.txt").write_text("a-package-of-nobody==1.0\n")
     monkeypatch.setattr(container.paths, "ROOT", tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    said = r"the image lacks a-package-of-nobody==1.0, and pip cannot install them \(ERROR: .*needs a route to PyPI"
-    with pytest.raises(container.PackagesMissing, match=said):
+    message = r"the image lacks a-package-of-nobody==1.0, and pip cannot install them \(ERROR: .*needs a route to PyPI"
+    with pytest.raises(container.PackagesMissing, match=message):
         container._install_missing_packages()

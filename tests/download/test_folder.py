@@ -270,7 +270,7 @@ def test_an_absent_folder_names_those_that_are_there(mine):
 
 def test_images_that_are_too_many_for_the_memory_are_named(mine, monkeypatch):
     monkeypatch.setattr(memory, "memory_bytes", lambda: 100)
-    with pytest.raises(StageError, match=r"2 images of 4×6 take .*, but this machine has .*; lessen data\.size"):
+    with pytest.raises(StageError, match=r"2 images of 4×6 take .*, but this machine has .*; reduce data\.size"):
         load(mine)
 
 

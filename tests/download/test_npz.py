@@ -197,7 +197,7 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused(tmp_path):
 def test_an_experiment_in_a_folder_of_its_own_is_told_how_to_get_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path / ".dvc" / "tmp" / "exps" / "tmp1")
     with pytest.raises(
-        StageError, match=r"say `dvc add data/user/mine\.npz` first, or add `--copy-paths data/user/mine\.npz`"
+        StageError, match=r"run `dvc add data/user/mine\.npz` first, or add `--copy-paths data/user/mine\.npz`"
     ):
         npz.load(tmp_path / "mine.npz", "unit")
 

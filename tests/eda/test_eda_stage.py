@@ -67,7 +67,7 @@ def test_a_kernel_that_dies_is_named(tmp_path):
     document.cells = [nbformat.v4.new_code_cell("import os\nos._exit(9)", id="end")]
     nbformat.write(document, source)
     before = dict(os.environ)
-    with pytest.raises(StageError, match=r"deadly\.ipynb: its kernel was killed.*lessen eda\.images"):
+    with pytest.raises(StageError, match=r"deadly\.ipynb: its kernel was killed.*reduce eda\.images"):
         notebook.execute({}, tmp_path, source)
     assert dict(os.environ) == before
 

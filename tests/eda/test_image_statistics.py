@@ -175,9 +175,10 @@ def test_the_sentence_names_the_shifts_that_the_data_do_not_show():
     assert "has an SD of 1.17 pixels across and 0.71 pixels down" in text
     assert text.endswith(
         "fewer than 20.0 % of the images have a box as far from the median one: of the probed shifts of up to 2 "
-        "pixels, those of 1 pixel or more left, of 2 pixels right, of 1 pixel or more up and of 2 pixels down do."
+        "pixels, those of 1 pixel or more left, of 2 pixels right, of 1 pixel or more up and of 2 pixels down lie "
+        "outside."
     )
-    assert sentence((0, 2), 0.1, [0.0] * 8).endswith("none of the probed shifts of up to 2 pixels does.")
+    assert sentence((0, 2), 0.1, [0.0] * 8).endswith("none of the probed shifts of up to 2 pixels lies outside.")
     assert sentence((0, 0), 0.1, [0.0] * 8).endswith(
         "No shift is probed, so that there is none to compare with the data."
     )

@@ -73,7 +73,7 @@ def test_the_steps_on_original_and_shuffled_pixels_and_what_their_differences_sa
     assert steps.endswith(end)
     sharing = 3 - 100 * (permuted_cnn - 0.88)
     assert worth == (
-        f"By the differences of these steps, locality costs 1.0 points and sharing is worth {sharing:.1f} points."
+        f"With the shuffled step subtracted, locality costs 1.0 points and sharing is worth {sharing:.1f} points."
     )
 
 
@@ -82,7 +82,7 @@ def test_another_control_than_the_permuted_twins_is_called_a_control():
     other = Contrast(variant="cnn", reference="kernel_1")
     contrast = Contrast(variant="locally_connected", reference="fully_connected", minus=other)
     declared = results.declared | {"locality": results.declared["locality"].model_copy(update={"contrast": contrast})}
-    assert answer.parts(replace(results, declared=declared)).endswith("both net of their controls.")
+    assert answer.parts(replace(results, declared=declared)).endswith("both minus their controls.")
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_the_expectations_are_counted_by_outcome():
 
 def test_the_answer_has_at_most_five_sentences_and_no_bracket():
     for name in ("default", "quick", "three", "one variant", "one seed", "MLP alone", "no margin"):
-        found = answer.sentences(results_of(name))
-        assert 1 <= len(found) <= 5
-        for sentence in found:
+        sentences = answer.sentences(results_of(name))
+        assert 1 <= len(sentences) <= 5
+        for sentence in sentences:
             assert not re.search(r"[\[\]()]|nan|–", sentence), sentence
             assert sentence.endswith("."), sentence
             assert len(re.findall(r"\.(?: |$)", sentence)) == 1, sentence

@@ -35,11 +35,11 @@ THREE = {"channels": [16, 32, 64], "norm": "batch", "activation": "gelu"}
 
 
 def test_norm_and_activation_are_named_beside_a_depth(tmp_path):
-    said = sentences(tmp_path, "depth", mine=("3 layers, new", net(**THREE)))
-    assert said[-1] == (
+    written = sentences(tmp_path, "depth", mine=("3 layers, new", net(**THREE)))
+    assert written[-1] == (
         "*3 layers, new* differs from *2 layers* also in norm (batch, not none) and activation (gelu, not relu)."
     )
-    assert len(said) == 2, "and one for the layer whose pooling is larger"
+    assert len(written) == 2, "and one for the layer whose pooling is larger"
 
 
 def test_it_is_said_in_the_report_also_where_no_other_level_runs():
@@ -47,25 +47,25 @@ def test_it_is_said_in_the_report_also_where_no_other_level_runs():
         raw["protocols"]["default"] |= {"variants": ["cnn", "mine"], "longer": None}
         raw["variants"]["mine"] = {"families": {"depth": "3 layers"}, "run": net(**THREE)}
 
-    text = costs.what_could_be_wrong(finished(settings(change), n_test=200), "depth")
+    text = costs.what_else_differs(finished(settings(change), n_test=200), "depth")
     assert text.endswith("layers* also in norm (batch, not none) and activation (gelu, not relu).")
 
 
 def test_a_level_that_makes_another_choice_than_its_family_is_told(tmp_path):
-    said = sentences(tmp_path, "kernel", mine=("3×3, tanh", net(activation="tanh")))
-    assert said == ["*3×3, tanh* differs from *3×3* in activation (tanh, not relu) and not in kernel."]
+    written = sentences(tmp_path, "kernel", mine=("3×3, tanh", net(activation="tanh")))
+    assert written == ["*3×3, tanh* differs from *3×3* in activation (tanh, not relu) and not in kernel."]
 
 
 def test_levels_that_change_the_same_are_named_together_and_a_recipe_counts(tmp_path):
     other = {"recipe": {"schedule": "cosine", "batch_size": 64}}
-    said = sentences(
+    written = sentences(
         tmp_path,
         "kernel",
         one=("9×9", net(kernel=9) | other),
         two=("row", net(kernel=[1, 9]) | other),
     )
     listed = "schedule (cosine, not one cycle) and batch size (64, not 32)"
-    assert said == [f"*9×9* and *row* differ from *3×3* also in {listed}."]
+    assert written == [f"*9×9* and *row* differ from *3×3* also in {listed}."]
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_levels_that_change_the_same_are_named_together_and_a_recipe_counts(tmp_
     ],
 )
 def test_of_a_family_of_two_levels_all_is_named_where_it_is_more_than_one_choice(change, expected, tmp_path):
-    said = sentences(tmp_path, "large_kernel", mine=("9", change))
-    assert said == [f"*9* differs from *3×3* in {listed}." for listed in expected]
+    written = sentences(tmp_path, "large_kernel", mine=("9", change))
+    assert written == [f"*9* differs from *3×3* in {listed}." for listed in expected]
 
 
 @pytest.mark.parametrize(("channels", "named"), [([5, 10], False), ([5, 10, 10], True)])
 def test_a_width_that_matches_costs_is_no_choice_but_a_depth_is(channels, named, tmp_path):
     run = net(channels=channels, kernel=9)
-    said = sentences(tmp_path, "large_kernel", mine=("9", run, {"parameters": "cnn"}))
-    assert bool(said) == named
+    written = sentences(tmp_path, "large_kernel", mine=("9", run, {"parameters": "cnn"}))
+    assert bool(written) == named
 
 
 def test_what_only_one_of_two_nets_reads_is_not_compared(tmp_path):
@@ -117,9 +117,9 @@ def test_no_choice_of_the_repositorys_families_is_called_another_one(tmp_path):
     loaded = write_params(tmp_path, settings(every_variant), {})
     results = SimpleNamespace(settings=loaded, names=Names(loaded))
     for family in loaded.families:
-        said, expected = changed_settings.sentences(results, family), SAID.get(family, [])
-        assert len(said) == len(expected), (family, said)
-        for sentence, start in zip(said, expected, strict=True):
+        written, expected = changed_settings.sentences(results, family), SAID.get(family, [])
+        assert len(written) == len(expected), (family, written)
+        for sentence, start in zip(written, expected, strict=True):
             assert sentence.startswith(start)
 
 

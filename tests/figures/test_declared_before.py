@@ -18,7 +18,7 @@ def hypothesis(variant, reference, **fields):
     return claim | {"direction": "above", "smallest_effect": 0.005, "source": "", **fields}
 
 
-def with_record(found, history=()):
+def with_record(existed_before, history=()):
     """The results of three nets with two hypotheses about them, and one about a net that did not run."""
 
     def change(raw):
@@ -28,11 +28,11 @@ def with_record(found, history=()):
     arms = [("cnn", "fully_connected"), ("kernel_5", "cnn"), ("kernel_1", "cnn")]
     written = {key: hypothesis(*pair) for key, pair in zip(KEYS, arms, strict=True)}
     written["gap"]["history"] = list(history)
-    return finished(settings(change), n_test=200, hypotheses=written, found=found)
+    return finished(settings(change), n_test=200, hypotheses=written, existed_before=existed_before)
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("existed_before", "expected"),
     [
         ({}, "The 2 hypotheses that this run compares were all declared before its first run began."),
         (
@@ -47,8 +47,8 @@ def with_record(found, history=()):
         ),
     ],
 )
-def test_the_report_counts_and_names_what_was_not_declared_before_its_runs(found, expected):
-    assert declared.sentence(with_record(found)) == f"{expected} @sec-declared says how this is known."
+def test_the_report_counts_and_names_what_was_not_declared_before_its_runs(existed_before, expected):
+    assert declared.sentence(with_record(existed_before)) == f"{expected} @sec-declared says how this is known."
 
 
 @pytest.mark.parametrize(

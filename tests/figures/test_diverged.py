@@ -52,7 +52,7 @@ def test_without_a_finished_seed_in_common_nothing_is_said_of_a_difference(resul
     effect = results.effects[results.effects["variant"] == "depth_4"].iloc[0]
     assert np.isnan(effect["difference"])
     assert effect["verdict"] == "not stated"
-    assert "no seed finished both in **4 layers** and in 2 layers" in families.numbers_chapter(results)
+    assert "No seed finished both in **4 layers** and in 2 layers." in families.numbers_chapter(results)
 
 
 def test_a_hypothesis_about_a_variant_without_a_finished_seed_is_undecided_and_says_why(results):

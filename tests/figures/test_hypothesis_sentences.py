@@ -41,7 +41,7 @@ def test_every_declared_hypothesis_is_stated_with_its_outcome():
     assert " of the one-sided test of one below +0.50 points." in spaced(no_better)
     assert " of the one-sided test of one above −0.50 points." in spaced(as_good)
     position = spaced(hypotheses.sentence(results, "zeros_leak_position"))
-    assert "Measured, in how well position can be read from the last feature map: +0.2" in position
+    assert "Measured, in how well position can be read from the last feature map of shuffled pixels: +0.2" in position
 
 
 def test_the_evidence_says_of_which_test_a_p_is_and_how_small_so_few_seeds_let_it_be():
@@ -55,9 +55,9 @@ def test_the_evidence_says_of_which_test_a_p_is_and_how_small_so_few_seeds_let_i
 
 def test_the_source_of_an_expectation_is_cited_beside_it_where_it_has_one():
     for key, hypothesis in results_of("replication").declared.items():
-        said = hypotheses.sentence(results_of("replication"), key)
-        assert (f"* [@{hypothesis.source}] " in said) == bool(hypothesis.source)
-        assert "[@]" not in said
+        sentence = hypotheses.sentence(results_of("replication"), key)
+        assert (f"* [@{hypothesis.source}] " in sentence) == bool(hypothesis.source)
+        assert "[@]" not in sentence
 
 
 def test_it_is_counted_where_pairing_helps():

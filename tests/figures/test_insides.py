@@ -88,10 +88,10 @@ def test_the_gallery_names_label_answer_and_share():
     assert list(filter(None, titles)) == ["Shirt\n→ T-shirt/top\n88 %", "T-shirt/top\n→ Shirt\n50 %"]
     assert fact(mistakes, results, "hard_sentence") == (
         "The hardest test image is labelled *Shirt*; 88 % of 8 runs get it wrong, most often as *T-shirt/top*. "
-        "No image defeats all of them."
+        "No image is wrong in every run."
     )
-    endings = {(8, 4, 0): " 1 of the test images defeats every run."}
-    endings |= {(8, 8, 8): " At least 3 of the test images defeat every run."}
+    endings = {(8, 4, 0): " 1 of the test images is wrong in every run."}
+    endings |= {(8, 8, 8): " At least 3 of the test images are wrong in every run."}
     for failures, ending in endings.items():
         harder = replace(results, hard_images=hard.assign(failures=failures))
         assert fact(mistakes, harder, "hard_sentence").endswith(ending)
@@ -146,12 +146,12 @@ def test_the_point_of_a_field_is_its_theoretical_edge_and_its_mean_effective_siz
     (line,) = (line for line in panel.lines if line.get_linestyle() == "--")
     assert line.get_ydata()[1] / line.get_xdata()[1] == pytest.approx(0.5**0.5)
     assert fact(receptive_fields, results, "field_growth_sentence") == (
-        "From *CNN (baseline)* to *Kernel size: 5×5* the theoretical field grows to 1.6 times its edge, "
-        "and what is used to 1.6 times as wide an effective one."
+        "From *CNN (baseline)* to *Kernel size: 5×5* the theoretical field becomes 1.6 times as wide, "
+        "and the effective field 1.6 times as wide."
     )
     of_baseline = fact(receptive_fields, results, "field_sentence")
-    assert "can see 10×10 pixels; 50 % of what moves it" in of_baseline
-    assert "an edge of 5.0 pixels" in of_baseline
+    assert "can see 10×10 pixels. 50 % of its gradient lies in" in of_baseline
+    assert "an edge of 5.0 has" in of_baseline
 
 
 def test_the_effective_size_stands_beside_that_of_an_even_field_and_that_of_luo():
@@ -163,7 +163,7 @@ def test_the_effective_size_stands_beside_that_of_an_even_field_and_that_of_luo(
     baseline = next(row for row in rows if row[0] == "CNN (baseline)")
     assert baseline[1:] == ["10×10", "6.0 ± 0.0", "8.0", "75", "9.5 ± 0.0"]
     sentence = fact(receptive_fields, results, "field_sentence")
-    assert sentence.endswith("where an even field would have 8.0; by the measure of Luo et al. its edge is 9.5.")
+    assert sentence.endswith("for an even field, the edge would be 8.0. By the measure of Luo et al., the edge is 9.5.")
     assert fact(receptive_fields, results, "luo_rest") == "0.0455"
 
 
@@ -173,11 +173,10 @@ def test_the_error_for_one_pixel_stands_beside_its_references():
         results = with_column(results, f"equivariance_error_{name}", cnn=value)
     results = with_column(results, "equivariance_error_pixel", kernel_5=0.75)
     assert fact(position, results, "equivariance_pixel_sentence") == (
-        "A shift by one pixel moves the last map of CNN (baseline) by 62.5 % of its size, and the map misses the "
-        "interpolated one by 50.0 %; before its training it missed it by 25.0 %, and the maps of two images are "
-        "112.5 % apart. Among the 2 nets with a feature map that differ in their architecture and its learning rate "
-        "alone, and not in their images, the error is largest for *Kernel size: 5×5* (75.0 %) and smallest for *CNN "
-        "(baseline)* (50.0 %)."
+        "A shift by one pixel changes the last map of CNN (baseline) by 62.5 % of its size. From the interpolated map "
+        "it differs by 50.0 %, before training by 25.0 %; the maps of two images differ by 112.5 %. Among the 2 nets "
+        "with a feature map that differ in their architecture and its learning rate alone, and not in their images, "
+        "the error is largest for *Kernel size: 5×5* (75.0 %) and smallest for *CNN (baseline)* (50.0 %)."
     )
     panel = position.leaks(results).axes[2]
     order = [label.get_text() for label in position.leaks(results).axes[0].get_yticklabels()]
@@ -188,9 +187,7 @@ def test_the_error_for_one_pixel_stands_beside_its_references():
 def test_the_calibration_error_stands_beside_what_sampling_alone_gives():
     results = with_column(with_column(results_of("three"), "ece", cnn=0.03), "ece_by_sampling", cnn=0.0125)
     sentence = fact(calibration, results, "calibration_sentence")
-    assert (
-        "are 3.00 % apart on average; with the same confidences and perfect calibration it would be 1.25 %" in sentence
-    )
+    assert "is 3.00 %; perfect calibration with the same confidences would give 1.25 %" in sentence
     panel = calibration.reliability_diagrams(results).axes[0]
     titles = "".join(panel.get_title(place) for place in ("left", "center", "right"))
     assert "by sampling alone 1.25 %" in titles.replace(NBSP, " ")
@@ -206,7 +203,7 @@ def test_agreement_without_knowledge_is_told_by_the_net_of_random_labels():
     unknown = with_column(results, "shift_consistency_beyond_chance", random_labels=np.nan)
     assert fact(shifts, unknown, "shift_chance_sentence").endswith("one answer, which leaves nothing beyond chance.")
     assert fact(shifts, results_of("three"), "shift_chance_sentence").startswith(
-        "No net trained on random labels was shifted"
+        "No net trained on random labels was probed"
     )
 
 
@@ -241,7 +238,7 @@ def test_the_direction_of_calibration_is_computed(gap, difference):
     results = with_column(three, "ece", cnn=0.02 + noise, fully_connected=(0.02 + gap + noise[::-1])[:n_mlp])
     sentence = fact(calibration, results, "calibration_sentence")
     assert f"that of *Connectivity: fully connected* {difference}" in sentence
-    assert sentence.startswith("Confidence and accuracy of CNN (baseline) are 2.00 %")
+    assert sentence.startswith("The calibration error of CNN (baseline) is 2.00 %")
     assert "connected* differs by" in fact(calibration, results_of("one seed"), "calibration_sentence")
 
 

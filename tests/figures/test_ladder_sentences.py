@@ -55,7 +55,7 @@ def test_an_inconclusive_comparison_says_so():
         (0.88, 0.89, ("+2.00", "+3.00", "−1.00", "costs"), ("+2.00", "−3.00", "+5.00", "buys"), "sharing buys more"),
     ],
 )
-def test_the_rungs_of_the_ladder_net_of_their_control(local, permuted, locality, sharing, more):
+def test_the_rungs_of_the_ladder_minus_their_control(local, permuted, locality, sharing, more):
     """From the MLP, at 0.86, over the locally connected net to the CNN at 0.9; permuted, MLP and CNN are at 0.86."""
     means = {"cnn": 0.9, "fully_connected": 0.86, "locally_connected": local, "cnn_permuted": 0.86}
     means |= {"fully_connected_permuted": 0.86, "locally_connected_permuted": permuted}

@@ -41,21 +41,21 @@ def results():
 
 
 def test_every_row_of_the_forest_tells_the_cells_of_the_table(results):
-    table, told = table_rows(accuracy.tables(results)), marks_of(accuracy.forest(results))
-    assert len(told) == len(accuracy.in_forest(results)) > 10
-    for name, text in told:
+    table, texts = table_rows(accuracy.tables(results)), marks_of(accuracy.forest(results))
+    assert len(texts) == len(accuracy.in_forest(results)) > 10
+    for name, text in texts:
         n, mean_sd, difference, *_ = table[name]
         assert text == f"accuracy {mean_sd} % (n = {n}); difference {difference} points"
 
 
 def test_every_net_in_both_panels_of_the_cost_figure_tells_the_cells_of_the_tables(results):
-    table, told = table_rows(accuracy.tables(results)), marks_of(costs.accuracy_against_cost(results))
-    assert len(told) == 2 * len(results.nets)
-    assert [name for name, _ in told[: len(results.nets)]] == [
+    table, texts = table_rows(accuracy.tables(results)), marks_of(costs.accuracy_against_cost(results))
+    assert len(texts) == 2 * len(results.nets)
+    assert [name for name, _ in texts[: len(results.nets)]] == [
         results.names.label(variant)
         for variant in results.variants.loc[results.nets].sort_values("parameters", kind="stable").index
     ], "the arrow keys go along the axis"
-    for name, text in told:
+    for name, text in texts:
         n, mean_sd, _, *cells = table[name]
         accuracy_part, *others = text.split("; ")
         assert accuracy_part == f"accuracy {mean_sd} % (n = {n})"
@@ -63,9 +63,9 @@ def test_every_net_in_both_panels_of_the_cost_figure_tells_the_cells_of_the_tabl
 
 
 def test_the_baseline_has_no_difference_from_itself():
-    told = dict(marks_of(accuracy.accuracies(reached(cnn=0.9, kernel_5=0.91))))
-    assert told["CNN (baseline)"] == "accuracy 90.00 ± 0.00 % (n = 5)"
-    assert told["Kernel size: 5×5"].endswith("; difference +1.00 [0.61, 1.39] points")
+    texts = dict(marks_of(accuracy.accuracies(reached(cnn=0.9, kernel_5=0.91))))
+    assert texts["CNN (baseline)"] == "accuracy 90.00 ± 0.00 % (n = 5)"
+    assert texts["Kernel size: 5×5"].endswith("; difference +1.00 [0.61, 1.39] points")
 
 
 def test_any_name_survives_and_the_areas_cannot_be_seen():

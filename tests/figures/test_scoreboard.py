@@ -9,14 +9,14 @@ from stages.shared.drawing import style
 def test_every_measured_hypothesis_stands_once_below_its_outcome():
     results = results_of("default")
     entries = [entry for page in scoreboard.pages_of_rows(results) for entry in page]
-    outcome, found = "", []
+    outcome, claims = "", []
     for entry in entries:
         if entry in scoreboard.OUTCOMES:
             outcome = entry
         else:
             assert results.hypotheses.loc[entry, "outcome"] == outcome
-            found.append(entry)
-    assert sorted(found) == sorted(filter(results.has_run, results.declared))
+            claims.append(entry)
+    assert sorted(claims) == sorted(filter(results.has_run, results.declared))
     headings = [entry for entry in entries if entry in scoreboard.OUTCOMES]
     assert headings == [outcome for outcome in scoreboard.OUTCOMES if outcome in headings]
 

@@ -44,7 +44,7 @@ SIZED = ("cnn", "cnn_1000", "fully_connected", "fully_connected_1000")
         # 1500 / √(1000 · 1500) = √1.5, in every seed.
         ((0.9, 0.8, 0.85, 0.7), "needs about 1.22k images for", ": 1.2 [1.2, 1.2] times fewer."),
         ((0.9, 0.8, 0.75, 0.7), "is above", " with 1,000 images already."),
-        ((0.9, 0.8, 0.95, 0.7), "stays below", ", whatever its number of images."),
+        ((0.9, 0.8, 0.95, 0.7), "stays below", " at every number of images tried."),
     ],
 )
 def test_the_ratio_of_sizes_for_every_outcome(accuracies, before, after):
@@ -95,20 +95,20 @@ def test_a_best_rate_inside_its_grid_is_told_from_one_at_its_edge():
     assert "Each of these rates lies inside those that were tried for its net." in both
 
 
-def test_what_could_be_wrong_names_what_moves_and_what_misses_its_match():
+def test_what_else_differs_names_what_moves_and_what_misses_its_match():
     """With 32×32 pixels and ten classes: 16·(k² + 1) + 32·(16·k² + 1) in the layers, and 32·64·10 + 10 behind them."""
     results = results_of("default")
-    section = spaced(costs.what_could_be_wrong(results, "kernel_matched"))
+    section = spaced(costs.what_else_differs(results, "kernel_matched"))
     assert re.search(r"Levels that should have the same parameters agree to within [01]\.\d %\.", section)
     assert [16 * (k * k + 1) + 32 * (16 * k * k + 1) + 20_490 for k in (1, 3, 7)] == [21_066, 25_290, 46_410]
     moving = "Besides the choice itself, the levels differ in parameters from 21.1k to 46.4k, multiply"
-    assert moving in spaced(costs.what_could_be_wrong(results, "kernel"))
+    assert moving in spaced(costs.what_else_differs(results, "kernel"))
     larger = results.variants["parameters"].where(results.variants.index != "kernel_5_matched", 30_000)
     missing = dataclasses.replace(results, variants=results.variants.assign(parameters=larger))
     deviation = costs.deviations(missing, "kernel_matched")["kernel_5_matched", "parameters"]
     assert deviation == pytest.approx(30_000 / 25_290 - 1)
     expected = "*Kernel size, matched: 5×5* misses its match: parameters 18.6 % more than *CNN (baseline)*."
-    assert expected in spaced(costs.what_could_be_wrong(missing, "kernel_matched"))
+    assert expected in spaced(costs.what_else_differs(missing, "kernel_matched"))
 
 
 def test_a_replication_sets_each_claim_beside_its_verdict():
@@ -178,7 +178,7 @@ def test_controls_are_no_variants_in_any_count():
         (
             10,
             0.9,
-            f"Minus the baseline, it is at {NONE}; adjusted p: 1.000 of the sign-flip test of a difference,",
+            f"Its accuracy minus the baseline's is {NONE}; adjusted p: 1.000 of the sign-flip test of a difference,",
         ),
         (5, 0.89, "with new images [−1.20, −0.80], without a verdict: 5 of the 10 seeds that a verdict needs."),
     ],
@@ -186,7 +186,9 @@ def test_controls_are_no_variants_in_any_count():
 def test_the_baseline_is_compared_with_itself_under_seeds_of_its_own(n, again, expected):
     """One point, on one image in a hundred of 10,000, has the standard error √(.01 · .99 / 10,000): 0.0995 points."""
     text = spaced(topics.facts(reached(n, n_test=10_000, cnn=0.9, cnn_again=again))["aa"])
-    assert text.startswith("The baseline was trained again with seeds of its own. Minus the baseline, it is at ")
+    assert text.startswith(
+        "The baseline was trained again with seeds of its own. Its accuracy minus the baseline's is "
+    )
     assert expected in text
     assert n < 10 or text.endswith(" <0.001 of the two one-sided tests of equivalence. The verdict is equivalent.")
 

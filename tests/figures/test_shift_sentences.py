@@ -56,7 +56,7 @@ def test_a_net_that_knows_nothing_shows_what_agreement_is_worth(raw, beyond, exp
 def test_a_control_that_was_not_shifted_is_not_said_not_to_have_been_trained():
     runs = with_control().runs.assign(shift_consistency=float("nan"))
     text = shifts.chance_sentence(dataclasses.replace(with_control(), runs=runs))
-    assert text == "No net trained on random labels was shifted to show what agreement alone is worth."
+    assert text == "No net trained on random labels was probed, so what agreement alone is worth is unknown."
     assert shifts.chance_sentence(results_of("three")) == text
 
 

@@ -32,8 +32,8 @@ def test_the_base_recipe_is_described_whatever_it_does():
     assert train_images(results) == PLAIN
     assert train_images(with_recipe(results, **ALL)) == (
         "In each epoch, each training image is shifted at random by up to 2 pixels along each axis and mirrored at "
-        "random (left and right) anew. Of each training label, all classes share 0.1 alike. Scored and probed is a "
-        "moving average of the weights, with a decay of 0.99."
+        "random (left and right) anew. Label smoothing spreads 0.1 evenly over all classes. A moving average of "
+        "the weights is scored and probed, with a decay of 0.99."
     )
 
 

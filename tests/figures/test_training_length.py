@@ -92,7 +92,8 @@ def test_a_verdict_holds_changes_or_turns_its_sign(results):
         (("better", 0.02), ("inconclusive", 0.01), "other verdict"),
         (("equivalent", 0.001), ("equivalent", -0.001), "same verdict"),
         (("equivalent", 0.001), ("worse", -0.02), "sign turns"),
-        (("inconclusive", -0.01), ("inconclusive", 0.01), "sign turns"),
+        (("inconclusive", -0.01), ("inconclusive", 0.01), "same verdict"),
+        (("inconclusive", -0.01), ("better", 0.01), "sign turns"),
     ],
 )
 def test_what_holds(first, then, holds, results):

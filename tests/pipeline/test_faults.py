@@ -118,7 +118,7 @@ def test_a_stage_whose_dvc_was_killed_before_it_follows_dvc_does_nothing():
     command = [sys.executable, "-m", "stages.train", "--help"]
     options = {"cwd": paths.ROOT, "env": os.environ | {"DVC_STAGE": "train"}, "capture_output": True, "text": True}
     adopted = subprocess.run(command, start_new_session=True, **options)
-    assert (adopted.returncode, adopted.stderr) == (1, "`dvc repro` was killed; nothing is begun\n")
+    assert (adopted.returncode, adopted.stderr) == (1, "`dvc repro` was killed; nothing was started\n")
     assert subprocess.run(command, **options).returncode == 0
 
 

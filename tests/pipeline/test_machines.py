@@ -118,7 +118,7 @@ def test_a_fault_of_the_memory_that_processes_share_names_it_and_costs_no_run(wo
     for how, (mount, message) in SHARED_MEMORY.items():
         code, output = workspace.run("unshare", "--mount", "bash", "-c", f"{mount} && exec python -m stages.train")
         assert code == 1, how
-        assert f"/dev/shm: {message}; processes that work side by side need a place there" in output, how
+        assert f"/dev/shm: {message}; parallel processes need writable space there" in output, how
         assert "Traceback" not in output, how
     assert workspace.repro() == {"train"}
     assert workspace.read("dvc.lock") == lock

@@ -90,8 +90,8 @@ def with_opaque_alpha():
 def test_names_of_every_kind_reach_the_report_as_they_were_written(tmp_path, latin_1):
     """Sockets of the notebook's kernel have 107 bytes for their names, and TMPDIR alone has more."""
     workspace = clone(tmp_path / "it's [x] & more" / "clone", COLOUR, {"mine.npz": with_opaque_alpha()})
-    asked = "import locale, sys; print(locale.getpreferredencoding(), sys.getfilesystemencoding())"
-    assert workspace.succeed("python", "-c", asked, **latin_1) == "ISO-8859-1 iso8859-1\n"
+    source = "import locale, sys; print(locale.getpreferredencoding(), sys.getfilesystemencoding())"
+    assert workspace.succeed("python", "-c", source, **latin_1) == "ISO-8859-1 iso8859-1\n"
     output = workspace.succeed("env", "-u", "HOME", "dvc", "repro", **latin_1)
     assert stages_in(output) == set(STAGES)
     assert r"\u2192 data/eda" in output, "an arrow, printed as its code"

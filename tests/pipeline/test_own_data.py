@@ -19,12 +19,12 @@ BLOCKS = re.findall(r"^## (.*?)$|^```(\w*)\n(.*?)^```$", DOC, re.MULTILINE | re.
 
 def blocks(section, language):
     """The code blocks of this language in a section of the document."""
-    current, found = "", []
+    current, texts = "", []
     for heading, of_language, text in BLOCKS:
         current = heading or current
         if not heading and (current, of_language) == (section, language):
-            found.append(text)
-    return found
+            texts.append(text)
+    return texts
 
 
 def draw_shapes(folder, n=100):

@@ -44,9 +44,11 @@ def test_own_nets_are_trained_probed_and_named_in_the_report(finished):
     probes = json.loads(finished.read("data/probes/whole/seed_0/probe.json"))
     assert probes["effective_field"] is None
     assert probes["ece"] is not None
-    said = "These probes have no value for Kernel size: whole (an own net without features and head has no feature map"
+    sentence = (
+        "These probes have no value for Kernel size: whole (an own net without features and head has no feature map"
+    )
     page = Page(finished.read("data/report/index.html"))
-    assert said in page.text
+    assert sentence in page.text
     assert "connectivity: module; module: file: whole.py, class: Whole, arguments: units: 8" in page.text
 
 

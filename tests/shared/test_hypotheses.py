@@ -70,7 +70,7 @@ def test_a_difference_of_differences_needs_all_four_variants():
 
 
 def test_a_difference_may_be_taken_off_a_difference_that_is_taken_off():
-    """Locality net of its control, minus sharing net of its own."""
+    """Locality minus its control, minus sharing minus its own."""
     pairs, contrast = [], HYPOTHESES["locality_over_sharing"].contrast
     while contrast is not None:
         pairs.append((contrast.variant, contrast.reference))
@@ -164,6 +164,13 @@ MISTAKES = {
     "a variant against itself": (
         ("reference: fully_connected\n", "reference: locally_connected\n"),
         "locality.contrast: variant and reference are both 'locally_connected'; a contrast needs two",
+    ),
+    "a contrast minus itself": (
+        (
+            "minus: {variant: locally_connected_permuted, reference: fully_connected_permuted}",
+            "minus: {variant: locally_connected, reference: fully_connected}",
+        ),
+        "locality.contrast: the contrast takes off all that it adds, so it is always 0; name other variants in minus",
     ),
     "a contrast that another hypothesis has": (
         (

@@ -54,7 +54,7 @@ def test_a_user_is_told_of_names_that_will_be_shown_otherwise():
     assert class_names.remarks(["cat", "犬"]) == []
     undrawn, long = class_names.remarks(["cat", THAI, WORM])
     assert undrawn.startswith(f"class names with letters that no font here has: 1 of 3 (1: {THAI}); figures and tables")
-    assert long.startswith("class names with more than 24 columns: 1 of 3; figures and tables shorten them")
+    assert long.startswith("class names wider than 24 letters: 1 of 3; figures and tables shorten them")
 
 
 @given(st.text())

@@ -101,10 +101,18 @@ def test_a_run_depends_on_the_file_and_on_what_it_imports_of_the_project(modules
     assert "modules/unused.py" not in digests()
 
 
-@pytest.mark.parametrize(("file", "said"), [("nobody.py", "no such file"), ("broken.py", "line 1")])
-def test_a_run_without_a_readable_file_is_refused(file, said, modules):
+def test_a_run_depends_on_the_files_of_a_package_and_on_its_init(modules):
+    (modules / "blocks").mkdir()
+    for name in ("__init__", "norms", "unused"):
+        (modules / "blocks" / f"{name}.py").write_text("x = 1\n")
+    (modules / "my_net.py").write_text("from modules.blocks.norms import x\n" + HEAD)
+    assert digests().keys() == {f"modules/{name}.py" for name in ("my_net", "blocks/__init__", "blocks/norms")}
+
+
+@pytest.mark.parametrize(("file", "message"), [("nobody.py", "no such file"), ("broken.py", "line 1")])
+def test_a_run_without_a_readable_file_is_refused(file, message, modules):
     (modules / "broken.py").write_text("class\n")
-    with pytest.raises(StageError, match=f"module.file = '{file}': .*{said}"):
+    with pytest.raises(StageError, match=f"module.file = '{file}': .*{message}"):
         run_records.own_net_digests(own_module(file))
 
 
@@ -116,6 +124,12 @@ def test_nets_that_keep_the_contract_pass():
     own_nets.check(own_module("template.py", width=3), (3, 9, 9), 7)
     own_nets.check(own_module(), SHAPE, CLASSES)
     own_nets.check(own_module("whole.py", "Whole", units=6), SHAPE, CLASSES)
+
+
+def test_a_constructor_may_take_any_number_of_places_and_a_keyword(modules):
+    source = changed("self, shape, classes, width=4", "self, *sizes, width")
+    (modules / "my_net.py").write_text(source.replace("super()", "shape, classes = sizes\n        super()"))
+    own_nets.check(own_module(width=3), SHAPE, CLASSES)
 
 
 def changed(old, new):
@@ -155,6 +169,11 @@ MISTAKES = {
         changed(LAYER, f"{LAYER}\n        import numpy\n        self.linear.bias.data[0] = numpy.random.rand()"),
         {},
         [KEY, "built twice under the same seed, 'linear.bias' differs"],
+    ),
+    "names of its own each time": (
+        changed(LAYER, f"{LAYER}\n        self.register_buffer(f'at_{{id(self)}}', torch.zeros(1))"),
+        {},
+        [KEY, "built twice under the same seed, 'at_"],
     ),
     "chance outside the weights": (
         changed(LAYER, f"{LAYER}\n        self.noise = torch.rand(classes)").replace(
@@ -218,12 +237,12 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_each_mistake_is_one_line_with_the_key_the_value_and_what_is_allowed(name, modules):
-    source, arguments, said = MISTAKES[name]
+    source, arguments, messages = MISTAKES[name]
     (modules / "my_net.py").write_text(source)
     with pytest.raises(OwnNetError) as caught:
         own_nets.check(own_module(**arguments), SHAPE, CLASSES)
-    for part in said:
-        assert part in str(caught.value)
+    for message in messages:
+        assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -259,7 +259,7 @@ def edited(old, new):
         ),
         (
             edited("hidden: []", "hidden: [1000000000]"),
-            "parameters, more than 250,000,000; lessen channels, hidden or kernel",
+            "parameters, more than 250,000,000; reduce channels, hidden or kernel",
         ),
         (edited("layout: permuted", f"layout: patches_{'9' * 5000}"), "should be original, permuted, patches_"),
     ],

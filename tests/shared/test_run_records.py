@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,25 @@ def test_two_processes_may_keep_the_same_run(store, tmp_path):
     store.keep(make_run(tmp_path / "one"))
     store.keep(make_run(tmp_path / "two"))
     assert len(store.entries()) == 1
+
+
+def test_a_run_that_the_store_cannot_keep_is_an_error(store, tmp_path, monkeypatch):
+    def no_permission(*_):
+        raise PermissionError(13, "Permission denied")
+
+    run = make_run(tmp_path / "trained")
+    monkeypatch.setattr(Path, "rename", no_permission)
+    with pytest.raises(PermissionError):
+        store.keep(run)
+    assert not list(store.folder.glob("*/.*"))
+
+
+def test_a_run_that_another_process_removes_is_passed_over(store, tmp_path, monkeypatch):
+    store.keep(make_run(tmp_path / "trained"))
+    entries = [*store.entries(), store.folder / "ff" / "removed"]
+    monkeypatch.setattr(store, "entries", lambda: entries)
+    assert store.prune(0)[0] == 1
+    assert not entries[0].exists()
 
 
 def test_a_store_on_another_file_system_holds_copies(store, tmp_path, monkeypatch):

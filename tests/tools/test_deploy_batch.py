@@ -46,8 +46,8 @@ def rows(out):
 
 
 def jobs():
-    found = account.client("sagemaker").list_transform_jobs()["TransformJobSummaries"]
-    return sorted(one["TransformJobName"] for one in found)
+    jobs = account.client("sagemaker").list_transform_jobs()["TransformJobSummaries"]
+    return sorted(one["TransformJobName"] for one in jobs)
 
 
 def keys():
@@ -67,11 +67,11 @@ def test_the_labels_are_those_of_training_and_what_the_job_needed_is_removed(aws
     assert name.startswith("wcb-batch-cnn-")
     assert there()[2] == []
     assert keys() == [f"{FOLDER}/{name}/answers/image {i}.png.out" for i in range(4)]
-    said = capsys.readouterr().out
-    assert "batch of 4 images" in said
+    printed = capsys.readouterr().out
+    assert "batch of 4 images" in printed
     # 240 seconds to start and 4 images at 20 a second, at 0.115 USD an hour
-    assert "about 0.01 US dollars in all (table of 2025-06" in said
-    assert said.count("InProgress") == 1
+    assert "about 0.01 US dollars in all (table of 2025-06" in printed
+    assert printed.count("InProgress") == 1
 
 
 def test_the_request_is_what_the_user_set(aws, label):
@@ -114,10 +114,10 @@ def test_a_file_that_is_no_image_of_the_model_is_named_before_anything_is_sent(a
     (folder / "large.png").write_bytes(png(published_images(data)[0].repeat(2, axis=0)))
     with pytest.raises(StageError) as refusal:
         label()
-    said = str(refusal.value)
-    assert "broken.png: the body is not a PNG file" in said
-    assert "large.png: the image is 12×6 with 1 channel(s)" in said
-    assert "2 of 6 files are no images of this model, which takes PNGs of 6×6 with 1 channel(s); nothing was" in said
+    message = str(refusal.value)
+    assert "broken.png: the body is not a PNG file" in message
+    assert "large.png: the image is 12×6 with 1 channel(s)" in message
+    assert "2 of 6 files are no images of this model, which takes PNGs of 6×6 with 1 channel(s); nothing was" in message
     assert (jobs(), keys()) == ([], [])
 
 

@@ -122,14 +122,14 @@ def test_it_answers_without_network_root_shared_memory_and_anything_to_write_to(
         command, env=image | ENVIRONMENT, cwd="/", capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert (said["user"], said["shm"], said["written"]) == (1000, False, [])
-    assert [status for status, _ in said["answers"]] == [200, 200, 400, 415, 400]
-    there = json.loads(said["answers"][1][1])
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert (report["user"], report["shm"], report["written"]) == (1000, False, [])
+    assert [status for status, _ in report["answers"]] == [200, 200, 400, 415, 400]
+    there = json.loads(report["answers"][1][1])
     assert there["label"] == here["label"]
     assert there["probabilities"] == pytest.approx(here["probabilities"], abs=1e-6)
-    assert all(json.loads(body)["error"] for _, body in said["answers"][2:])
-    assert said["end"] == -signal.SIGTERM
+    assert all(json.loads(body)["error"] for _, body in report["answers"][2:])
+    assert report["end"] == -signal.SIGTERM
 
 
 def test_it_answers_on_the_port_that_sagemaker_names(archive, package, image):

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 def test_create_makes_a_serverless_endpoint_that_answers_as_in_training(aws, archive, data, capsys):
     aws.coming = ["Creating", "Creating", "InService"]
     create(archive)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     (name,), configs, models, keys = there()
     assert (configs, models, keys) == ([name], [name], [f"what-convolution-buys/models/{name}/model.tar.gz"])
     assert name.startswith("wcb-cnn-")
@@ -45,13 +45,13 @@ def test_create_makes_a_serverless_endpoint_that_answers_as_in_training(aws, arc
     label = load_constants(data / "prepared")["classes"][
         load_file(data / "runs/cnn/seed_1/predictions.safetensors")["predicted"][0]
     ]
-    assert f"answer to the first test image: {label} (probability " in said
-    assert f"AWS account {NUMBER}, region {REGION}" in said
-    assert said.count("Creating") == 1
+    assert f"answer to the first test image: {label} (probability " in printed
+    assert f"AWS account {NUMBER}, region {REGION}" in printed
+    assert printed.count("Creating") == 1
     # 3 GB at 0.00002 USD a second.
-    assert "about 0.00006 USD for each second of answering, nothing while idle" in said
-    assert f"python -m stages.tools.deploy delete {name}" in said
-    assert SECRET not in said
+    assert "about 0.00006 USD for each second of answering, nothing while idle" in printed
+    assert f"python -m stages.tools.deploy delete {name}" in printed
+    assert SECRET not in printed
 
 
 def test_create_with_an_instance_type_says_what_it_costs_idle(aws, archive, capsys):
@@ -77,9 +77,9 @@ def test_create_again_takes_what_is_there_and_another_hosting_has_a_name_of_its_
 def test_a_dry_run_makes_nothing_and_says_the_price(aws, archive, capsys):
     create(archive, dry_run=True)
     assert there() == NOTHING
-    said = capsys.readouterr().out
-    assert "nothing was made (--dry-run)" in said
-    assert "USD" in said
+    printed = capsys.readouterr().out
+    assert "nothing was made (--dry-run)" in printed
+    assert "USD" in printed
 
 
 def test_an_endpoint_that_fails_ends_in_one_message_with_the_reason_the_log_and_what_is_left(aws, archive):
@@ -87,10 +87,14 @@ def test_an_endpoint_that_fails_ends_in_one_message_with_the_reason_the_log_and_
     with pytest.raises(StageError) as failure:
         create(archive, INSTANCE)
     name = there()[0][0]
-    said = str(failure.value)
-    assert f"the endpoint {name} did not come up (Failed): The container did not pass the ping health check.\n" in said
-    assert f"aws logs tail /aws/sagemaker/Endpoints/{name}" in said
-    assert "the model, the endpoint config, the endpoint; an endpoint that is up costs about 0.115 USD an hour" in said
+    message = str(failure.value)
+    assert (
+        f"the endpoint {name} did not come up (Failed): The container did not pass the ping health check.\n" in message
+    )
+    assert f"aws logs tail /aws/sagemaker/Endpoints/{name}" in message
+    assert (
+        "the model, the endpoint config, the endpoint; an endpoint that is up costs about 0.115 USD an hour" in message
+    )
     inventory.delete([name], False, ours(), 1)
     assert there() == NOTHING
 
@@ -159,7 +163,7 @@ FAULTS = {
 def test_what_is_missing_is_named_before_anything_is_sent_and_only_create_needs_a_role(
     aws, archive, monkeypatch, fault, command
 ):
-    changes, said = FAULTS[fault]
+    changes, message = FAULTS[fault]
     for name, value in changes.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
     commands = {
@@ -171,7 +175,7 @@ def test_what_is_missing_is_named_before_anything_is_sent_and_only_create_needs_
         return commands[command]()
     with pytest.raises(StageError) as refusal:
         commands[command]()
-    assert said in str(refusal.value)
+    assert message in str(refusal.value)
     assert SECRET not in str(refusal.value)
 
 

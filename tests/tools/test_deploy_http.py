@@ -167,7 +167,7 @@ def test_the_end_waits_for_what_is_being_answered_and_not_for_who_says_nothing(c
 
 def test_a_port_that_is_taken_is_named(port):
     with (
-        pytest.raises(StageError, match=f"port {port} of 127.0.0.1 cannot be had .*--port"),
+        pytest.raises(StageError, match=f"port {port} of 127.0.0.1 cannot be used .*--port"),
         local_server.listening_socket("127.0.0.1", port),
     ):
         pass

@@ -25,12 +25,12 @@ def test_list_shows_everything_with_its_price_and_delete_removes_it_and_nothing_
     names = sorted(there()[0])
     capsys.readouterr()
     inventory.print_all(ours())
-    said = capsys.readouterr().out
-    assert all(name in said for name in names)
-    assert "serverless, 3072 MB" in said
-    assert "ml.m5.large" in said
-    assert "2 endpoints of this project in this region" in said
-    assert "theirs" not in said
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in names)
+    assert "serverless, 3072 MB" in printed
+    assert "ml.m5.large" in printed
+    assert "2 endpoints of this project in this region" in printed
+    assert "theirs" not in printed
 
     inventory.delete([names[0]], False, ours(), 1)
     assert there()[0] == [names[1]]
@@ -56,13 +56,13 @@ def test_what_a_failed_creation_left_is_listed_and_deleted(aws, archive, capsys)
         create(archive)
     endpoints, (name,), _, _ = there()
     assert endpoints == []
-    said = str(refusal.value)
-    assert "AWS refuses CreateEndpoint (ResourceLimitExceeded): The account-level service limit is 0" in said
+    message = str(refusal.value)
+    assert "AWS refuses CreateEndpoint (ResourceLimitExceeded): The account-level service limit is 0" in message
     assert (
         f"left on AWS: s3://{BUCKET}/what-convolution-buys/models/{name}/model.tar.gz, the model, the endpoint config\n"
-        in said
+        in message
     )
-    assert f"python -m stages.tools.deploy delete {name}" in said
+    assert f"python -m stages.tools.deploy delete {name}" in message
     capsys.readouterr()
     inventory.print_all(ours())
     assert "none; the rest is not charged but for the storage" in capsys.readouterr().out
@@ -87,10 +87,10 @@ def test_an_interrupted_delete_says_what_may_still_cost(aws, archive, monkeypatc
 @pytest.mark.slow
 def test_the_commands_from_create_to_an_empty_list(aws, archive, monkeypatch, capsys):
     command = [sys.executable, "-m", "stages.tools.deploy", "create", "--package", str(archive)]
-    made = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True)
-    assert SECRET not in made.stdout + made.stderr
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    assert SECRET not in done.stdout + done.stderr
     name = there()[0][0]
-    assert f"endpoint {name}: InService" in made.stdout
+    assert f"endpoint {name}: InService" in done.stdout
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["deploy", *arguments])

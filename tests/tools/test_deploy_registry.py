@@ -45,10 +45,10 @@ def test_the_version_has_the_package_its_container_and_the_accuracies_with_their
     registry.register(archive, None, ours(), dry_run=False)
     (request,) = aws.registered
     assert request["ModelPackageGroupName"] == "wcb-lines"
-    (made,) = request["InferenceSpecification"]["Containers"]
-    assert made["Image"] == images.serving_image("ml.m5.large")
-    assert made["Environment"]["BASH_ENV"] == "/opt/ml/model/serve.sh"
-    key = made["ModelDataUrl"].removeprefix(f"s3://{BUCKET}/")
+    (model_container,) = request["InferenceSpecification"]["Containers"]
+    assert model_container["Image"] == images.serving_image("ml.m5.large")
+    assert model_container["Environment"]["BASH_ENV"] == "/opt/ml/model/serve.sh"
+    key = model_container["ModelDataUrl"].removeprefix(f"s3://{BUCKET}/")
     assert account.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read() == archive.read_bytes()
     assert request["ModelApprovalStatus"] == "PendingManualApproval"
 
@@ -68,9 +68,9 @@ def test_the_version_has_the_package_its_container_and_the_accuracies_with_their
     statistics = request["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
     written = json.loads(account.client("s3").get_object(Bucket=BUCKET, Key=statistics)["Body"].read())
     assert written["multiclass_classification_metrics"]["accuracy"]["value"] == 0.9
-    said = capsys.readouterr().out
-    assert "mean test accuracy, high: 1.0000 (upper end of the 95% t interval of that mean)" in said
-    assert f"arn:aws:sagemaker:{REGION}:{NUMBER}:model-package/wcb-lines/1" in said
+    printed = capsys.readouterr().out
+    assert "mean test accuracy, high: 1.0000 (upper end of the 95% t interval of that mean)" in printed
+    assert f"arn:aws:sagemaker:{REGION}:{NUMBER}:model-package/wcb-lines/1" in printed
     group = f"arn:aws:sagemaker:{REGION}:{NUMBER}:model-package-group/wcb-lines"
     tags = account.client("sagemaker").list_tags(ResourceArn=group)["Tags"]
     assert tags == [{"Key": "project", "Value": "what-convolution-buys"}]
@@ -89,9 +89,9 @@ def test_the_same_makes_no_second_version_and_other_accuracies_do(aws, archive, 
 def test_one_seed_has_no_interval(aws, archive, runs, capsys):
     shutil.rmtree(runs / "cnn" / "seed_0")
     registry.register(archive, None, ours(), dry_run=True)
-    said = capsys.readouterr().out
-    assert "mean test accuracy: 0.9000 (one seed, so that there is no interval)" in said
-    assert "low" not in said
+    printed = capsys.readouterr().out
+    assert "mean test accuracy: 0.9000 (one seed, so that there is no interval)" in printed
+    assert "low" not in printed
 
 
 def test_a_dry_run_makes_nothing(aws, archive, runs, capsys):

@@ -42,12 +42,14 @@ def moves_of(images, seen, reach, flips=(False, True)):
     """The (down, right, flip) that leads from each image to what is seen of it."""
     along_rows, along_columns = (range(-pixels, pixels + 1) for pixels in reach)
     options = [(down, right, flip) for down in along_rows for right in along_columns for flip in flips]
-    found = [
+    moves_of_images = [
         [move for move in options if np.array_equal(moved(one, *move), two)]
         for one, two in zip(images, seen, strict=True)
     ]
-    assert all(len(moves) == 1 for moves in found), "each is one shift and flip, with every pixel on the canvas"
-    return [moves[0] for moves in found]
+    assert all(len(moves) == 1 for moves in moves_of_images), (
+        "each is one shift and flip, with every pixel on the canvas"
+    )
+    return [moves[0] for moves in moves_of_images]
 
 
 def test_without_augmentation_the_images_are_as_they_are():
@@ -114,7 +116,7 @@ def test_a_run_with_it_repeats_and_differs_from_one_without(change, layout, run_
 
 
 def first_model(spec, split):
-    """The net of a spec with its first weights."""
+    """The net of a spec with its initial weights."""
     generator = torch.Generator().manual_seed(torch_seed("init", spec.drawn_seed))
     return build(spec.architecture, (1, 8, 8), 3, *scale_of(spec.sample, split.images), generator)
 

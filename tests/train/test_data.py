@@ -26,7 +26,7 @@ def test_every_split_has_its_pixels_in_the_layout_of_the_sample(prepared, run_sp
 def places(canvases, images):
     """Brute force: the corner (row, column) at which each image lies on its otherwise empty canvas."""
     height, width = images.shape[2:]
-    found = []
+    all_corners = []
     for canvas, image in zip(canvases, images, strict=True):
         corners = [
             (row, column)
@@ -36,8 +36,8 @@ def places(canvases, images):
         ]
         assert len(corners) == 1
         assert canvas.sum() == image.sum()
-        found += corners
-    return found
+        all_corners += corners
+    return all_corners
 
 
 def test_scattered_images_lie_whole_at_random_places_that_are_the_same_in_every_run(prepared, run_spec):

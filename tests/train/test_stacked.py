@@ -89,21 +89,21 @@ def train_both(prepared, tmp_path):
 def assert_same(alone, together, rounding=ROUNDING):
     """The same files, and in them the same numbers within rounding of the largest weight of each layer."""
     assert {file.name for file in alone.iterdir()} == {file.name for file in together.iterdir()}
-    wanted, found = (load_file(folder / "weights.safetensors") for folder in (alone, together))
-    assert list(found) == list(wanted)
+    wanted, of_stack = (load_file(folder / "weights.safetensors") for folder in (alone, together))
+    assert list(of_stack) == list(wanted)
     for name, weights in wanted.items():
-        assert (found[name].shape, found[name].dtype) == (weights.shape, weights.dtype)
-        assert np.abs(found[name] - weights).max() <= rounding * max(1, np.abs(weights).max()), name
-    wanted, found = (paths.read_json(folder / "metrics.json") for folder in (alone, together))
+        assert (of_stack[name].shape, of_stack[name].dtype) == (weights.shape, weights.dtype)
+        assert np.abs(of_stack[name] - weights).max() <= rounding * max(1, np.abs(weights).max()), name
+    wanted, of_stack = (paths.read_json(folder / "metrics.json") for folder in (alone, together))
     scores = {name for name in wanted if name.endswith(("_loss", "_accuracy"))}
-    assert {name: found[name] for name in scores} == pytest.approx(
+    assert {name: of_stack[name] for name in scores} == pytest.approx(
         {name: wanted[name] for name in scores}, abs=10 * rounding
     )
-    assert [item for item in found.items() if item[0] not in scores] == [
+    assert [item for item in of_stack.items() if item[0] not in scores] == [
         item for item in wanted.items() if item[0] not in scores
     ]
-    wanted, found = (pd.read_csv(folder / "curves.csv") for folder in (alone, together))
-    pd.testing.assert_frame_equal(found, wanted, atol=10 * rounding)
+    wanted, of_stack = (pd.read_csv(folder / "curves.csv") for folder in (alone, together))
+    pd.testing.assert_frame_equal(of_stack, wanted, atol=10 * rounding)
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -132,10 +132,10 @@ def test_runs_of_a_stack_are_as_different_as_their_seeds(run_spec, train_both):
 
 
 def test_each_run_reports_its_epochs_as_it_does_alone(run_spec, train_both):
-    said = {"alone": [], "together": []}
-    train_both(run_spec(lr=0.001), report=lambda way, seed, text: said[way].append((seed, text)))
-    assert len(said["alone"]) == 2 * 3
-    assert sorted(said["alone"]) == sorted(said["together"])
+    reports = {"alone": [], "together": []}
+    train_both(run_spec(lr=0.001), report=lambda way, seed, text: reports[way].append((seed, text)))
+    assert len(reports["alone"]) == 2 * 3
+    assert sorted(reports["alone"]) == sorted(reports["together"])
 
 
 @pytest.mark.parametrize("key", DISTINCT)
@@ -162,8 +162,8 @@ def test_every_variant_trains_stacked_as_alone(key):
     for number, (net, copied) in enumerate(zip(nets(), nets(), strict=True)):
         list(train_epochs(net, build_optimiser(recipe, net.parameters()), recipe, batches(number), steps))
         stack.copy_run(number, copied)
-        for (name, wanted), found in zip(net.named_parameters(), copied.parameters(), strict=True):
-            assert (found - wanted).abs().max() <= ROUNDING * wanted.abs().max().clamp(min=1), name
+        for (name, wanted), parameter in zip(net.named_parameters(), copied.parameters(), strict=True):
+            assert (parameter - wanted).abs().max() <= ROUNDING * wanted.abs().max().clamp(min=1), name
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])

@@ -46,8 +46,10 @@ def test_a_fault_in_the_middle_of_training_names_the_class_and_the_line(
     (modules / "my_net.py").write_text(broken)
     monkeypatch.setattr(paths, "PARTIAL", tmp_path / "partial")
     run = PlannedRun("mine", 0, "digest", of_own_net(run_spec(batch_size=8)))  # of 90 images; the last batch has 2
-    said = r"^variants\.mine\.run\.architecture\.module\.class = 'Net': training fails under seed 0: AssertionError: "
-    with pytest.raises(StageError, match=said + r"a batch of 2 \(my_net\.py, line 13\)$"):
+    message = (
+        r"^variants\.mine\.run\.architecture\.module\.class = 'Net': training fails under seed 0: AssertionError: "
+    )
+    with pytest.raises(StageError, match=message + r"a batch of 2 \(my_net\.py, line 13\)$"):
         local.train([run], prepared, partial(pytest.fail))
     assert not list((tmp_path / "partial").glob("*"))
 

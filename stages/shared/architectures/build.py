@@ -169,8 +169,8 @@ def _shortcut(architecture: Architecture, block: list[Layer], inputs: int) -> nn
 def _convolution(inputs: int, outputs: int, kernel: Pair, stride: Pair, **more: Any) -> nn.Module:
     """torch's convolution; `more` are its other settings.
 
-    A 1×1 convolution with a stride is one without, of the pixels that it reads. The sums are the same, but oneDNN's
-    way of the strided one writes past its memory where few channels come in:
+    A 1×1 convolution with a stride becomes two modules: one picks the pixels that it reads, the other convolves them
+    without a stride. The sums are the same. oneDNN's strided one writes past its memory where few channels come in:
     https://github.com/uxlfoundation/oneDNN/issues/6035
     """
     if kernel == (1, 1) and stride != (1, 1):

@@ -46,7 +46,7 @@ def layer_sizes(architecture: Architecture, shape: Shape) -> list[LayerSizes]:
             if min(after) < 1:
                 raise ValueError(
                     f"layer {layer.number}: the feature map vanishes "
-                    f"({before[0]}×{before[1]} → {max(0, after[0])}×{max(0, after[1])}); lessen kernel, stride, "
+                    f"({before[0]}×{before[1]} → {max(0, after[0])}×{max(0, after[1])}); reduce kernel, stride, "
                     "pooling or depth, or give them as [height, width]"
                 )
             sizes.append(LayerSizes(inputs, before, connected, after))
@@ -61,7 +61,7 @@ def _windows(layer: Layer, axis: int, before: int) -> int:
 
 
 def _check_padding(layer: Layer, before: Pair) -> None:
-    """Reflection repeats all pixels of a map but one, circular padding all, so the map must be large enough."""
+    """Reflection can add at most size − 1 pixels on a side, circular padding size: the map must be large enough."""
     for axis in (0, 1):
         added = layer.span[axis] // 2  # on the side with more
         if before[axis] < {"reflect": added + 1, "circular": added}.get(layer.padding, 0):
@@ -86,7 +86,7 @@ def _check_channels(architecture: Architecture, layer: Layer, inputs: int) -> No
 
 
 def _check_block(block: list[Layer], residual: int) -> None:
-    """What a shortcut leads around has to keep its map, but for strides and for a pooling after the sum."""
+    """A residual block must keep its map's size, except for strides and a pooling after the sum."""
     if not is_residual(block, residual):
         return
     where = f"layers {block[0].number} to {block[-1].number}, a residual block"

@@ -87,7 +87,7 @@ def _counted(own: str, shape: Shape, classes: int, _: bytes) -> tuple[int, int]:
 def first_net(own: OwnModule, shape: Shape, classes: int, seed: int) -> nn.Module:
     """The net with the weights that its constructor draws from torch's generator under this seed.
 
-    Raises OwnNetError if the class cannot be had, or its constructor fails.
+    Raises OwnNetError if the class cannot be loaded, or its constructor fails.
     """
     net_class = load_class(own)
     with torch.random.fork_rng(devices=[]):
@@ -130,7 +130,7 @@ def output_of(net: nn.Module, images: Float[Tensor, "batch channel height width"
 
 
 def load_class(own: OwnModule) -> type[nn.Module]:
-    """The class that `own` names, from its file as it is now. Raises OwnNetError if it is not to be had."""
+    """The class that `own` names, from its file as it is now. Raises OwnNetError if it cannot be loaded."""
     path, key = paths.MODULES / own.file, f"module.file = {own.file!r}"
     if not path.is_file():
         there = ", ".join(sorted(file.name for file in paths.MODULES.glob("*.py"))) or "none"

@@ -32,7 +32,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class SelfAttention(nn.Module):
-    """Tokens (N, T, width) to tokens, each a mean of all, weighed by heads. Source: Vaswani et al. 2017.
+    """Multi-head self-attention over tokens, (N, T, width). Source: Vaswani et al. 2017.
 
     Raises ValueError unless the heads divide the width.
     """

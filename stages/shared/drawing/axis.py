@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from stages.shared.drawing import rows
 
-# An axis is cut if some values lie FAR times as far from its centre as MOST of them do. It then ends MARGIN further
-# than those.
+# The limit is (1 + MARGIN) times the distance from the centre within which MOST of the rows lie. The axis ends there if
+# a row lies more than FAR times as far as the limit.
 FAR, MOST, MARGIN = 2.5, 0.7, 0.3
 ARROW = "; an arrow: beyond the axis"  # for the label of an axis that was cut
 

@@ -100,8 +100,8 @@ def _without_middle(text: str, longest: int) -> str:
 def shortened(labels: Sequence[str], longest: int) -> list[str]:
     """Labels of at most so many characters, for matplotlib; labels that differ stay different.
 
-    What is cut is the beginning, which is a family's title more often than what tells two names apart; where two would
-    be the same, the middle; and nothing, where they would still be the same.
+    The beginning is cut, since it is often the family's title. If two would then be the same, the middle of every label
+    is cut instead; labels that would still be the same stay whole.
     """
     ends = [_without_start(label, longest) for label in labels]
     middles = [_without_middle(label, longest) for label in labels]

@@ -18,11 +18,11 @@ s²_seed = MS_seed/N, that of the images' means s²_item = MS_image/n, and s²_i
 
 both means carry the interaction, so one share of it is taken off. More seeds shrink the first and the last term only.
 
-- A component that comes out below zero counts as zero, so V is at least MS_seed/(nN) and at least MS_image/(nN).
+- A component below zero counts as zero; then V is the larger of MS_seed/(nN) and MS_image/(nN).
 - Degrees of freedom are Satterthwaite's: V² over the sum of (each mean square's part of V)² / its degrees of freedom.
-- The total interval is never narrower than the one over seeds alone. Satterthwaite's alone may be, since its t quantile
-  is smaller, and covers too little where three seeds vary more than the images do; a t with n − 1 degrees covers nearly
-  always where the images vary more, and a normal quantile too little wherever the seeds do
+- The total interval is never narrower than the one over seeds alone. Satterthwaite's alone can be: its t quantile is
+  smaller, and it covers too little where three seeds vary more than the images. A t with n − 1 degrees covers nearly
+  always where the images vary more. A normal quantile covers too little where the seeds vary more
   (tests/shared/test_inference_simulation.py measures all of them).
 - One seed or one image has no total interval (NaN).
 - Few images on which the arms differ, or none, leave the variance of the images unknown, and so do few answers that
@@ -100,9 +100,9 @@ def mean_squares(values: ArrayLike) -> MeanSquares:
 
 
 def guarded(values: ArrayLike) -> MeanSquares:
-    """The mean squares, none of them so small that few images or answers alone may have made it so.
+    """The mean squares, with the correction for few differing images or answers that is described above.
 
-    Those of one image or one seed are as they are: there, a value may be any number, and not the share of answers.
+    One seed or one image gets no correction: there, a value may be any number.
     """
     table, squares = _table(values), mean_squares(values)
     n, n_images = table.shape

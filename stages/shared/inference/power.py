@@ -7,7 +7,7 @@ distribution with noncentrality effect/se. The standard errors of a protocol com
     seed_errors(…)                                                       new seeds, these images
 
 Exact for seed_errors and normal values. For total_errors the degrees of freedom vary from sample to sample: at five
-seeds .80 is promised where up to .03 less is reached (tests/shared/test_inference_simulation.py).
+seeds, a stated power of .80 is up to .03 too high (tests/shared/test_inference_simulation.py).
 Source: Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988, ch. 2.
 """
 

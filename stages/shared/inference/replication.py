@@ -12,7 +12,7 @@ variance (crossed.py).
     verdict      shown, each at alpha
     opposite     d lies on the other side of zero than p: the total interval of d leaves zero out
     reproduced   |d − p| < margin, by two one-sided tests with V + V_p
-    smaller      d is nearer to zero than p, or beyond it, by a one-sided test with V + V_p
+    smaller      d is nearer to zero than p, or on zero's other side, by a one-sided test with V + V_p
     larger       d is further from zero than p, on the same side, by the same test
     undecided    none of these
 
@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike
 
 from stages.shared.inference.crossed import (
     MeanSquares,
-    mean_squares,
+    guarded,
     seed_errors,
     total_errors,
     variance_components,
@@ -79,7 +79,7 @@ def replicate(
     number a seed. Fewer than min_seeds seeds have no verdict.
     """
     table = np.asarray(values, dtype=float)
-    by_seed, squares = table.mean(axis=1), mean_squares(table)
+    by_seed, squares = table.mean(axis=1), guarded(table)
     mean = float(by_seed.mean())
     ours = seed_errors(squares) if table.shape[1] == 1 else total_errors(squares)
     both = with_published(ours, squares, published)

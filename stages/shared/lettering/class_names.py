@@ -41,7 +41,7 @@ def remarks(names: Sequence[str]) -> list[str]:
         )
     if n_long:
         sentences.append(
-            f"class names with more than {LONGEST} columns: {n_long} of {len(names)}; figures and tables shorten them, "
+            f"class names wider than {LONGEST} letters: {n_long} of {len(names)}; figures and tables shorten them, "
             "and the report lists them in full"
         )
     return sentences

@@ -47,6 +47,8 @@ class Contrast(Block):
     def _compares_two(self) -> Self:
         if self.variant == self.reference:
             raise mistake(f"variant and reference are both {self.variant!r}; a contrast needs two")
+        if not self.weights:
+            raise mistake("the contrast takes off all that it adds, so it is always 0; name other variants in minus")
         return self
 
 

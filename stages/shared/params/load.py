@@ -119,7 +119,7 @@ def _samples_too_large(settings: Params) -> list[str]:
         if isinstance(size, int) and isinstance(largest, int) and size > largest:
             mistakes.append(
                 f"variants.{key}.run.sample.train_size = {size}: protocol {settings.protocol!r} prepares {largest} "
-                "train images; lessen it, or leave the variant out of the protocol"
+                "train images; reduce it, or leave the variant out of the protocol"
             )
     return mistakes
 

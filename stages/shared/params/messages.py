@@ -41,7 +41,7 @@ def sentence(error: ErrorDetails, fields_at: Callable[[list[str]], list[str]]) -
     for pydantics, plain in PLAIN_WORDS:
         requirement = requirement.replace(pydantics, plain)
     if error["input"] is None and "families" in location:
-        requirement += " (a comma ends a value: text with one stands in quotes)"
+        requirement += " (a comma ends a value: quote text that has one)"
     if isinstance(error["input"], str) and error["type"] in ("float_type", "int_type"):
         requirement += " (a number stands without quotes)"
     return f"{key} = {value}: {requirement}"

@@ -57,7 +57,7 @@ class Params(Block):
         return self.active_variants | self.longer_variants
 
     def without(self, variants: Collection[str]) -> Self:
-        """The same settings, but for these variants in the protocol."""
+        """The same settings without these variants in the protocol."""
         kept = tuple(key for key in self.chosen_protocol.variants if key not in variants)
         return self.model_copy(
             update={
@@ -119,7 +119,7 @@ class Params(Block):
             for key in protocol.longer.variants if protocol.longer else ():
                 if key + LONGER in self.variants:
                     raise mistake(
-                        f"variants.{key}{LONGER} has the name of {key!r} trained longer; give it another name"
+                        f"variants.{key}{LONGER}: the longer training of {key!r} takes this name; rename the variant"
                     )
         self._must_run(f"protocols.{self.protocol}.baseline", self.baseline)
         for key, family in self.families.items():

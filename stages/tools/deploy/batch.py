@@ -73,8 +73,8 @@ def label(
                 answers = _answers(name, files, account, settings)
         except KeyboardInterrupt as interruption:
             raise StageError(
-                f"{interruptions.reason(interruption)}; the job {name} goes on and costs until it ends; say the same "
-                f"again to fetch its labels, or `aws sagemaker stop-transform-job --transform-job-name {name}`"
+                f"{interruptions.reason(interruption)}; the job {name} goes on and costs until it ends; run the same "
+                f"command again to fetch its labels, or `aws sagemaker stop-transform-job --transform-job-name {name}`"
             ) from None
         _clean_up(name, files, account, settings)
     _write(out, classifier.classes, answers)
@@ -113,8 +113,8 @@ def _attempt(
     """
     for attempt in count():
         name = resource_name(title, sha256, attempt)
-        found = ask(client("sagemaker").describe_transform_job, TransformJobName=name)
-        status = found["TransformJobStatus"] if found else None
+        transform = ask(client("sagemaker").describe_transform_job, TransformJobName=name)
+        status = transform["TransformJobStatus"] if transform else None
         whole = status == "Completed" and all(
             object_exists(_answer_url(name, file, account, settings)) for file in files
         )
@@ -163,8 +163,8 @@ def _wait(name: str, poll_seconds: float, minutes: float) -> None:
     end = time.monotonic() + 60 * minutes
     shown = None
     while True:
-        found = ask(client("sagemaker").describe_transform_job, TransformJobName=name) or {}
-        status = found.get("TransformJobStatus", "gone")
+        transform = ask(client("sagemaker").describe_transform_job, TransformJobName=name) or {}
+        status = transform.get("TransformJobStatus", "gone")
         if status != shown:
             print(f"job {name}: {status}", flush=True)
             shown = status
@@ -173,14 +173,14 @@ def _wait(name: str, poll_seconds: float, minutes: float) -> None:
         if status not in ("InProgress", "Stopping"):
             raise StageError(
                 f"the job {name} has ended without all labels ({status}): "
-                f"{found.get('FailureReason', 'no reason is given')}\n"
+                f"{transform.get('FailureReason', 'no reason is given')}\n"
                 f"its log: aws logs tail /aws/sagemaker/TransformJobs --log-stream-name-prefix {name} --since 1d\n"
-                "say the same again to send the images to a new job"
+                "run the same command again to send the images to a new job"
             )
         if time.monotonic() > end:
             raise StageError(
-                f"the job {name} is still {status} after {minutes:g} minutes, and costs until it ends; say the same "
-                f"again to wait on, or `aws sagemaker stop-transform-job --transform-job-name {name}`"
+                f"the job {name} is still {status} after {minutes:g} minutes, and costs until it ends; run the same "
+                f"command again to wait on, or `aws sagemaker stop-transform-job --transform-job-name {name}`"
             )
         pause(poll_seconds)
 

@@ -65,15 +65,15 @@ def wait(name: str, poll_seconds: float, minutes: float) -> None:
     end = time.monotonic() + 60 * minutes
     shown = None
     while True:
-        found = ask(client("sagemaker").describe_endpoint, EndpointName=name)
-        status = found["EndpointStatus"] if found else "gone"
+        endpoint = ask(client("sagemaker").describe_endpoint, EndpointName=name)
+        status = endpoint["EndpointStatus"] if endpoint else "gone"
         if status != shown:
             print(f"endpoint {name}: {status}", flush=True)
             shown = status
         if status == "InService":
             return
         if status not in UNDER_WAY:
-            reason = (found or {}).get("FailureReason", "no reason is given")
+            reason = (endpoint or {}).get("FailureReason", "no reason is given")
             raise StageError(f"the endpoint {name} did not come up ({status}): {reason}\n{_where_the_log_is(name)}")
         if time.monotonic() > end:
             raise StageError(

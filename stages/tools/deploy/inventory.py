@@ -29,7 +29,7 @@ class Deployment:
 def print_all(settings: SageMaker) -> None:
     """Print every endpoint of the project with its price, and what is left of others."""
     with aws_errors_in_words():
-        deployments = _found(preflight(settings, with_role=False), settings)
+        deployments = _deployments(preflight(settings, with_role=False), settings)
     for name, one in deployments.items():
         nothing_runs = "none; the rest is not charged but for the storage"
         print(f"{name}\n  endpoint  {f'{one.status}, since {one.created}' if one.status else nothing_runs}")
@@ -53,7 +53,7 @@ def delete(names: list[str], everything: bool, settings: SageMaker, minutes: flo
     """
     with aws_errors_in_words():
         account = preflight(settings, with_role=False)
-        there = _found(account, settings)
+        there = _deployments(account, settings)
         unknown = [name for name in names if name not in there]
         if unknown:
             raise StageError(
@@ -72,27 +72,27 @@ def delete(names: list[str], everything: bool, settings: SageMaker, minutes: flo
         print("nothing of this project is there")
 
 
-def _found(account: Account, settings: SageMaker) -> dict[str, Deployment]:
+def _deployments(account: Account, settings: SageMaker) -> dict[str, Deployment]:
     sagemaker = client("sagemaker")
-    found: dict[str, Deployment] = {}
+    deployments: dict[str, Deployment] = {}
     for one in _listed("list_endpoints", "Endpoints"):
-        entry = found.setdefault(one["EndpointName"], Deployment())
+        entry = deployments.setdefault(one["EndpointName"], Deployment())
         entry.status, entry.created = one["EndpointStatus"], f"{one['CreationTime']:%Y-%m-%d %H:%M %Z}"
     for one in _listed("list_endpoint_configs", "EndpointConfigs"):
-        entry = found.setdefault(one["EndpointConfigName"], Deployment())
+        entry = deployments.setdefault(one["EndpointConfigName"], Deployment())
         entry.hosting = Hosting.of(
             sagemaker.describe_endpoint_config(EndpointConfigName=one["EndpointConfigName"])["ProductionVariants"][0]
         )
         entry.parts.append("endpoint config")
     for one in _listed("list_models", "Models"):
-        found.setdefault(one["ModelName"], Deployment()).parts.append("model")
+        deployments.setdefault(one["ModelName"], Deployment()).parts.append("model")
     for page in (
         client("s3").get_paginator("list_objects_v2").paginate(Bucket=account.bucket, Prefix=archives_prefix(settings))
     ):
         for one in page.get("Contents", []):
             name = one["Key"].removeprefix(archives_prefix(settings)).split("/")[0]
-            found.setdefault(name, Deployment()).parts.append(f"s3://{account.bucket}/{one['Key']}")
-    return {name: found[name] for name in sorted(found) if NAME.fullmatch(name)}
+            deployments.setdefault(name, Deployment()).parts.append(f"s3://{account.bucket}/{one['Key']}")
+    return {name: deployments[name] for name in sorted(deployments) if NAME.fullmatch(name)}
 
 
 def _listed(call: str, answer: str) -> Iterator[dict[str, Any]]:
@@ -103,16 +103,18 @@ def _listed(call: str, answer: str) -> Iterator[dict[str, Any]]:
 def _delete(name: str, account: Account, settings: SageMaker, minutes: float) -> None:
     sagemaker = client("sagemaker")
     end = time.monotonic() + 60 * minutes
-    asked = False
-    while (found := ask(sagemaker.describe_endpoint, EndpointName=name)) is not None:
-        if not asked and found["EndpointStatus"] not in UNDER_WAY:  # AWS deletes none that is being made
+    delete_requested = False
+    while (endpoint := ask(sagemaker.describe_endpoint, EndpointName=name)) is not None:
+        if (
+            not delete_requested and endpoint["EndpointStatus"] not in UNDER_WAY
+        ):  # AWS refuses to delete one that is still starting
             sagemaker.delete_endpoint(EndpointName=name)
-            asked = True
+            delete_requested = True
             continue
         if time.monotonic() > end:
             raise StageError(
-                f"the endpoint {name} is still {found['EndpointStatus']} after {minutes:g} minutes, and may cost; "
-                f"say `python -m stages.tools.deploy delete {name}` again (it goes on where it stopped)"
+                f"the endpoint {name} is still {endpoint['EndpointStatus']} after {minutes:g} minutes, and may cost; "
+                f"run `python -m stages.tools.deploy delete {name}` again (it goes on where it stopped)"
             )
         pause(settings.poll_seconds)
     if ask(sagemaker.describe_endpoint_config, EndpointConfigName=name) is not None:

@@ -24,10 +24,10 @@ def serve(classifier: Classifier, host: str, port: int) -> None:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Raises StageError if the port cannot be had."""
+    """Raises StageError if the port cannot be used."""
     try:
         return socket.create_server((host, port), backlog=CONNECTIONS)
     except OSError as error:
         raise StageError(
-            f"port {port} of {host} cannot be had ({error.strerror}); choose another with --port"
+            f"port {port} of {host} cannot be used ({error.strerror}); choose another with --port"
         ) from None

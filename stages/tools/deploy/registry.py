@@ -52,13 +52,13 @@ def register(archive: Path, group: str | None, settings: SageMaker, dry_run: boo
         return
     with aws_errors_in_words():
         _make_group(group, settings)
-        found = _version(group, f"{folder_url}/{ARCHIVE}")
-        if found is None:
+        package_arn = _version(group, f"{folder_url}/{ARCHIVE}")
+        if package_arn is None:
             _upload(f"{folder_url}/{ARCHIVE}", archive.read_bytes(), account, settings)
             _upload(f"{folder_url}/statistics.json", _statistics(numbers), account, settings)
             request = _request(group, description, numbers, image, folder_url)
-            found = client("sagemaker").create_model_package(**request)["ModelPackageArn"]
-    print(f"registered, and waiting for approval: {found}")
+            package_arn = client("sagemaker").create_model_package(**request)["ModelPackageArn"]
+    print(f"registered, and waiting for approval: {package_arn}")
 
 
 def _accuracies(variant: str, seed: int, weights: str) -> list[dict[str, Any]]:
@@ -150,8 +150,8 @@ def _version(group: str, archive_url: str) -> str | None:
     for page in client("sagemaker").get_paginator("list_model_packages").paginate(ModelPackageGroupName=group):
         for one in page["ModelPackageSummaryList"]:
             arn = str(one["ModelPackageArn"])
-            found = client("sagemaker").describe_model_package(ModelPackageName=arn)
-            if found["InferenceSpecification"]["Containers"][0].get("ModelDataUrl") == archive_url:
+            package = client("sagemaker").describe_model_package(ModelPackageName=arn)
+            if package["InferenceSpecification"]["Containers"][0].get("ModelDataUrl") == archive_url:
                 return arn
     return None
 

@@ -1,4 +1,4 @@
-"""The published results: `python -m stages.tools.reference report|conform|nets|readme|make [PROTOCOL]`."""
+"""The published results: `python -m stages.tools.reference VERB [PROTOCOL]`."""
 
 import argparse
 import sys

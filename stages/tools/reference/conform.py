@@ -21,7 +21,7 @@ MEANINGS = {
     SAME: "every test image has the same answer",
     AGREES: "shown to deviate by less than the smallest effect of interest",
     DIFFERS: "shown to deviate, and not shown to deviate by less than that",
-    UNDECIDED: "neither is shown: too few seeds",
+    UNDECIDED: "neither is shown",
 }
 
 
@@ -96,15 +96,15 @@ def _rows(arms: dict[str, list[Arm]], inference: Inference) -> list[Row]:
 
 
 def _row(name: str, arms: list[Arm], confidence: float, inference: Inference) -> Row:
-    found = compare(arms, confidence=confidence, smallest_effect=inference.smallest_effect, alpha=inference.alpha)
+    comparison = compare(arms, confidence=confidence, smallest_effect=inference.smallest_effect, alpha=inference.alpha)
     outcome = UNDECIDED
     if _are_equal(arms):
         outcome = SAME
-    elif found.equivalence_p <= inference.alpha:
+    elif comparison.equivalence_p <= inference.alpha:
         outcome = AGREES
-    elif found.total_low > 0 or found.total_high < 0:
+    elif comparison.total_low > 0 or comparison.total_high < 0:
         outcome = DIFFERS
-    return Row(name, found.n_seeds, found.difference, found.total_low, found.total_high, outcome)
+    return Row(name, comparison.n_seeds, comparison.difference, comparison.total_low, comparison.total_high, outcome)
 
 
 def _are_equal(arms: list[Arm]) -> bool:
