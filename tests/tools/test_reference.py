@@ -224,6 +224,9 @@ def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_cha
     unchanged = ("cnn.tar.xz", "fully_connected.tar.xz", "trained_on.csv")
     assert [again[name] == archives[name] for name in unchanged] == [True, True, True]
     assert again["kernel_1.tar.xz"] != archives["kernel_1.tar.xz"]
+    (folder / "data.tar.xz").unlink()
+    assert "every variant is there" in workspace.succeed(*command)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == again
 
 
 def test_without_the_record_of_the_hypotheses_nothing_is_added(reference, tmp_path):

@@ -15,7 +15,7 @@ WORK = paths.DATA / "long_runs"
 def make(protocol: str) -> None:
     """Make what the bundle lacks. It may be broken off at any time, and goes on after the last variant that is there.
 
-    A variant whose settings have changed is made again. The workspace with what is not in the bundle yet, the weights
+    A variant whose settings have changed is made again; where nothing is missing, the settings and tables are. The workspace with what is not in the bundle yet, the weights
     among it, is data/long_runs/<protocol>.
     """
     root = WORK / protocol
@@ -27,10 +27,9 @@ def make(protocol: str) -> None:
         workspace.run(root, stage)
     nets.add_missing(settings, root)
     planned = in_order(settings)
-    for number, variant in enumerate(planned, 1):
-        if variant in bundle.finished_variants(protocol):
-            continue
-        print(f"reference: {variant}, {number} of {len(planned)}", flush=True)
+    missing = [variant for variant in planned if variant not in bundle.finished_variants(protocol)]
+    for variant in missing:
+        print(f"reference: {variant}, {planned.index(variant) + 1} of {len(planned)}", flush=True)
         workspace.run(root, "train", variant)
         workspace.run(root, "probe", variant)
         bundle.pack_variant(protocol, variant, root / "data", bundle.machine_of(root / "data"))
@@ -38,6 +37,10 @@ def make(protocol: str) -> None:
         for kind in ("runs", "probes"):
             shutil.rmtree(root / "data" / kind / variant)
         shutil.rmtree(root / "data" / "finished_runs", ignore_errors=True)
+        finish(settings, root)
+    if not missing:
+        print("reference: every variant is there; the settings and tables beside them are made again", flush=True)
+        bundle.keep_settings(protocol, root)
         finish(settings, root)
 
 
