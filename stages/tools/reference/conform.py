@@ -90,7 +90,10 @@ def _answers(settings: Params, key: str, labels: np.ndarray, runs: Path) -> Arm:
 
 
 def _rows(arms: dict[str, list[Arm]], inference: Inference) -> list[Row]:
-    """The intervals are as wide as so many rows ask for (Bonferroni), so that all of them hold together."""
+    """The intervals are as wide as so many rows ask for (Bonferroni), so that all of them hold together.
+
+    AGREES is tested for each row alone: with many rows, one of them may agree by chance.
+    """
     alpha = inference.alpha / len(arms)
     return [_row(name, of_row, 1 - alpha, inference) for name, of_row in arms.items()]
 

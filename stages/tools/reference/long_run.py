@@ -15,8 +15,8 @@ WORK = paths.DATA / "long_runs"
 def make(protocol: str) -> None:
     """Make what the bundle lacks. It may be broken off at any time, and goes on after the last variant that is there.
 
-    A variant whose settings have changed is made again; where nothing is missing, the settings and tables are. The workspace with what is not in the bundle yet, the weights
-    among it, is data/long_runs/<protocol>.
+    A variant whose settings have changed is made again. Where no variant is missing, the settings and tables are made
+    again. The workspace with what is not in the bundle yet, the weights among it, is data/long_runs/<protocol>.
     """
     root = WORK / protocol
     workspace.lay_out(root, paths.PARAMS, paths.HYPOTHESES, protocol)
