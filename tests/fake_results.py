@@ -106,6 +106,13 @@ def broad(raw: dict[str, Any]) -> None:
     raw["protocols"]["default"] |= {"variants": variants, "train_size": 2500, "epochs": 4}
 
 
+def random_labels_and_large_pools(raw: dict[str, Any]) -> None:
+    run = {"architecture": {"reduce_at": [1], "pool_size": 10}}  # larger than the map on which it is drawn
+    raw["variants"]["pool_10"] = {"families": {"downsampling": "pools of 10"}, "run": run}
+    only(raw, "cnn", "pool_10")
+    raw["sample"]["labels"] = "random"
+
+
 def signal(raw: dict[str, Any]) -> None:
     three(raw)
     raw["data"] |= {"dataset": "npz", "file": "x.npz"}
@@ -155,6 +162,7 @@ RUNS = {
     ),
     "perfect": (lambda raw: only(raw, "cnn", "kernel_5"), {"means": {"cnn": [1.0] * 10, "kernel_5": [1.0] * 10}}),
     "sixty": (sixty, {}),
+    "random labels and large pools": (random_labels_and_large_pools, {}),
     "replication": (replication, {}),
     "tuning": (lambda raw: raw.update(protocol="tuning"), {}),
 }

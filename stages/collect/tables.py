@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Int, Shaped
 
 from stages.shared.inference import intervals
-from stages.shared.metrics import METRICS, n_images
+from stages.shared.metrics import METRICS, is_fraction, n_images
 from stages.shared.params import Params
 from stages.shared.run_files import CURVES, VariantResults
 
@@ -62,9 +62,9 @@ def variants(settings: Params, runs: pd.DataFrame, n_test: int) -> pd.DataFrame:
         for name, metric in METRICS.items():
             if metric.summarised:
                 of = n_images(metric.column, n_test, settings.chosen_protocol.probe_images)
-                estimate = intervals.estimate(variant_runs[metric.column], settings.inference.confidence, of).within(
-                    0, 1
-                )
+                estimate = intervals.estimate(variant_runs[metric.column], settings.inference.confidence, of)
+                if is_fraction(metric.column):
+                    estimate = estimate.within(0, 1)
                 row |= {f"{name}_mean": estimate.mean, f"{name}_sd": estimate.sd}
                 row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         difference: dict[str, Any] = {}
@@ -103,9 +103,10 @@ def longer(settings: Params, runs: pd.DataFrame, longer_runs: pd.DataFrame) -> p
 def hard_images(settings: Params, variants: Sequence[VariantResults], labels: np.ndarray) -> pd.DataFrame:
     """The test images that most runs get wrong, the hardest first, with the commonest wrong answer.
 
-    Of several wrong answers as common, the first. Runs that were trained on random labels do not count.
+    Of several wrong answers as common, the first. Runs on random labels do not count, unless all are.
     """
-    counted = [variant for variant in variants if settings.variants[variant.key].run.sample.labels == "published"]
+    published = [variant for variant in variants if settings.variants[variant.key].run.sample.labels == "published"]
+    counted = published or list(variants)
     correct = np.stack([answers for variant in counted for answers in variant.correct.values()])
     predicted = np.stack([answers for variant in counted for answers in variant.predicted.values()])
     images, failures = hardest_images(correct, settings.probe.hard_images)

@@ -105,7 +105,8 @@ def _split_folders(folder: Path) -> dict[str, Path]:
     """Split → the folder that has its classes: the folder itself, where it has no train/ with folders in it."""
     inner = _visible(folder)
     train = folder / "train"
-    if train in inner and {path.name for path in inner} <= set(SPLITS) and any(p.is_dir() for p in _visible(train)):
+    are_splits = {path.name for path in inner} <= set(SPLITS) and all(path.is_dir() for path in inner)
+    if train in inner and are_splits and any(path.is_dir() for path in _visible(train)):
         return {split: folder / split for split in SPLITS if folder / split in inner}
     return {"train": folder}
 

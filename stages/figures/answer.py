@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.figures import accuracy, hypotheses, ladder, training_length, wording
+from stages.figures import accuracy, hypotheses, ladder, training_data, training_length, wording
 from stages.figures.results import Results
 from stages.shared.drawing import numbers, rows, style
 from stages.shared.inference import verdict as verdicts
@@ -76,9 +76,10 @@ def gap(results: Results) -> str:
         verdicts.INCONCLUSIVE: "the difference may be chance",
     }
     clause = clauses.get(row["verdict"], f"a difference of {_signed(row)}, from too few seeds for a verdict")
+    images = _train_images(results, contrast.variant)
     return (
-        f"Trained on {_train_images(results)} of {wording.dataset_title(results)}, the {nets[0]} labels {first} of the "
-        f"test images correctly and the {nets[1]} {second}: {clause}."
+        f"Trained on {images} of {wording.dataset_title(results)}, the {nets[0]} labels {first} of the test images "
+        f"correctly and the {nets[1]} {second}: {clause}."
     )
 
 
@@ -341,10 +342,9 @@ def _net(results: Results, variant: str) -> str:
     return PLAIN_NETS.get(results.connectivity(variant), results.names.net(variant))
 
 
-def _train_images(results: Results) -> str:
-    """Return "1,500 images", the number that each seed trains on, or "all images"."""
-    size = results.settings.chosen_protocol.train_size
-    return "all images" if size == "all" else numbers.plural(size, "image")
+def _train_images(results: Results, variant: str) -> str:
+    """Return "1,500 images", the number that each seed of the variant trains on."""
+    return numbers.plural(training_data.n_images(results, variant), "image")
 
 
 def _points(row: pd.Series) -> str:

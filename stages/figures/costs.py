@@ -143,7 +143,7 @@ def _moving_costs(results: Results, family: str) -> str:
     values = {
         NOUNS["parameters"]: table["parameters"],
         NOUNS["macs"]: table["macs"],
-        "receptive field (pixels down)": table[FIELD[0]],
+        "receptive field (pixels along the longer side)": table[list(FIELD)].max(axis=1, skipna=False),
         "train images": [float(training_data.n_images(results, variant)) for variant in variants],
         "learning rate": [results.settings.variants[variant].run.recipe.lr for variant in variants],
         "epochs": last_epoch[variants].astype(float),

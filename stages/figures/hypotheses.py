@@ -60,7 +60,7 @@ def sentence(results: Results, key: str) -> str:
     p, small_p = (numbers.p_value(row[name]) for name in ("p_adjusted", "small_p_adjusted"))
     small = f"{small_p} of {_small_test(row)} of one {_too_small(row)}"
     p_values = f"adjusted p: {p} of the sign-flip test of a difference, {small}"
-    return f"{measured}; {p_values}. So {row['verdict']}: {row['reason']}."
+    return f"{measured}; {p_values}. So {wording.verdict_name(row['metric'], row['verdict'])}: {row['reason']}."
 
 
 def short_sentence(results: Results, key: str) -> str:
@@ -156,7 +156,7 @@ def _outcome_table(results: Results) -> str:
             f"{text} *{remark}.*" if remark else text for text, remark in zip(statements, remarks.values(), strict=True)
         ],
         "Choice": [cell(results.settings.families[group].title) for group in groups],
-        "Verdict": [numbers.DASH if name == verdicts.NOT_STATED else str(name) for name in table["verdict"]],
+        "Verdict": list(map(wording.verdict_cell, table["metric"], table["verdict"])),
         "Outcome": [outcome(results, key) for key in results.declared],
     }
     not_measured = [key for key in results.declared if not results.has_run(key)]

@@ -99,7 +99,7 @@ def _panels(results: Results) -> dict[str, dict[str, str]]:
         levels = results.names.levels(family)
         levels = {key: level for key, level in levels.items() if runs[key].sample.labels == "published"}
         has_one_recipe = all(recipes[variant] == recipes[results.baseline] for variant in levels)
-        if results.names.group(family) == family and has_one_recipe and not at_other_rates & set(levels):
+        if levels and results.names.group(family) == family and has_one_recipe and not at_other_rates & set(levels):
             families[results.settings.families[family].title] = levels
     settings = results.settings.variants
     others = [variant for variant in results.variants.index if not families or not settings[variant].families]

@@ -296,7 +296,11 @@ def example_map(axes: Axes, _: list[Level]) -> tuple[str, str]:
 
 def reduced(axes: Axes, level: Level, _: list[Level]) -> tuple[str, str]:
     """What the level's way of reducing leaves of the example map."""
-    smaller = windows.pooled(example_grid(), reducing(level))
+    layer = reducing(level)
+    rows, columns = layer.pool_size
+    if layer.pooling != "none":  # what pools more than the example has is drawn as pooling all of it
+        layer = layer._replace(pool_size=(min(rows, GRID), min(columns, GRID)))
+    smaller = windows.pooled(example_grid(), layer)
     diagrams.cells(axes, diagrams.greys(smaller), side=GRID / max(smaller.shape))
     diagrams.limits(axes, GRID, GRID)
     return "", numbers.size(*smaller.shape)

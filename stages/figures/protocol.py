@@ -52,7 +52,8 @@ def without_finished_run(results: Results) -> list[str]:
 def diverged_sentence(results: Results) -> str:
     """How many runs have no accuracy, and which variants are therefore in no other table or figure."""
     if results.diverged.empty:
-        return "Every run finished."
+        length = " of the usual length" if results.settings.chosen_protocol.longer else ""
+        return f"Every run{length} finished."
     diverged, variants = len(results.diverged), results.diverged["variant"].nunique()
     runs, have = numbers.plural(diverged + len(results.runs), "run"), "has" if diverged == 1 else "have"
     sentence = (
@@ -105,8 +106,18 @@ def _data(results: Results) -> dict[str, str]:
         "n_classes": str(len(dataset["classes"])),
         "image_size": f"{dataset['height']}×{dataset['width']}",
         "channels": {1: "greyscale", 3: "colour"}.get(dataset["channels"], f"{dataset['channels']}-channel"),
+        "normalised": _normalised(results),
         "canvas_size": f"{constants['shape'][1]}×{constants['shape'][2]}",
     }
+
+
+def _normalised(results: Results) -> str:
+    """What the nets make of the pixels first."""
+    are_unit = [variant.run.sample.pixels == "unit" for variant in results.settings.active_variants.values()]
+    if all(are_unit):
+        return "The nets take its pixels as they are, in [0, 1]."
+    others = "; variants with pixels in [0, 1] take them as they are (@tbl-variants)" if any(are_unit) else ""
+    return f"It is normalised by the mean and standard deviation of the run's own training images{others}."
 
 
 def _settings(results: Results) -> dict[str, str]:
@@ -234,7 +245,7 @@ def _aa_rates(results: Results) -> str:
     """How often two groups, into which the runs of one net are dealt at random, seem to differ."""
     if results.aa.empty:
         return "Without such a variant, the tests were not tried on groups of equal runs."
-    row = results.aa.iloc[0]
+    row, inference = results.aa.iloc[0], results.settings.inference
     sign_flip, interval, total = (
         numbers.percent_sign(row[f"{test}_rate"], 1) for test in ("sign_flip", "interval", "total")
     )
@@ -246,5 +257,6 @@ def _aa_rates(results: Results) -> str:
         f"These runs and those of the baseline were also dealt at random into two groups, "
         f"{numbers.plural(int(row['resamples']), 'time')}. The sign-flip test found a difference in {sign_flip}, the "
         f"interval over seeds in {interval}, the interval for new images too in {total} of the comparisons{verdict}. "
-        f"By chance {100 * results.settings.inference.alpha:g}{numbers.NBSP}% are expected of the first two."
+        f"By chance, at most {100 * inference.alpha:g}{numbers.NBSP}% are expected of the first and "
+        f"{100 * (1 - inference.confidence):g}{numbers.NBSP}% of the second."
     )

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from stages.figures.names import Names
 from stages.figures.trained_nets import TrainedNet, offered_images, trained_nets
 from stages.shared import params, paths
+from stages.shared.declared import claim_digest
 from stages.shared.drawing import pictures
 from stages.shared.inference import headline, intervals
 from stages.shared.lettering import class_names
@@ -32,6 +33,7 @@ INDEXED = {
 }
 REFERENCE = "reference"  # the protocol whose results are published as those of scale
 JUDGED = ["difference", "total_low", "total_high", "verdict", "outcome"]  # of a hypothesis
+BASE = ("data", "sample", "architecture", "recipe")  # what every variant builds on
 CONTROLS = "controls"  # the family whose variants test the benchmark
 TEXT_COLUMNS = ["device", "variant", "reference", "family", "level", "hypothesis", "metric"]
 TEXT_COLUMNS += ["direction", "verdict", "outcome", "reason", "declared", "kind", "key", "source"]
@@ -226,7 +228,7 @@ def load(settings: Params) -> Results:
     need(constants, "prepare")
     described = paths.read_json(constants)
     described["classes"] = class_names.shown(described["classes"])
-    reference, reference_train_size = _reference(settings)
+    reference, reference_train_size = _reference(settings, declared)
     images, labels = offered_images()
     return Results(
         settings=settings,
@@ -247,17 +249,34 @@ def load(settings: Params) -> Results:
     )
 
 
-def _reference(settings: Params) -> tuple[pd.DataFrame, int]:
-    """The published hypotheses.csv and its train images a seed; no row where it is of other data, or this very one."""
+def _reference(settings: Params, declared: dict[str, Hypothesis]) -> tuple[pd.DataFrame, int]:
+    """The published hypotheses.csv and its train images a seed: the rows of the same claims about the same variants.
+
+    No row where it is of other data or another base, or is this very protocol. Learning rates may differ.
+    """
     folder = paths.REFERENCE / REFERENCE
     nothing = pd.DataFrame(columns=["hypothesis", "n_seeds", *JUDGED]).set_index("hypothesis"), 0
     if settings.protocol == REFERENCE or not (folder / "hypotheses.csv").exists():
         return nothing
     published = params.load(folder / "params.yaml")
     size = published.chosen_protocol.train_size
-    if published.data != settings.data or size == "all":
+    has_other_base = any(getattr(published, block) != getattr(settings, block) for block in BASE)
+    if has_other_base or size == "all":
         return nothing
-    return _read_csv(folder / "hypotheses.csv").set_index("hypothesis"), size
+    claims = params.load_hypotheses(published, folder / "hypotheses.yaml")
+    table = _read_csv(folder / "hypotheses.csv").set_index("hypothesis")
+    same = [
+        key
+        for key in table.index
+        if key in declared
+        and key in claims
+        and claim_digest(declared[key]) == claim_digest(claims[key])
+        and all(
+            _run_without(settings, variant, "recipe.lr") == _run_without(published, variant, "recipe.lr")
+            for variant in declared[key].contrast.variants
+        )
+    ]
+    return table.loc[same], size
 
 
 def hard_pixels(test: Path, hard_images: pd.DataFrame, margin: list[int]) -> np.ndarray:

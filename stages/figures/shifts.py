@@ -94,9 +94,9 @@ def consistency_and_maps(results: Results) -> Figure | str:
 
 
 def accuracy_map(results: Results, variant: str) -> np.ndarray:
-    """Accuracy in percent by (dy, dx), mean over seeds."""
+    """Accuracy in percent by (dy, dx), mean over seeds; NaN for a shift that was never drawn."""
     shifts = results.shifts[results.shifts["variant"] == variant]
-    return 100 * shifts.pivot_table(index="dy", columns="dx", values="accuracy", aggfunc="mean").to_numpy()
+    return 100 * shifts.groupby(["dy", "dx"])["accuracy"].mean().unstack().to_numpy()
 
 
 def _row(results: Results, variant: str, column: str, unit: float) -> rows.Row:

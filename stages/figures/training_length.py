@@ -19,7 +19,7 @@ from stages.shared.inference.intervals import Estimate
 STILL = 0.25  # of the smallest effect of interest: a net that gains less in its last epoch stands still
 NAMED = 4  # variants up to which a sentence names them
 GAIN_COLUMNS = ("val_gain", "val_gain_low", "val_gain_high")
-HOLDS, OTHER_VERDICT, TURNS = "same verdict", "other verdict", "sign turns"
+HOLDS, OTHER_VERDICT, TURNS, SAME_SIGN = "same verdict", "other verdict", "sign turns", "same sign"
 # Direction of a gain → what it says of its variants, given their names and whether they are several.
 OF_A_GAIN: dict[str, Callable[[str, bool], str]] = {
     intervals.ABOVE: lambda who, several: (
@@ -49,7 +49,7 @@ def texts(results: Results) -> dict[str, str]:
 
 def facts(results: Results) -> dict[str, str]:
     return {
-        "converged": convergence_sentence(results),
+        "converged": convergence_sentence(results) + lost_sentence(results),
         "last_epoch": last_epoch_sentence(results),
         "lengths": lengths_sentence(results),
     }
@@ -81,6 +81,14 @@ def convergence_sentence(results: Results) -> str:
     if unknown:
         parts.append(f"for {unknown} there are too few seeds to say what that changes")
     return f"{trained}. On the validation images, {'; '.join(parts)} (@tbl-convergence)."
+
+
+def lost_sentence(results: Results) -> str:
+    """Which variants were trained longer without a run that finished; empty where there is none."""
+    longer = results.settings.chosen_protocol.longer
+    tried = [key for key in longer.variants if key in results.variants.index] if longer else []
+    lost = [wording.italic_label(results, key) for key in tried if key not in results.longer.index]
+    return f" No longer run of {wording.joined(lost)} finished." if lost else ""
 
 
 def last_epoch_gains(results: Results) -> pd.Series:
@@ -230,7 +238,7 @@ def convergence_table(results: Results) -> str:
     caption = (
         f"Accuracy on train and test images, means over the seeds, the gap between them, and {longer} to the accuracy "
         f"on the validation images, in points with its {wording.confidence(results)} interval; a dash where it was not "
-        f"tried."
+        f"tried, or where no longer run finished."
     )
     return pipe_tables(pd.DataFrame(columns), "tbl-convergence", caption)
 
@@ -260,7 +268,7 @@ def side_by_side(results: Results, table: pd.DataFrame, differences: dict[str, s
         columns[name] = [effect.replace(f"{numbers.NBSP}points", "") for effect in effects]
         stated = table[f"{prefix}verdict"]
         columns[f"Verdict{' ' if prefix else ''}"] = [
-            numbers.DASH if verdict == verdicts.NOT_STATED else str(verdict) for verdict in stated
+            wording.verdict_cell(metric, verdict) for metric, verdict in zip(table["metric"], stated, strict=True)
         ]
     return pd.DataFrame(columns | {"So it": list(table["holds"])})
 
@@ -270,10 +278,13 @@ def _has_longer(results: Results, key: str) -> bool:
 
 
 def holds(row: pd.Series, prefix: str) -> str:
-    """Whether a verdict is the same elsewhere, where the columns have this prefix."""
-    if row["verdict"] == row[f"{prefix}verdict"]:
+    """Whether a verdict is the same elsewhere, where the columns have this prefix; without two verdicts, the sign."""
+    both = row["verdict"], row[f"{prefix}verdict"]
+    if both[0] == both[1] != verdicts.NOT_STATED:
         return HOLDS
-    return TURNS if row["difference"] * row[f"{prefix}difference"] < 0 else OTHER_VERDICT
+    if row["difference"] * row[f"{prefix}difference"] < 0:
+        return TURNS
+    return SAME_SIGN if verdicts.NOT_STATED in both else OTHER_VERDICT
 
 
 def _gain(results: Results, variant: str) -> Estimate:

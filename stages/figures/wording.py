@@ -14,6 +14,13 @@ from stages.shared.lettering.class_names import breakable
 from stages.shared.metrics import METRICS, POINTS
 
 NETS = "that differ in their architecture and its learning rate alone, and not in their images"  # Results.nets
+# Where higher is not better, verdicts name sides.
+SIDES = {
+    verdicts.BETTER: "above",
+    verdicts.WORSE: "below",
+    verdicts.NO_BETTER: "not above",
+    verdicts.NO_WORSE: "not below",
+}
 
 
 def label(results: Results, variant: str) -> str:
@@ -153,12 +160,25 @@ def in_points(metric: str) -> bool:
     return METRICS[metric].unit == POINTS
 
 
+def verdict_name(metric: str, verdict: str) -> str:
+    """The verdict's name; where higher is not better, "above" in place of "better", and so on."""
+    return verdict if METRICS[metric].higher_is_better else SIDES.get(verdict, verdict)
+
+
+def verdict_cell(metric: str, verdict: str) -> str:
+    """The verdict's name in a table; a dash where none is stated."""
+    return numbers.DASH if verdict == verdicts.NOT_STATED else verdict_name(metric, str(verdict))
+
+
 def why_no_direction(results: Results) -> str:
     """A sentence where some variant has too few seeds for a direction, else empty."""
-    n_seeds = min(len(results.settings.seeds(variant)) for variant in results.variants.index)
+    counts = [len(results.settings.seeds(variant)) for variant in results.variants.index]
     needed = results.settings.inference.min_seeds
-    if n_seeds >= needed:
+    if min(counts) >= needed:
         return ""
+    n_seeds = max(counts)
+    if n_seeds >= needed:
+        return f"Some variants have fewer than the {needed} seeds that a direction asks for; for them, none is stated."
     return f"With {numbers.plural(n_seeds, 'seed')}, fewer than the {needed} that a direction asks for, none is stated."
 
 

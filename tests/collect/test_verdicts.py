@@ -292,3 +292,6 @@ def test_the_hardest_images_are_counted_over_fair_runs_with_the_commonest_wrong_
     table = tables.hard_images(SETTINGS, variants, labels)
     assert table.loc[0, ["image", "label", "predicted", "failures", "runs"]].tolist() == [1, 1, 2, 4, 4]
     assert table["failures"].tolist() == [4, 1, 1]
+    assert tables.hard_images(SETTINGS, variants[2:], labels)["failures"].tolist() == [2, 2, 0], (
+        "all have random labels"
+    )

@@ -231,5 +231,5 @@ def test_a_bare_array_and_an_absent_file_are_told_apart(tmp_path):
 def test_where_names_of_files_are_not_read_as_utf_8_an_absent_file_says_what_to_do(monkeypatch):
     assert "PYTHONUTF8" not in npz.absent("übung.npz", "file")
     monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
-    assert npz.absent("übung.npz", "file").endswith("read as iso8859-1 here: say `export PYTHONUTF8=1` first")
+    assert npz.absent("übung.npz", "file").endswith("read as iso8859-1 here: run `export PYTHONUTF8=1` first")
     assert "PYTHONUTF8" not in npz.absent("exercise.npz", "file")

@@ -4,10 +4,13 @@ import dataclasses
 import io
 
 import pandas as pd
-from fake_results import results_of
+import pytest
+from fake_results import collected, declared, results_of, settings, three, write_params
 from report_content import spaced
 
 from stages.figures import at_scale
+from stages.figures.results import load
+from stages.shared import paths
 
 
 def default():
@@ -60,3 +63,43 @@ def test_what_was_not_measured_there_is_left_out():
     fewer = beside(gap_original={"n_seeds": float("nan")})
     assert "gap_original" not in set(at_scale.at_both_scales(fewer)["hypothesis"])
     assert len(pd.read_csv(io.StringIO(at_scale.texts(fewer)["tables/at-scale.csv"]))) > 5
+
+
+def other_base(raw, claims):
+    raw["architecture"]["norm"] = "batch"
+
+
+def other_variant(raw, claims):
+    raw["variants"]["kernel_5"]["run"]["architecture"]["kernel"] = 7
+
+
+def other_claim(raw, claims):
+    claims["gap_original"]["smallest_effect"] = 0.01
+
+
+def other_rate(raw, claims):
+    raw["variants"]["kernel_5"]["run"]["recipe"] = {"lr": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "left_out"),
+    [
+        (other_base, {"gap_original", "kernel_5_no_better"}),
+        (other_variant, {"kernel_5_no_better"}),
+        (other_claim, {"gap_original"}),
+        (other_rate, set()),
+    ],
+)
+def test_only_the_same_claims_about_the_same_nets_are_compared(change, left_out, tmp_path, monkeypatch):
+    results = collected(monkeypatch, tmp_path, settings(three), n_test=50)
+    assert results.reference.empty, "nothing is published here"
+    raw = settings(three)
+    raw["protocols"]["reference"] |= {"variants": list(results.settings.active_variants)}
+    raw["protocol"] = "reference"
+    claims = declared(raw)
+    change(raw, claims)
+    folder = paths.REFERENCE / "reference"
+    write_params(folder, raw, claims)
+    (folder / "hypotheses.csv").write_text((paths.RESULTS / "hypotheses.csv").read_text())
+    compared = set(load(results.settings).reference.index)
+    assert {"gap_original", "kernel_5_no_better"} - compared == left_out

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -224,6 +225,8 @@ def test_the_map_is_the_mean_over_seeds_by_shift():
     assert accuracies.shape == (1, 5)
     two_right = results.shifts.query("variant == 'cnn' and dx == 2")["accuracy"]
     assert accuracies[0, 4] == pytest.approx(100 * two_right.mean())
+    never_drawn = results.shifts.assign(accuracy=results.shifts["accuracy"].where(results.shifts["dx"] != 1))
+    assert np.isnan(shifts.accuracy_map(replace(results, shifts=never_drawn), "cnn")[0]).tolist() == [0, 0, 0, 1, 0]
 
 
 def test_the_csv_of_a_family_has_each_column_once_and_the_numbers_of_the_tables(tmp_path):

@@ -42,6 +42,9 @@ def test_every_declared_hypothesis_is_stated_with_its_outcome():
     assert " of the one-sided test of one above −0.50 points." in spaced(as_good)
     position = spaced(hypotheses.sentence(results, "zeros_leak_position"))
     assert "Measured, in how well position can be read from the last feature map of shuffled pixels: +0.2" in position
+    assert ". So above: " in position, "it is neither good nor bad"
+    (row,) = (line for line in text.splitlines() if line.startswith(f"| {results.number('zeros_leak_position')}: "))
+    assert re.search(r"\| +above +\| +supported", row)
 
 
 def test_the_evidence_says_of_which_test_a_p_is_and_how_small_so_few_seeds_let_it_be():

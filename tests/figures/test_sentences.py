@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from fake_results import RUNS, reached, results_of
+from fake_results import RUNS, finished, only, reached, results_of, settings
 from report_content import spaced
 
 from stages.figures import (
@@ -161,6 +161,16 @@ OF_TWO = "Of the 2 variants that are compared with it,"
 def test_the_count_of_directions_for_every_outcome(n, accuracies, directions):
     results = reached(n, **dict(zip(("cnn", "kernel_5", "kernel_7"), accuracies, strict=False)))
     assert accuracy.directions_count(results) == directions
+
+
+def test_where_only_some_variants_have_seeds_for_a_direction_that_is_said():
+    def change(raw):
+        only(raw, "cnn", "kernel_5", "depth_4")
+        raw["protocols"]["default"] |= {"seeds": [0, 1, 2, 3, 4], "few_seeds": [0, 1, 2], "longer": None}
+
+    assert wording.why_no_direction(finished(settings(change), n_test=200)) == (
+        "Some variants have fewer than the 5 seeds that a direction asks for; for them, none is stated."
+    )
 
 
 def test_controls_are_no_variants_in_any_count():

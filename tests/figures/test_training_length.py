@@ -42,6 +42,12 @@ def test_a_net_that_gains_had_not_converged_and_one_that_loses_memorises(results
     assert gains[["kernel_1", "kernel_5"]].tolist() == pytest.approx([0.12, -0.04], abs=0.005)
 
 
+def test_a_net_without_a_longer_run_that_finished_is_named(results):
+    lost = dataclasses.replace(results, longer=results.longer.drop(index="kernel_5"))
+    facts = [training_length.facts(one)["converged"] for one in (results, lost)]
+    assert [text.endswith(" No longer run of *Kernel size: 5×5* finished.") for text in facts] == [False, True]
+
+
 def with_last_gain(results, **gains):
     """The results with a second epoch, in which these variants gain so much and the others nothing."""
     first = results.curves.groupby(["variant", "seed"], as_index=False).first().assign(epoch=1)
@@ -94,6 +100,9 @@ def test_a_verdict_holds_changes_or_turns_its_sign(results):
         (("equivalent", 0.001), ("worse", -0.02), "sign turns"),
         (("inconclusive", -0.01), ("inconclusive", 0.01), "same verdict"),
         (("inconclusive", -0.01), ("better", 0.01), "sign turns"),
+        (("not stated", -0.01), ("not stated", -0.02), "same sign"),
+        (("not stated", -0.01), ("worse", -0.02), "same sign"),
+        (("not stated", -0.01), ("not stated", 0.02), "sign turns"),
     ],
 )
 def test_what_holds(first, then, holds, results):

@@ -5,6 +5,7 @@ import pytest
 
 from stages.shared import params, paths
 from stages.shared.architectures import maps
+from stages.shared.inference import sign_flip
 
 TEXT = paths.PARAMS.read_text()
 SETTINGS = params.load()
@@ -130,6 +131,12 @@ MISTAKES = {
         ["families.connectivity.reference is 'kernel_1'"],
     ),
     "empty seeds": (("seeds: [0, 1, 2]\n", "seeds: []\n"), ["protocols.quick.seeds = []: should not be empty"]),
+    "more seeds than the sign-flip test takes": (
+        ("seeds: [0, 1, 2]\n", f"seeds: {list(range(sign_flip.MAX_SEEDS + 1))}\n"),
+        ["protocols.quick: seeds are 41; the sign-flip test takes at most 40"],
+    ),
+    "no level of a one-sided test": (("alpha: 0.05", "alpha: 0.6"), ["inference: alpha 0.6 should be below 0.5"]),
+    "no power": (("power: 0.8", "power: 0.04"), ["inference: power 0.04 should be above alpha 0.05"]),
     "duplicate seed": (
         ("seeds: [0, 1, 2]\n", "seeds: [0, 1, 2, 2]\n"),
         ["protocols.quick: seeds [0, 1, 2, 2] name [2] more than once"],
@@ -274,6 +281,18 @@ def test_images_with_their_channels_first_are_left_for_the_download_to_name(tmp_
     assert params.image_shape(SETTINGS.model_copy(update={"data": data})) is None, "it is no image of 32 channels"
 
 
+@pytest.mark.parametrize("spoil", [b"\xff" * 9, b""], ids=["bytes of no deflate", "cut off"])
+def test_a_damaged_file_is_left_for_the_download_to_name(spoil, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "USER", tmp_path)
+    np.savez_compressed(tmp_path / "mine.npz", images=np.zeros((5, 6, 7), np.uint8), labels=np.zeros(5, int))
+    content = (tmp_path / "mine.npz").read_bytes()
+    start = content.index(b"images.npy") + len(b"images.npy")
+    spoilt = content[:start] + 20 * spoil + content[start + 20 * len(spoil) :] if spoil else content[:start]
+    (tmp_path / "mine.npz").write_bytes(spoilt)
+    data = user_data(dataset="npz", file="mine.npz")
+    assert params.image_shape(SETTINGS.model_copy(update={"data": data})) is None
+
+
 @pytest.mark.parametrize(
     ("colour", "size", "expected"),
     [("rgb", None, (3, 10, 8)), ("grey", [20, 30], (1, 24, 34)), ("rgb", 9, (3, 13, 13))],
@@ -287,6 +306,8 @@ def test_the_canvas_of_a_folder_is_told_by_its_size_or_its_first_image(colour, s
     turned[0x0112] = 6  # lies on its side
     Image.new("L", (6, 4)).save(tmp_path / "mine" / "cat" / "a.jpg", exif=turned)
     (tmp_path / "mine" / "cat" / "0.txt").write_text("no image")
+    (tmp_path / "mine" / ".thumbs").mkdir()
+    Image.new("L", (3, 3)).save(tmp_path / "mine" / ".thumbs" / "t.png")  # hidden, and so passed over
     size = tuple(size) if isinstance(size, list) else size
     data = user_data(dataset="folder", folder="mine", colour=colour, size=size)
     assert params.image_shape(SETTINGS.model_copy(update={"data": data})) == expected

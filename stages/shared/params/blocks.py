@@ -10,6 +10,9 @@ from stages.shared.params.fields import Block, Few, Fraction, Name, Natural, Pai
 from stages.shared.params.messages import mistake
 from stages.shared.params.run import Run
 
+ALPHA_LIMIT = 0.5
+MOST_SEEDS = 40  # as many as stages/shared/inference/sign_flip.py takes, which would import numpy here
+
 
 class Longer(Block):
     """The variants that are trained again, `times` as long: whether what is said of them depends on the length."""
@@ -46,6 +49,8 @@ class Protocol(Block):
             twice = sorted(item for item, times in Counter(listed).items() if times > 1)
             if twice:
                 raise mistake(f"{name} {list(listed)} name {twice} more than once; each may stand once")
+        if len(self.seeds) > MOST_SEEDS:
+            raise mistake(f"seeds are {len(self.seeds)}; the sign-flip test takes at most {MOST_SEEDS}")
         others = sorted(set(self.few_seeds) - set(self.seeds))
         if others:
             raise mistake(
@@ -180,3 +185,13 @@ class Inference(Block):
     verdict_seeds: Annotated[int, Field(ge=2)]
     resamples: Annotated[int, Field(ge=1, le=10**6)]
     match_tolerance: Fraction
+
+    @model_validator(mode="after")
+    def _levels_are_possible(self) -> Self:
+        if self.alpha >= ALPHA_LIMIT:
+            raise mistake(
+                f"alpha {self.alpha:g} should be below {ALPHA_LIMIT:g}: it is the level of one-sided tests too"
+            )
+        if self.power <= self.alpha:
+            raise mistake(f"power {self.power:g} should be above alpha {self.alpha:g}")
+        return self

@@ -63,7 +63,7 @@ def _npz_shape(path: Path) -> tuple[int, int, int] | None:
             version = np.lib.format.read_magic(header)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape = read(header)[0]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except Exception:  # whatever is wrong with the file, download names it
         return None
     if len(shape) == 3:
         return 1, shape[1], shape[2]
@@ -80,12 +80,15 @@ def _folder_shape(data: Data) -> tuple[int, int, int] | None:
         return channels, *data.target_size
     from PIL import Image
 
-    for path in sorted((paths.USER / str(data.folder)).glob("**/[!.]*.*")):
+    root = paths.USER / str(data.folder)
+    for path in sorted(root.glob("**/*.*")):
+        if any(part.startswith(".") for part in path.relative_to(root).parts):
+            continue
         try:
             with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
                 width, height = image.size
                 is_turned = image.getexif().get(EXIF_ORIENTATION, 1) >= EXIF_FIRST_TURNED
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except Exception:  # whatever is wrong with the picture, download names it
             continue
         return (channels, width, height) if is_turned else (channels, height, width)
     return None
