@@ -72,7 +72,7 @@ runs: $(READY) ## Say which runs are finished and what they reached: make runs V
 jobs: $(SAGEMAKER) ## Show the jobs on SageMaker that are to be made, and their price; ARGS=stop, cost or retry
 	@python -m stages.cloud $(or $(ARGS),plan)
 
-prune: $(READY) ## Remove finished runs that no longer match from the store: make prune GB=2 (default: what compute.yaml says)
+prune: $(READY) ## Remove the finished runs used longest ago from the store: make prune GB=2 (default: what compute.yaml says)
 	@python -m stages.tools.prune $(GB)
 
 reference-report: $(READY) ## Render the report of the published results in data/reference/, without training: make reference-report P=default
@@ -88,7 +88,7 @@ reference: $(READY) ## Make the published results that are missing, hours of it:
 	@python -m stages.tools.reference make $(P)
 
 compare: $(READY) ## Set experiments or git revisions side by side: make compare A=… B=… (HEAD and workspace); FORMAT=markdown
-	@python -m stages.tools.compare $(A) $(B) $(C) $(if $(FORMAT),--format $(FORMAT))
+	@python -m stages.tools.compare $(or $(A),$(if $(B)$(C),HEAD)) $(B) $(C) $(if $(FORMAT),--format $(FORMAT))
 
 same-bytes: $(SAGEMAKER) ## Train a protocol here and in jobs over a stand-in for AWS, and compare every byte: make same-bytes P=default
 	PYTHONPATH=. python tests/same_bytes.py $(or $(P),quick)

@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _plan(arguments: argparse.Namespace) -> None:
     """Print the jobs of the runs that are missing, what exists of them, and what they will cost."""
-    from stages.cloud import estimates, job_service, training
+    from stages.cloud import account, estimates, job_service, training
     from stages.cloud.job import jobs_of
 
     missing = _missing_runs(arguments.variant)
@@ -58,6 +58,8 @@ def _plan(arguments: argparse.Namespace) -> None:
     for job in jobs_of(missing, settings):
         known = job_service.attempts(job)
         name, state = (known[-1][0], known[-1][1]["TrainingJobStatus"]) if known else (job.name(), "to be made")
+        if state == "Completed" and not account.object_exists(known[-1][1]["ModelArtifacts"]["S3ModelArtifacts"]):
+            state = "artifact gone"
         if state in ("Completed", "InProgress"):
             rows.append([name, len(job.runs), state, "", "paid for"])
         else:
@@ -107,10 +109,11 @@ def _stop(_: argparse.Namespace) -> None:
     settings = load().sagemaker
     account.preflight(settings, with_role=False)
     names = list(job_service.job_names(StatusEquals="InProgress"))
+    stopping = list(job_service.job_names(StatusEquals="Stopping"))
     for name in names:
-        job_service.stop(name)
-        print(f"job {name}: asked to stop", flush=True)
-    for name in warm_pools.end_all(names, settings.poll_seconds):
+        has_run = job_service.stop(name)
+        print(f"job {name}: {'asked to stop' if has_run else 'had just ended'}", flush=True)
+    for name in warm_pools.end_all([*names, *stopping], settings.poll_seconds):
         print(f"the instance that was kept warm after job {name}: ended")
     print(f"{len(names)} jobs were running")
 

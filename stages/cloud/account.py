@@ -1,5 +1,6 @@
 """The AWS account: clients, what is checked before anything is sent, AWS's errors in words, names, objects in S3."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -115,9 +116,12 @@ def session() -> Any:
 
 
 def need_boto3() -> Any:
-    """The module boto3. Raises StageError if it is not installed."""
+    """The module boto3. Raises StageError if it, or SageMaker's SDK, is not installed."""
     try:
         import boto3
+
+        if importlib.util.find_spec("sagemaker") is None:
+            raise ModuleNotFoundError
     except ModuleNotFoundError:
         raise StageError(
             "SageMaker needs packages that are not installed: `make sagemaker` installs them "

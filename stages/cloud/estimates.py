@@ -36,6 +36,8 @@ def estimated_cost(variant: str, n_runs: int, settings: SageMaker) -> Estimate:
     if variant not in run_seconds:
         return Estimate(None, None, "were never timed here")
     has_gpu = instance_has_gpu(settings.instance_type)
+    if not has_gpu and record.get("device", "cpu") != "cpu":
+        return Estimate(None, None, "were timed on a GPU alone")
     if has_gpu and record.get("instance_type") != settings.instance_type:
         return Estimate(None, None, f"were timed on other machines alone, not on the GPU of {settings.instance_type}")
     rounds = n_runs if has_gpu else math.ceil(n_runs / prices.cores(settings.instance_type))

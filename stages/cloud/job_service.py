@@ -153,9 +153,16 @@ def job_names(**filters: str) -> Iterator[str]:
                     yield summary["TrainingJobName"]
 
 
-def stop(name: str) -> None:
-    with aws_errors_in_words():
-        client("sagemaker").stop_training_job(TrainingJobName=name)
+def stop(name: str) -> bool:
+    """Ask a job to stop. Returns whether it still ran: it may just have ended."""
+    try:
+        with aws_errors_in_words():
+            client("sagemaker").stop_training_job(TrainingJobName=name)
+    except StageError:
+        if (describe(name) or {}).get("TrainingJobStatus") == "InProgress":
+            raise
+        return False
+    return True
 
 
 def pause(seconds: float) -> None:

@@ -233,6 +233,7 @@ def _summary(records: dict[Job, dict[str, Any]], place: Place) -> dict[str, Any]
         run_seconds[job.variant] += record["run_seconds"]
     return {
         "backend": "sagemaker",
+        "device": next(iter(records)).runs[0].spec.device,
         "instance_type": settings.instance_type,
         **billed,
         "core_seconds": round(sum(sum(one) for one in run_seconds.values()), 2),

@@ -1,6 +1,7 @@
 """Try the container of a training job on this machine: the very command of a job, for one small run."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from stages.cloud import images
+from stages.cloud.account import need_boto3
 from stages.cloud.container import installed_version
 from stages.cloud.job import COMMAND, DATA, Job, code_archive, hyperparameters, image_name, jobs_of, requirements
 from stages.cloud.settings import SageMaker
@@ -24,6 +26,7 @@ from stages.train.runs import planned_runs
 FOLDER = "try"  # below data/partial; stays until the next trial
 TRAIN_IMAGES, VAL_IMAGES, EPOCHS = 1000, 200, 1
 ML = "/opt/ml"  # what SageMaker calls the folder in a container
+CODE = f"{ML}/input/data/code/code.tar.gz"  # in COMMAND
 
 
 def try_container(settings: Params, variant: str | None, place_of_jobs: SageMaker, as_process: bool) -> None:
@@ -74,7 +77,8 @@ def small_run(settings: Params, variant: str) -> PlannedRun:
     """The first seed of a variant, with few images, and one epoch unless the variant has a length of its own."""
     n_images = sum(load_constants(paths.PREPARED)["class_counts"]["train"])
     sizes = {"train_size": min(TRAIN_IMAGES, n_images // 2), "val_size": min(VAL_IMAGES, n_images // 4)}
-    changes = sizes | {"epochs": EPOCHS, "longer": None}
+    longer = settings.chosen_protocol.longer if variant in settings.longer_variants else None
+    changes = sizes | {"epochs": EPOCHS, "longer": longer}
     protocol = settings.chosen_protocol.model_copy(update=changes)
     small = settings.model_copy(update={"protocols": {**settings.protocols, settings.protocol: protocol}})
     return planned_runs(small, settings.chosen_variants([variant]))[0]
@@ -118,10 +122,12 @@ def _as_process(ml: Path) -> tuple[list[str], dict[str, str], str]:
         "TMPDIR": str(ml / "tmp"),
         **{name: os.environ[name] for name in ("MAX_WORKERS", "LD_LIBRARY_PATH") if name in os.environ},
     }
-    return ["/bin/bash", "-c", COMMAND.replace(ML, str(ml))], environment, "a process of this machine"
+    quoted = COMMAND.replace("$(mktemp -d)", '"$(mktemp -d)"').replace(CODE, shlex.quote(CODE.replace(ML, str(ml))))
+    return ["/bin/bash", "-c", quoted], environment, "a process of this machine"
 
 
 def _in_docker(ml: Path, run: PlannedRun, settings: SageMaker) -> tuple[list[str], dict[str, str], str]:
+    need_boto3()
     image = images.training_image(image_name(settings), settings.instance_type)
     options = ["--rm", "--volume", f"{ml}:{ML}", "--shm-size", "1g"]
     if settings.network_isolation:

@@ -33,9 +33,11 @@ def main(settings: Params) -> None:
         missing = run_records.missing_runs(planned, paths.RUNS)
         print(f"train: {len(planned) - len(missing)} of {len(planned)} runs are finished", flush=True)
         refuse_broken_own_nets(missing)
-        earlier = _earlier_seconds()
+        earlier = _earlier_record()
         record |= train_missing(missing)
-        record["runs"] = earlier | record["runs"]
+        if record["backend"] == "none" or _machine_kind(earlier) == _machine_kind(record):
+            record |= {name: earlier[name] for name in ("device", "instance_type") if name in earlier} | record
+            record["runs"] = earlier.get("runs", {}) | record["runs"]
         print_summary(missing)
 
 
@@ -72,6 +74,7 @@ def train_missing(missing: list[PlannedRun]) -> dict[str, Any]:
         seconds = local.train(missing, paths.PREPARED, finished)
         record = {
             "backend": "local",
+            "device": missing[0].spec.device,
             "instructions": local.instructions(),
             "packages": provenance.packages(),
             "runs": mean_seconds(missing, seconds),
@@ -85,13 +88,19 @@ def _place(store: run_records.Store, run: PlannedRun, folder: Path) -> None:
     run_records.place(run, folder, paths.RUNS, store)
 
 
-def _earlier_seconds() -> dict[str, float]:
-    """Variant → mean seconds of a run when it was last trained; the estimates of cost on SageMaker use them."""
+def _earlier_record() -> dict[str, Any]:
+    """What the last training left in data/timings; the estimates of cost on SageMaker use its seconds by variant."""
     try:
-        seconds: dict[str, float] = paths.read_json(paths.TIMINGS / "train.json")["runs"]
-    except (FileNotFoundError, ValueError, KeyError):
+        record: dict[str, Any] = paths.read_json(paths.TIMINGS / "train.json")
+    except (FileNotFoundError, ValueError):
         return {}
-    return seconds
+    return record
+
+
+def _machine_kind(record: dict[str, Any]) -> tuple[str, str]:
+    """Seconds are comparable on all CPUs, roughly, and on one type of GPU instance."""
+    device = record.get("device", "cpu")
+    return device, record.get("instance_type", "") if device == "cuda" else ""
 
 
 def mean_seconds(runs: list[PlannedRun], seconds: list[float]) -> dict[str, float]:

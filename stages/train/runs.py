@@ -9,7 +9,14 @@ from stages.cloud import settings as compute_settings
 from stages.shared import paths
 from stages.shared.params import Params
 from stages.shared.prepared_data import load_constants
-from stages.shared.run_records import PlannedRun, file_digests, missing_runs, own_net_digests, run_digest
+from stages.shared.run_records import (
+    PlannedRun,
+    default_store,
+    file_digests,
+    is_finished,
+    own_net_digests,
+    run_digest,
+)
 from stages.train.run_spec import RunSpec
 
 NVIDIA_DRIVER = "libcuda.so.1"
@@ -31,8 +38,13 @@ def planned_runs(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
 
 
 def missing(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
-    """The runs of these variants that are neither in data/runs nor in the store."""
-    return missing_runs(planned_runs(settings, variants), paths.RUNS)
+    """The runs of these variants that are neither in data/runs nor in the store. Nothing is changed there."""
+    runs = planned_runs(settings, variants)
+    unfinished = [run for run in runs if not is_finished(paths.RUNS / run.folder, run.digest)]
+    if not unfinished:
+        return []
+    store = default_store()
+    return [run for run in unfinished if not store.holds(run.digest)]
 
 
 def device_kind(settings: Params) -> Literal["cpu", "cuda"]:

@@ -100,6 +100,10 @@ def test_seconds_of_a_cpu_are_not_taken_for_those_of_a_gpu_and_the_plan_says_why
     paths.write_json(paths.TIMINGS / "train.json", timings | {"instance_type": "ml.g4dn.xlarge"})
     command_line(monkeypatch, "plan")
     assert "1 jobs, about " in capsys.readouterr().out
+    paths.write_json(paths.TIMINGS / "train.json", timings | {"device": "cuda"})
+    compute()
+    command_line(monkeypatch, "plan")
+    assert "1 jobs, no estimate (1 were timed on a GPU alone)" in capsys.readouterr().out
 
 
 def test_the_plan_says_both_ways_prices_and_sends_nothing(layer, monkeypatch, capsys):

@@ -131,10 +131,15 @@ def test_a_failure_of_the_service_itself_is_attempted_again(ready_made, tmp_path
     assert record["billable_seconds"] == 2, "what failed is paid for, too"
 
 
-def test_an_expired_artifact_makes_the_job_again(ready_made, tmp_path, capsys):
+def test_an_expired_artifact_makes_the_job_again_and_the_plan_says_so(ready_made, tmp_path, monkeypatch, capsys):
     record, first = trained(tmp_path / "first", runs())
     (name,) = record["jobs"]
+    monkeypatch.setattr(command, "_missing_runs", lambda variants: runs())
+    command_line(monkeypatch, "plan")
+    assert "To be paid: 0 jobs" in capsys.readouterr().out
     ready_made.client("s3").delete_object(Bucket=BUCKET, Key=f"what-convolution-buys/jobs/{name}/output/model.tar.gz")
+    command_line(monkeypatch, "plan")
+    assert re.search(rf"{name} +\d+ +artifact gone(.|\n)*To be paid: 1 jobs", capsys.readouterr().out)
     again, second = trained(tmp_path / "second", runs())
     assert second == first
     assert again["jobs"] == [name, f"{name}-r1"]

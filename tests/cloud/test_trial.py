@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 
 import pytest
@@ -65,6 +66,12 @@ def test_a_process_trains_one_small_run_in_a_folder_like_opt_ml_and_it_is_the_sa
     assert {file.name for file in (ml / "model" / "cnn" / "seed_3").iterdir()} >= {"metrics.json", "record.json"}
     assert {"hyperparameters.json"} == {file.name for file in (ml / "input" / "config").iterdir()}
     assert not (paths.RUNS / "cnn").exists(), "a trial is no result"
+
+
+def test_a_folder_with_odd_letters_in_its_name_is_quoted(tmp_path):
+    _, _, script = trial._as_process(tmp_path / "it's a [x] & more")[0]
+    archive = shlex.split(script.partition("tar -xzf ")[2].partition(" && ")[0])
+    assert archive == [str(tmp_path / "it's a [x] & more" / "input" / "data" / "code" / "code.tar.gz")]
 
 
 def test_docker_is_given_the_image_the_folder_and_the_command_of_a_job(monkeypatch, capfd, docker):

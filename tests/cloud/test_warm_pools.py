@@ -9,7 +9,7 @@ pytest.importorskip("moto.server", reason="moto is not installed")
 from small_jobs import command_line, compute, jobs, runs, started, trained
 
 from stages.cloud import __main__ as command
-from stages.cloud import training, warm_pools
+from stages.cloud import job_service, training, warm_pools
 from stages.cloud.settings import load
 from stages.shared import paths
 from stages.shared.params import ParamsError
@@ -116,6 +116,30 @@ def test_stop_ends_what_waits_and_what_begins_to_wait_once_its_job_has_stopped(l
     assert {name: pool(layer, name)["Status"] for name in names} == dict.fromkeys(names, "Terminated")
     assert [f"the instance that was kept warm after job {name}: ended" in printed for name in names] == [True, True]
     assert "1 jobs were running" in printed
+
+
+def test_stop_goes_on_past_a_job_that_has_just_ended_and_waits_for_one_that_is_stopping(layer, monkeypatch, capsys):
+    compute(spot="false", keep_alive_minutes=10, max_concurrent=3)
+    layer.runs = False
+    names = [job.name() for job in jobs("a", "b", "c")]
+    started(*jobs("a", "b", "c"))
+    listed = job_service.job_names
+
+    def job_names(**filters):
+        if filters.get("StatusEquals") == "Stopping":
+            return [names[2]]
+        running = [name for name in listed(**filters) if name != names[2]]
+        layer.jobs[names[0]].stop("Completed")  # between the list and the request to stop
+        return running
+
+    waited_for = []
+    monkeypatch.setattr(job_service, "job_names", job_names)
+    monkeypatch.setattr(warm_pools, "end_all", lambda stopped, _: waited_for.extend(stopped) or [])
+    command_line(monkeypatch, "stop")
+    printed = capsys.readouterr().out
+    assert f"job {names[0]}: had just ended" in printed
+    assert f"job {names[1]}: asked to stop" in printed
+    assert waited_for == names
 
 
 def test_stop_passes_over_an_instance_that_a_job_has_just_taken(layer, monkeypatch, capsys):

@@ -256,3 +256,11 @@ def test_help_names_the_defaults(monkeypatch, capsys):
     assert ended.value.code == 0
     assert "data/compare/index.html" in text
     assert "workspace" in text
+
+
+def test_variants_that_are_trained_longer_are_compared_too():
+    revision = revisions.Revision("workspace", None, "")
+    planned = results._planned_seeds(fake_results.settings(), revision)
+    settings = params.load(REPOSITORY / "params.yaml")
+    assert planned == {key: list(settings.seeds(key)) for key in settings.trained_variants}
+    assert any(key.endswith(params.LONGER) for key in planned)

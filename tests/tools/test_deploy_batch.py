@@ -13,7 +13,7 @@ from stages.shared import stage_command
 from stages.shared.prepared_data import load_constants
 from stages.shared.stage_command import StageError
 from stages.tools.deploy import __main__ as deploy
-from stages.tools.deploy import batch
+from stages.tools.deploy import batch, inventory
 
 pytestmark = pytest.mark.slow
 
@@ -137,6 +137,25 @@ def test_a_job_that_fails_is_told_with_its_reason_and_its_log_and_another_one_is
     aws.job_states = ["Completed"]
     assert len(rows(label())) == 4
     assert len(jobs()) == 2
+    assert not [key for key in keys() if "/answers/" not in key], "what the first one needed is removed too"
+
+
+def test_a_folder_in_place_of_the_table_is_refused_before_anything_is_sent(aws, label, tmp_path):
+    (tmp_path / "labels.csv").mkdir()
+    with pytest.raises(StageError, match=r"--out .*labels\.csv is a folder; name a file in it"):
+        label()
+    assert jobs() == []
+
+
+def test_what_a_second_attempt_left_is_listed_and_deleted(aws, label):
+    aws.job_states = ["InProgress", "Failed"]
+    for _ in range(2):
+        with pytest.raises(StageError, match="has ended without all labels"):
+            label()
+    names = jobs()
+    assert names[1] == f"{names[0]}-r1"
+    inventory.delete([], True, ours(), 1)
+    assert not [key for key in keys() if "/answers/" not in key]
 
 
 def test_a_job_that_goes_on_is_waited_for_and_taken_up_again(aws, label):

@@ -4,6 +4,7 @@ import pytest
 from small_model import small_settings
 
 from stages.shared import paths
+from stages.shared.params.blocks import Longer
 from stages.shared.stage_command import StageError
 from stages.tools.deploy.choose import choose
 
@@ -66,6 +67,15 @@ def test_what_the_protocol_does_not_have_is_not_chosen_and_what_is_not_trained_i
     assert "not trained yet or diverged: waiting" in str(choice)
     with pytest.raises(StageError, match="no trained model is in data/runs; `dvc repro train`"):
         choose(settings, tmp_path / "elsewhere")
+
+
+def test_a_variant_that_was_trained_longer_may_be_chosen(tmp_path):
+    settings, runs = results(tmp_path, cnn={0: (0.8, 0.5, 0.1)}, cnn_longer={0: (0.9, 0.5, 0.1)})
+    longer = Longer(times=2, variants=("cnn",))
+    protocol = settings.chosen_protocol.model_copy(update={"longer": longer, "variants": ("cnn",)})
+    variants = {"cnn": settings.variants["cnn"]}
+    settings = settings.model_copy(update={"protocols": {settings.protocol: protocol}, "variants": variants})
+    assert choose(settings, runs).variant == "cnn_longer"
 
 
 def test_a_run_that_diverged_is_never_chosen(tmp_path):

@@ -108,7 +108,7 @@ def test_an_endpoint_that_never_comes_up_is_given_up_in_time_and_can_be_deleted_
     assert time.monotonic() - start < 5
     name = there()[0][0]
     assert f"delete {name}" in str(failure.value)
-    with pytest.raises(StageError, match=r"is still Creating after 0\.001 minutes, and may cost; say .* again"):
+    with pytest.raises(StageError, match=r"is still Creating after 0\.001 minutes, and may cost; run .* again"):
         inventory.delete([name], False, ours(), 0.001)
     aws.states[name] = ["Creating", "Creating", "InService"]
     inventory.delete([name], False, ours(), 1)

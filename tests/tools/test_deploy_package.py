@@ -138,6 +138,14 @@ def test_a_damaged_package_is_refused(tmp_path, content):
         pass
 
 
+def test_a_package_of_which_a_bit_has_turned_is_refused(archive, tmp_path):
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "model.tar.gz").write_bytes(content)
+    with pytest.raises(StageError, match="is damaged"), unpacked(tmp_path / "model.tar.gz"):
+        pass
+
+
 def test_a_missing_package_and_one_of_another_project_are_refused(tmp_path):
     with (
         pytest.raises(StageError, match=r"is missing; `python -m stages.tools.deploy package` makes it"),

@@ -2,6 +2,7 @@
 
 import lzma
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -198,6 +199,15 @@ def test_results_are_published_shown_again_and_agree_with_themselves(workspace):
     assert "4 the same: every test image has the same answer" in output
     workspace.set_kernel(2)
     assert "3 the same" not in workspace.succeed(*command, "conform"), "another net is not compared"
+    archives = {file.name: file.read_bytes() for file in folder.iterdir()}
+    shutil.rmtree(workspace.folder / "data" / "runs" / "cnn" / "seed_0")
+    code, output = workspace.run(*command, "publish")
+    assert code == 1
+    assert "not finished here: cnn, kernel_1; `dvc repro` trains them; nothing was published" in output
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == archives
+    code, output = workspace.run(*command, "publish", "quick")
+    assert (code, "params.yaml has protocol 'tiny'; set it to 'quick'" in output) == (1, True)
+    assert "cnn " not in workspace.succeed(*command, "conform"), "a variant that lacks a run is not compared"
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from dvc.fs import DataFileSystem
 from safetensors.numpy import load_file
 
 from stages.shared import params, paths
+from stages.shared.params import LONGER
 from stages.shared.params.yaml_files import parse_yaml
 from stages.shared.run_files import VariantResults, read_variant
 from stages.shared.run_records import RECORD, file_digest
@@ -196,6 +197,8 @@ def _planned_seeds(settings: Mapping[str, Any], revision: Revision) -> dict[str,
             sample = settings["sample"] | variant["run"].get("sample", {})
             if key in protocol["variants"]:
                 planned[key] = list(protocol["seeds" if sample["seeds"] == "all" else "few_seeds"])
+        longer = protocol.get("longer") or {"variants": []}
+        planned |= {key + LONGER: planned[key] for key in longer["variants"]}
     except (KeyError, TypeError, AttributeError):
         raise StageError(
             f"params.yaml of {revision.name!r} has no `protocols` with `variants` and `seeds` as this version of the "

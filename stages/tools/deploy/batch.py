@@ -18,7 +18,7 @@ from stages.shared.stage_command import StageError
 from stages.tools.deploy import handler
 from stages.tools.deploy.aws_model import make_model, tags
 from stages.tools.deploy.package import check_starts, digest, unpacked
-from stages.tools.deploy.service import archive_key, ask, pause
+from stages.tools.deploy.service import archive_key, ask, batch_folder, pause
 
 KIND = "image/png"
 MEGABYTES = 4  # that a request may have; the handler takes a little less
@@ -41,6 +41,8 @@ def label(
     A job that runs or has ended for the same images and the same package is used. Raises StageError, before anything
     is sent, for a file that is no image of this model.
     """
+    if out.is_dir():
+        raise StageError(f"--out {out} is a folder; name a file in it, such as {out / 'labels.csv'}")
     with unpacked(archive) as package:
         check_starts(package)
         classifier = handler.model_fn(package)
@@ -76,14 +78,18 @@ def label(
                 f"{interruptions.reason(interruption)}; the job {name} goes on and costs until it ends; run the same "
                 f"command again to fetch its labels, or `aws sagemaker stop-transform-job --transform-job-name {name}`"
             ) from None
-        _clean_up(name, files, account, settings)
+        for attempt in count():  # an earlier one may have failed and left its own
+            earlier = resource_name(title, sha256, attempt)
+            _clean_up(earlier, files, account, settings)
+            if earlier == name:
+                break
     _write(out, classifier.classes, answers)
     print(f"{out}: the labels of {len(answers)} images")
 
 
 def _checked(folder: Path, classifier: handler.Classifier) -> list[Path]:
     """The folder's PNGs, in the order of their names."""
-    files = sorted(file for file in folder.glob("*") if file.suffix.lower() == ".png")
+    files = sorted(file for file in folder.glob("*") if file.suffix.lower() == ".png" and file.is_file())
     if not files:
         raise StageError(f"{folder} has no file *.png; name a folder of images")
     wrong = []
@@ -137,9 +143,9 @@ def _start(
             str(file), account.bucket, _image_key(name, file, settings), ExtraArgs=encryption(settings)
         )
     make_model(name, archive, image, account, settings)
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/{_folder(name, settings)}images/"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/{batch_folder(settings, name)}images/"}
     output: dict[str, Any] = {
-        "S3OutputPath": f"s3://{account.bucket}/{_folder(name, settings)}answers",
+        "S3OutputPath": f"s3://{account.bucket}/{batch_folder(settings, name)}answers",
         "Accept": "application/json",
     }
     resources: dict[str, Any] = {"InstanceType": instance_type, "InstanceCount": 1}
@@ -220,13 +226,9 @@ def _write(out: Path, classes: list[str], answers: dict[str, handler.Prediction]
     partial.replace(out)
 
 
-def _folder(name: str, settings: SageMaker) -> str:
-    return f"{settings.prefix}/batch/{name}/"
-
-
 def _image_key(name: str, file: Path, settings: SageMaker) -> str:
-    return f"{_folder(name, settings)}images/{file.name}"
+    return f"{batch_folder(settings, name)}images/{file.name}"
 
 
 def _answer_url(name: str, file: Path, account: Account, settings: SageMaker) -> str:
-    return f"s3://{account.bucket}/{_folder(name, settings)}answers/{file.name}.out"
+    return f"s3://{account.bucket}/{batch_folder(settings, name)}answers/{file.name}.out"

@@ -44,7 +44,7 @@ def choose(settings: Params, runs: Path, variant: str | None = None, seed: int |
     variant, seed: choose among their runs only. runs: data/runs. Between equal accuracies the lower loss decides, then
     the name. A run that diverged has no model. Raises StageError if there is no such run.
     """
-    trained = {key: _trained_runs(settings, runs, key) for key in settings.active_variants}
+    trained = {key: _trained_runs(settings, runs, key) for key in settings.trained_variants}
     with_model = {key: metrics for key, metrics in trained.items() if metrics}
     if not with_model:
         raise StageError("no trained model is in data/runs; `dvc repro train` trains them")
@@ -66,7 +66,7 @@ def choose(settings: Params, runs: Path, variant: str | None = None, seed: int |
     return Choice(
         variant=variant,
         seed=best["seed"],
-        run=settings.variants[variant].run,
+        run=settings.trained_variants[variant].run,
         val_accuracy=best["val_accuracy"],
         mean_val_accuracy=fmean(run["val_accuracy"] for run in with_model[variant]),
         n_variants=len(with_model),

@@ -11,9 +11,9 @@ from stages.cloud.account import PREFIX, Account, aws_errors_in_words, client, p
 from stages.cloud.settings import SageMaker
 from stages.shared.stage_command import StageError
 from stages.tools.deploy.hosting import Hosting
-from stages.tools.deploy.service import UNDER_WAY, archive_key, archives_prefix, ask, pause
+from stages.tools.deploy.service import UNDER_WAY, archive_key, archives_prefix, ask, batch_folder, pause
 
-NAME = re.compile(rf"{PREFIX}-.+-[0-9a-f]{{12}}")  # of all that `create` makes
+NAME = re.compile(rf"{PREFIX}-.+-[0-9a-f]{{12}}(-r\d+)?")  # of all that `create` and `batch` make
 
 
 @dataclass
@@ -105,9 +105,8 @@ def _delete(name: str, account: Account, settings: SageMaker, minutes: float) ->
     end = time.monotonic() + 60 * minutes
     delete_requested = False
     while (endpoint := ask(sagemaker.describe_endpoint, EndpointName=name)) is not None:
-        if (
-            not delete_requested and endpoint["EndpointStatus"] not in UNDER_WAY
-        ):  # AWS refuses to delete one that is still starting
+        is_starting = endpoint["EndpointStatus"] in UNDER_WAY  # AWS refuses to delete it then
+        if not delete_requested and not is_starting:
             sagemaker.delete_endpoint(EndpointName=name)
             delete_requested = True
             continue
@@ -122,4 +121,8 @@ def _delete(name: str, account: Account, settings: SageMaker, minutes: float) ->
     if ask(sagemaker.describe_model, ModelName=name) is not None:
         sagemaker.delete_model(ModelName=name)
     client("s3").delete_object(Bucket=account.bucket, Key=archive_key(settings, name))
+    images = f"{batch_folder(settings, name)}images/"
+    for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=account.bucket, Prefix=images):
+        for one in page.get("Contents", []):
+            client("s3").delete_object(Bucket=account.bucket, Key=one["Key"])
     print(f"deleted {name}: endpoint, endpoint config, model and archive", flush=True)

@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -29,6 +30,7 @@ from stages.tools.deploy.choose import Choice
 from stages.tools.deploy.service import ARCHIVE, START
 
 EXAMPLE = "example.json"
+READ_AT_ONCE = 1 << 20  # bytes
 # The project's files that answer in SageMaker's container. Nothing else of the repository leaves this machine.
 CODE = (
     "__init__.py",
@@ -97,9 +99,11 @@ def unpacked(archive: Path) -> Iterator[Path]:
         try:
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
+                while tar.fileobj and tar.fileobj.read(READ_AT_ONCE):  # to the end, where gzip's checksum is
+                    pass
         except FileNotFoundError:
             raise StageError(f"{archive} is missing; `python -m stages.tools.deploy package` makes it") from None
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise StageError(
                 f"{archive} is damaged ({error}); `python -m stages.tools.deploy package` makes it again"
             ) from None

@@ -32,6 +32,11 @@ def ask(call: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]
         return None
 
 
+def batch_folder(settings: SageMaker, name: str) -> str:
+    """Where in the bucket the images and answers of that batch lie."""
+    return f"{settings.prefix}/batch/{name}/"
+
+
 def archive_key(settings: SageMaker, name: str) -> str:
     """Where in the bucket the package of that name lies."""
     return f"{archives_prefix(settings)}{name}/{ARCHIVE}"

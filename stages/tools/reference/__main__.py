@@ -41,11 +41,17 @@ def main() -> None:
         long_run.add_nets(protocol)
         return
     if arguments.verb == "publish":
+        if protocol != settings.protocol:
+            raise StageError(
+                f"params.yaml has protocol {settings.protocol!r}; set it to {protocol!r} and run `dvc repro`"
+            )
         long_run.publish(settings)
         return
     if protocol not in _published():
         raise StageError(f"data/reference has no protocol {protocol!r}; it has {published}")
     if arguments.verb == "conform":
+        if protocol not in settings.protocols:
+            raise StageError(f"params.yaml has no protocol {protocol!r}, so nothing here is of it")
         rows = conform.conform(settings.model_copy(update={"protocol": protocol}))
         print(conform.text(rows))
         if any(row.outcome == conform.DIFFERS for row in rows):

@@ -12,9 +12,9 @@ from stages.shared.inference.comparison import compare
 from stages.shared.inference.intervals import Arm
 from stages.shared.params import Inference, Params
 from stages.shared.run_files import read_test_labels, read_variant
-from stages.shared.stage_command import StageError
+from stages.shared.stage_command import StageError, need
 from stages.tools.reference import report
-from stages.tools.reference.settings import trained_as
+from stages.tools.reference.settings import is_trained_here, trained_as
 
 SAME, AGREES, DIFFERS, UNDECIDED = "the same", "agrees", "differs", "undecided"
 MEANINGS = {
@@ -42,6 +42,7 @@ def conform(settings: Params) -> list[Row]:
 
     Raises StageError if nothing here is trained as the published results were.
     """
+    need(paths.PREPARED, "prepare")
     protocol = settings.protocol
     with paths.scratch_folder("conform") as root:
         report.lay_out(protocol, root)
@@ -49,7 +50,7 @@ def conform(settings: Params) -> list[Row]:
         shared = [
             key
             for key in published.trained_variants
-            if trained_as(settings, key) == trained_as(published, key) and (paths.RUNS / key).exists()
+            if trained_as(settings, key) == trained_as(published, key) and is_trained_here(settings, key)
         ]
         if not shared:
             raise StageError(

@@ -7,7 +7,7 @@ from stages.shared import params, paths
 from stages.shared.params import Params
 from stages.shared.stage_command import StageError, need
 from stages.tools.reference import bundle, nets, workspace
-from stages.tools.reference.settings import trained_as
+from stages.tools.reference.settings import is_trained_here, trained_as
 
 WORK = paths.DATA / "long_runs"
 
@@ -62,8 +62,13 @@ def add_nets(protocol: str) -> None:
 
 def publish(settings: Params) -> None:
     """Put the results of this workspace, whose protocol is finished, into the bundle."""
+    need(paths.PREPARED, "prepare")
     need(paths.RESULTS, "collect")
     protocol = settings.protocol
+    unfinished = [variant for variant in settings.trained_variants if not is_trained_here(settings, variant)]
+    if unfinished:
+        raise StageError(f"not finished here: {', '.join(unfinished)}; `dvc repro` trains them; nothing was published")
+    need(paths.DECLARED / f"{protocol}.json", "train")
     _remove_outdated(settings)
     for variant in settings.trained_variants:
         bundle.pack_variant(protocol, variant, paths.DATA)

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from stages.shared import paths
 from stages.shared.params import Params
+from stages.shared.run_records import is_finished
+from stages.train.runs import planned_runs
 
 
 def trained_as(settings: Params, variant: str) -> Any:
@@ -12,3 +15,9 @@ def trained_as(settings: Params, variant: str) -> Any:
     protocol = settings.chosen_protocol.model_dump(mode="json", exclude={"variants", "longer", "baseline"})
     run = settings.trained_variants[variant].run.model_dump(mode="json")
     return protocol, run, settings.data.model_dump(mode="json"), settings.probe.model_dump(mode="json")
+
+
+def is_trained_here(settings: Params, variant: str) -> bool:
+    """Whether data/runs has every run of the variant as these settings train it."""
+    runs = planned_runs(settings, [variant])
+    return all(is_finished(paths.RUNS / run.folder, run.digest) for run in runs)

@@ -33,6 +33,9 @@ def lay_out(root: Path, settings: Path, hypotheses: Path, protocol: str, variant
         link = root / name
         link.unlink(missing_ok=True)
         link.symlink_to(paths.ROOT / name)
+    own_images = root / "data" / "user"
+    if paths.USER.exists() and not own_images.exists():
+        own_images.symlink_to(paths.USER)
 
 
 def _with_variants(text: str, settings: Path, protocol: str, variants: list[str]) -> str:
