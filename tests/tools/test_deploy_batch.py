@@ -1,6 +1,7 @@
 """A folder of images is labelled by a job on SageMaker, once for the same images, and what it needed goes."""
 
 import csv
+import re
 import sys
 
 import pytest
@@ -165,6 +166,36 @@ def test_a_job_that_goes_on_is_waited_for_and_taken_up_again(aws, label):
     aws.jobs[jobs()[0]] = ["InProgress", "Completed"]
     assert len(rows(label())) == 4
     assert len(jobs()) == 1
+
+
+def failing(monkeypatch, error):
+    """While the job runs, the second question about it fails once with this error."""
+    real, asked = batch.ask, []
+
+    def ask(call, **arguments):
+        asked.append(call)
+        if len(asked) == 2:
+            raise error
+        return real(call, **arguments)
+
+    monkeypatch.setattr(batch, "ask", ask)
+
+
+def test_a_wait_goes_on_when_aws_does_not_answer_once(aws, label, monkeypatch, capsys):
+    from botocore.exceptions import EndpointConnectionError
+
+    failing(monkeypatch, EndpointConnectionError(endpoint_url="https://aws"))
+    assert len(rows(label())) == 4
+    assert re.search(r"job wcb-batch-\S+: AWS cannot be reached.*; asked again\n", capsys.readouterr().out)
+
+
+def test_credentials_that_end_while_a_job_runs_are_told_with_what_goes_on(aws, label, monkeypatch):
+    from botocore.exceptions import ClientError
+
+    answer = {"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}
+    failing(monkeypatch, ClientError(answer, "DescribeTransformJob"))
+    with pytest.raises(StageError, match=r"(?s)refuses the credentials.*may go on and cost; run .* stop-transform-job"):
+        label()
 
 
 def test_an_interrupted_wait_says_that_the_job_goes_on(aws, label, monkeypatch):

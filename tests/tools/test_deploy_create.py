@@ -115,6 +115,33 @@ def test_an_endpoint_that_never_comes_up_is_given_up_in_time_and_can_be_deleted_
     assert there() == NOTHING
 
 
+def test_an_endpoint_whose_creation_got_no_answer_is_named_and_taken_up_again(aws, archive, monkeypatch):
+    from botocore.exceptions import EndpointConnectionError
+
+    sagemaker, ask = account.client("sagemaker"), endpoint.ask
+    create_endpoint = sagemaker.create_endpoint
+
+    def without_an_answer(**arguments):
+        create_endpoint(**arguments)
+        raise EndpointConnectionError(endpoint_url="https://aws")
+
+    monkeypatch.setattr(sagemaker, "create_endpoint", without_an_answer)
+    with pytest.raises(StageError, match="the endpoint config, perhaps the endpoint; an endpoint that is up costs"):
+        create(archive)
+    monkeypatch.setattr(sagemaker, "create_endpoint", create_endpoint)
+    not_yet_seen = [None]
+
+    def ask_too_early(call, **arguments):
+        if call.__name__ == "describe_endpoint" and not_yet_seen:
+            return not_yet_seen.pop()
+        return ask(call, **arguments)
+
+    monkeypatch.setattr(endpoint, "ask", ask_too_early)
+    create(archive)
+    assert not not_yet_seen
+    assert len(there()[0]) == 1
+
+
 def test_an_interrupted_create_says_what_is_left(aws, archive, monkeypatch):
     aws.coming = ["Creating"]
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from stages.cloud import images, interruptions, prices, service_model
-from stages.cloud.account import Account, aws_errors_in_words, client, object_exists, preflight, resource_name
+from stages.cloud.account import (
+    Account,
+    Unavailable,
+    aws_errors_in_words,
+    client,
+    object_exists,
+    preflight,
+    resource_name,
+)
 from stages.cloud.job import encryption
 from stages.cloud.price_list import TRANSFORM
 from stages.cloud.settings import SageMaker
@@ -169,7 +177,18 @@ def _wait(name: str, poll_seconds: float, minutes: float) -> None:
     end = time.monotonic() + 60 * minutes
     shown = None
     while True:
-        transform = ask(client("sagemaker").describe_transform_job, TransformJobName=name) or {}
+        try:
+            with aws_errors_in_words():
+                transform = ask(client("sagemaker").describe_transform_job, TransformJobName=name) or {}
+        except StageError as error:
+            if isinstance(error, Unavailable) and time.monotonic() <= end:
+                print(f"job {name}: {error}; asked again", flush=True)
+                pause(poll_seconds)
+                continue
+            raise StageError(
+                f"{error}\nthe job {name} may go on and cost; run the same command again to wait on, or "
+                f"`aws sagemaker stop-transform-job --transform-job-name {name}`"
+            ) from None
         status = transform.get("TransformJobStatus", "gone")
         if status != shown:
             print(f"job {name}: {status}", flush=True)

@@ -18,6 +18,9 @@ from stages.tools.deploy.hosting import CPU_INSTANCE, Hosting
 from stages.tools.deploy.package import EXAMPLE, check_starts, digest, unpacked
 from stages.tools.deploy.service import UNDER_WAY, ask, pause
 
+PERHAPS = "perhaps the endpoint"
+SERVER_FAULT = 500  # the least HTTP status that leaves open what was done
+
 
 def create(
     archive: Path, hosting: Hosting, image: str | None, settings: SageMaker, minutes: float, dry_run: bool
@@ -87,6 +90,8 @@ def _make(
     name: str, archive: Path, hosting: Hosting, image: str, account: Account, settings: SageMaker, left: list[str]
 ) -> None:
     """Make what is not there yet; `left` gains what is there."""
+    from botocore.exceptions import ClientError
+
     make_model(name, archive, image, account, settings, left)
     sagemaker = client("sagemaker")
     if ask(sagemaker.describe_endpoint_config, EndpointConfigName=name) is None:
@@ -99,7 +104,16 @@ def _make(
         )
     left.append("the endpoint config")
     if ask(sagemaker.describe_endpoint, EndpointName=name) is None:
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags(settings))
+        left.append(PERHAPS)  # until AWS has answered
+        try:
+            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags(settings))
+        except ClientError as error:
+            was_made = "already existing" in str(error)  # by an earlier try, whose answer was lost
+            if not was_made and error.response["ResponseMetadata"]["HTTPStatusCode"] < SERVER_FAULT:
+                left.remove(PERHAPS)
+            if not was_made:
+                raise
+        left.remove(PERHAPS)
     left.append("the endpoint")
 
 
@@ -132,5 +146,5 @@ def _where_the_log_is(name: str) -> str:
 def _what_is_left(name: str, left: list[str], hosting: Hosting) -> str:
     if not left:
         return "nothing was made"
-    price = f"; an endpoint that is up costs {hosting.price}" if "the endpoint" in left else ""
+    price = f"; an endpoint that is up costs {hosting.price}" if {"the endpoint", PERHAPS} & set(left) else ""
     return f"left on AWS: {', '.join(left)}{price}\n  python -m stages.tools.deploy delete {name}    removes all of it"

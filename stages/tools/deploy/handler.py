@@ -89,7 +89,12 @@ def model_fn(folder: str | Path) -> Classifier:
     _check_own_net(card.get("own_net", {}))
     # One thread: as in training, so that the bits agree, and quickest for one small image.
     torch.set_num_threads(1)
-    architecture = Architecture.model_validate_json(json.dumps(card["architecture"]))
+    try:
+        architecture = Architecture.model_validate_json(json.dumps(card["architecture"]))
+    except ValueError:
+        raise ParamsError(
+            "the package is of another version of this project; `python -m stages.tools.deploy package` makes it anew"
+        ) from None
     net = trained(architecture, tuple(card["canvas"]), len(card["classes"]), folder / WEIGHTS)
     order = None if card["order"] is None else np.array(card["order"], dtype=np.int64)
     channels, rows, columns = card["canvas"]
