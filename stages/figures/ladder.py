@@ -120,14 +120,14 @@ def roadmap(results: Results) -> Figure | str:
 
 
 def minus_control(results: Results, variant: str, changed: str) -> str:
-    """Return "; minus control +1.30 [0.90, 1.70]": a step minus the same step on permuted pixels, if that was made."""
+    """Return " (+1.30 [0.90, 1.70])": a step minus the same step on permuted pixels, if that was made."""
     twins = [results.permuted_twin(key) for key in (variant, changed)]
     names = [key for key in (variant, changed, *twins) if key is not None]
     tables = on_shared_seeds(*map(results.per_seed, names))
     if len(tables) < 4 or not len(tables[0]):
         return ""
     worth = results.estimate(difference_of_pairs(tables).ravel())
-    return f"; minus control {numbers.points_interval(worth.mean, worth.low, worth.high)}"
+    return f" ({numbers.points_interval(worth.mean, worth.low, worth.high)})"
 
 
 def steps(results: Results) -> list[tuple[str, str | None]]:
