@@ -20,8 +20,14 @@ S3 = {
     "put_object": "PutObject",
     "delete_object": "DeleteObject",
 }
-# That a request carries tags or a role, and what a message tells the user to say (`aws logs tail`).
-BESIDE = {"sagemaker:AddTags", "iam:PassRole", "logs:FilterLogEvents"}
+# That a request carries tags or a role, and the commands of `aws` that a message or the docs tell the user to run.
+BESIDE = {
+    "sagemaker:AddTags",
+    "iam:PassRole",
+    "logs:FilterLogEvents",
+    "sagemaker:StopTransformJob",
+    "sagemaker:DeleteModelPackage",
+}
 
 
 def actions(*policies):
