@@ -265,18 +265,16 @@ def _reference(settings: Params, declared: dict[str, Hypothesis]) -> tuple[pd.Da
         return nothing
     claims = params.load_hypotheses(published, folder / "hypotheses.yaml")
     table = _read_csv(folder / "hypotheses.csv").set_index("hypothesis")
-    same = [
-        key
-        for key in table.index
-        if key in declared
-        and key in claims
-        and claim_digest(declared[key]) == claim_digest(claims[key])
-        and all(
-            _run_without(settings, variant, "recipe.lr") == _run_without(published, variant, "recipe.lr")
-            for variant in declared[key].contrast.variants
-        )
-    ]
-    return table.loc[same], size
+
+    def is_same(key: str) -> bool:
+        if claim_digest(declared[key]) != claim_digest(claims[key]):
+            return False
+        variants = declared[key].contrast.variants
+        here, there = ([_run_without(of, variant, "recipe.lr") for variant in variants] for of in (settings, published))
+        return here == there
+
+    in_both = [key for key in table.index if key in declared and key in claims]
+    return table.loc[list(filter(is_same, in_both))], size
 
 
 def hard_pixels(test: Path, hard_images: pd.DataFrame, margin: list[int]) -> np.ndarray:

@@ -256,6 +256,11 @@ def default_store() -> Store:
         return Store(paths.PARTIAL / "finished_runs")
 
 
+def unfinished_runs(planned: Iterable[PlannedRun], root: Path) -> list[PlannedRun]:
+    """The planned runs that are not whole in their places below `root`."""
+    return [run for run in planned if not is_finished(root / run.folder, run.digest)]
+
+
 def missing_runs(
     planned: Sequence[PlannedRun], root: Path, store: Callable[[], Store] = default_store
 ) -> list[PlannedRun]:
@@ -263,7 +268,7 @@ def missing_runs(
 
     A folder with another run than the planned one, or with an incomplete one, is removed.
     """
-    unfinished = [run for run in planned if not is_finished(root / run.folder, run.digest)]
+    unfinished = unfinished_runs(planned, root)
     if not unfinished:
         return []
     finished_runs = store()

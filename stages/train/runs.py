@@ -13,9 +13,9 @@ from stages.shared.run_records import (
     PlannedRun,
     default_store,
     file_digests,
-    is_finished,
     own_net_digests,
     run_digest,
+    unfinished_runs,
 )
 from stages.train.run_spec import RunSpec
 
@@ -39,8 +39,7 @@ def planned_runs(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
 
 def missing(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
     """The runs of these variants that are neither in data/runs nor in the store. Nothing is changed there."""
-    runs = planned_runs(settings, variants)
-    unfinished = [run for run in runs if not is_finished(paths.RUNS / run.folder, run.digest)]
+    unfinished = unfinished_runs(planned_runs(settings, variants), paths.RUNS)
     if not unfinished:
         return []
     store = default_store()

@@ -260,3 +260,8 @@ def test_the_answer_in_the_readme_is_that_of_the_published_results(tmp_path):
     assert [float(one) for one in numbers.findall(fresh)] == pytest.approx(
         [float(one) for one in numbers.findall(kept)], abs=0.01
     )
+
+
+def test_a_workspace_reads_the_users_own_images(tmp_path):
+    workspace.lay_out(tmp_path / "work", paths.PARAMS, paths.HYPOTHESES, "quick")
+    assert (tmp_path / "work" / "data" / "user").readlink() == paths.ROOT / "data" / "user"

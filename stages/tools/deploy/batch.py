@@ -29,6 +29,7 @@ from stages.tools.deploy.package import check_starts, digest, unpacked
 from stages.tools.deploy.service import archive_key, ask, batch_folder, pause
 
 KIND = "image/png"
+STOP = "aws sagemaker stop-transform-job --transform-job-name"  # and the name
 MEGABYTES = 4  # that a request may have; the handler takes a little less
 START_SECONDS = 240  # that are assumed to be paid before the first image
 IMAGES_A_SECOND = 20  # that are assumed
@@ -84,7 +85,7 @@ def label(
         except KeyboardInterrupt as interruption:
             raise StageError(
                 f"{interruptions.reason(interruption)}; the job {name} goes on and costs until it ends; run the same "
-                f"command again to fetch its labels, or `aws sagemaker stop-transform-job --transform-job-name {name}`"
+                f"command again to fetch its labels, or `{STOP} {name}`"
             ) from None
         for attempt in count():  # an earlier one may have failed and left its own
             earlier = resource_name(title, sha256, attempt)
@@ -186,8 +187,7 @@ def _wait(name: str, poll_seconds: float, minutes: float) -> None:
                 pause(poll_seconds)
                 continue
             raise StageError(
-                f"{error}\nthe job {name} may go on and cost; run the same command again to wait on, or "
-                f"`aws sagemaker stop-transform-job --transform-job-name {name}`"
+                f"{error}\nthe job {name} may go on and cost; run the same command again to wait on, or `{STOP} {name}`"
             ) from None
         status = transform.get("TransformJobStatus", "gone")
         if status != shown:
@@ -205,7 +205,7 @@ def _wait(name: str, poll_seconds: float, minutes: float) -> None:
         if time.monotonic() > end:
             raise StageError(
                 f"the job {name} is still {status} after {minutes:g} minutes, and costs until it ends; run the same "
-                f"command again to wait on, or `aws sagemaker stop-transform-job --transform-job-name {name}`"
+                f"command again to wait on, or `{STOP} {name}`"
             )
         pause(poll_seconds)
 

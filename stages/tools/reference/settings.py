@@ -4,7 +4,7 @@ from typing import Any
 
 from stages.shared import paths
 from stages.shared.params import Params
-from stages.shared.run_records import is_finished
+from stages.shared.run_records import unfinished_runs
 from stages.train.runs import planned_runs
 
 
@@ -19,5 +19,4 @@ def trained_as(settings: Params, variant: str) -> Any:
 
 def is_trained_here(settings: Params, variant: str) -> bool:
     """Whether data/runs has every run of the variant as these settings train it."""
-    runs = planned_runs(settings, [variant])
-    return all(is_finished(paths.RUNS / run.folder, run.digest) for run in runs)
+    return not unfinished_runs(planned_runs(settings, [variant]), paths.RUNS)

@@ -15,7 +15,7 @@ from stages.shared.params import LONGER
 from stages.shared.params.yaml_files import parse_yaml
 from stages.shared.stage_command import StageError
 
-LINKED = ("report", "requirements.lock", "compute.yaml", "modules")
+LINKED = ("report", "requirements.lock", "compute.yaml", "modules", "data/user")
 
 
 def lay_out(root: Path, settings: Path, hypotheses: Path, protocol: str, variants: Iterable[str] | None = None) -> None:
@@ -33,9 +33,6 @@ def lay_out(root: Path, settings: Path, hypotheses: Path, protocol: str, variant
         link = root / name
         link.unlink(missing_ok=True)
         link.symlink_to(paths.ROOT / name)
-    own_images = root / "data" / "user"
-    if paths.USER.exists() and not own_images.exists():
-        own_images.symlink_to(paths.USER)
 
 
 def _with_variants(text: str, settings: Path, protocol: str, variants: list[str]) -> str:
