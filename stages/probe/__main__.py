@@ -17,13 +17,15 @@ from stages.shared.stage_command import StageError
 def main(settings: Params) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.probe", description=__doc__)
     parser.add_argument("variant", nargs="*", help="probe only these variants of the protocol (default: all of them)")
-    chosen = settings.chosen_variants(parser.parse_args().variant)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[], help="probe only the runs under these seeds")
+    arguments = parser.parse_args()
+    chosen = settings.chosen_variants(arguments.variant)
     stage_command.need(paths.PREPARED, "prepare")
     paths.clear_scratch("probe")
     stage_command.need(paths.RUNS, "train")
     with stage_command.timed("probe") as record:
-        planned = planned_probes(settings, chosen)
-        if chosen == list(settings.trained_variants):
+        planned = planned_probes(settings, chosen, arguments.seeds)
+        if chosen == list(settings.trained_variants) and not arguments.seeds:
             run_records.remove_others(planned, paths.PROBES)
         missing = run_records.missing_runs(planned, paths.PROBES)
         print(f"probe: {len(planned) - len(missing)} of {len(planned)} runs are probed", flush=True)
@@ -31,16 +33,19 @@ def main(settings: Params) -> None:
             record["core_seconds"] = round(sum(probe_missing(missing)), 2)
 
 
-def planned_probes(settings: Params, variants: Sequence[str]) -> list[PlannedRun]:
-    """Every trained run of these variants but those that diverged, in which there is nothing to probe.
+def planned_probes(settings: Params, variants: Sequence[str], seeds: Sequence[int] = ()) -> list[PlannedRun]:
+    """The trained runs of these variants under these seeds, or under every seed, but those that diverged.
 
+    Pictures are taken of a variant's first run that did not diverge, unless those under its other seeds have them.
     Raises StageError if a run that the protocol asks for is not trained.
     """
     files = run_records.file_digests("stages.probe.run", paths.PREPARED)
     planned = []
     for variant in variants:
-        pictures = True  # of the first run that did not diverge
-        for seed in settings.seeds(variant):
+        chosen = settings.chosen_seeds(variant, seeds)
+        others = [paths.PROBES / variant / f"seed_{seed}" for seed in settings.seeds(variant) if seed not in chosen]
+        pictures = not any((folder / "pictures.safetensors").exists() for folder in others)
+        for seed in chosen:
             weights = _weights_digest(variant, seed)
             if weights is None:
                 continue

@@ -22,13 +22,15 @@ from stages.train.runs import planned_runs
 def main(settings: Params) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
     parser.add_argument("variant", nargs="*", help="train only these variants of the protocol (default: all of them)")
-    chosen = settings.chosen_variants(parser.parse_args().variant)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[], help="train only under these seeds")
+    arguments = parser.parse_args()
+    chosen = settings.chosen_variants(arguments.variant)
     stage_command.need(paths.PREPARED, "prepare")
     paths.clear_scratch("train")
     with stage_command.timed("train") as record:
         declared.record(settings, params.load_hypotheses(settings))
-        planned = planned_runs(settings, chosen)
-        if chosen == list(settings.trained_variants):
+        planned = planned_runs(settings, chosen, arguments.seeds)
+        if chosen == list(settings.trained_variants) and not arguments.seeds:
             run_records.remove_others(planned, paths.RUNS)
         missing = run_records.missing_runs(planned, paths.RUNS)
         print(f"train: {len(planned) - len(missing)} of {len(planned)} runs are finished", flush=True)

@@ -2,7 +2,7 @@
 
 import ctypes
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from stages.cloud import settings as compute_settings
@@ -22,15 +22,15 @@ from stages.train.run_spec import RunSpec
 NVIDIA_DRIVER = "libcuda.so.1"
 
 
-def planned_runs(settings: Params, variants: Iterable[str]) -> list[PlannedRun]:
-    """Every seed of these variants, in the order of params.yaml."""
+def planned_runs(settings: Params, variants: Iterable[str], seeds: Sequence[int] = ()) -> list[PlannedRun]:
+    """The runs of these variants under these seeds, or under every seed, in the order of params.yaml."""
     device = device_kind(settings)
     files = file_digests(f"stages.train.{'stacked' if device == 'cuda' else 'run'}", paths.PREPARED)
     class_counts = load_constants(paths.PREPARED)["class_counts"]
     n_images, has_val_set = sum(class_counts["train"]), "val" in class_counts
     runs = []
     for variant in variants:
-        for seed in settings.seeds(variant):
+        for seed in settings.chosen_seeds(variant, seeds):
             spec = RunSpec.of(settings, variant, seed, device, n_images, has_val_set)
             own = own_net_digests(spec.architecture.own_module)
             runs.append(PlannedRun(variant, seed, run_digest(spec.determining_settings(), files | own), spec))

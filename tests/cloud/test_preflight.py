@@ -114,3 +114,9 @@ def test_a_mistake_in_compute_yaml_is_named(change, message):
     compute(**change)
     with pytest.raises(ParamsError, match=message):
         load()
+
+
+def test_without_the_sdk_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(StageError, match="SageMaker needs packages that are not installed: `make sagemaker` installs"):
+        account.need_boto3()

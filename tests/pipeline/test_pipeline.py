@@ -80,6 +80,12 @@ def test_a_second_run_does_nothing_and_dvc_shows_metrics_and_plots(workspace):
     assert workspace.succeed("dvc", "stage", "list", "--name-only").split() == list(STAGES)
 
 
+def test_an_edit_of_another_protocol_reaches_no_stage_that_trains_or_probes(workspace):
+    with workspace.edited("params.yaml") as settings:
+        settings["protocols"]["quick"]["epochs"] += 1
+    assert workspace.stages_to_run() == {"check"} | AFTER_PROBE
+
+
 def test_two_clean_clones_agree_byte_for_byte_on_one_core_and_on_all(finished_workspace, tmp_path):
     other = clone(tmp_path / "other")
     other.repro(MAX_WORKERS="1")
@@ -234,11 +240,17 @@ def test_one_variant_can_be_trained_and_probed_by_name(workspace):
     assert "kernel_1/seed_0" not in workspace.runs()
     assert "fully_connected/seed_0" in workspace.runs()  # what is not named stays
     assert "probe: 3 of 3 runs are probed" in workspace.succeed("python", "-m", "stages.probe", "cnn")
-    code, output = workspace.run("python", "-m", "stages.train", "k33")
-    assert code == 1
-    assert output == (
-        "variant 'k33' is not one of protocol 'tiny' in params.yaml (have: cnn, kernel_1, fully_connected)\n"
-    )
+    assert trained_in(workspace.succeed("python", "-m", "stages.train", "kernel_1", "--seeds", "2")) == {"kernel_1": 1}
+    assert [run for run in workspace.runs() if "kernel_1" in run] == ["kernel_1/seed_2"]
+    assert "probe: 1 of 1 runs" in workspace.succeed("python", "-m", "stages.probe", "kernel_1", "--seeds", "2")
+    for arguments, message in (
+        (["k33"], "variant 'k33' is not one of protocol 'tiny' in params.yaml (have: cnn, kernel_1, fully_connected)"),
+        (
+            ["fully_connected", "--seeds", "2"],
+            "seed 2 is not one of variant 'fully_connected' in protocol 'tiny' of params.yaml (have: 0, 1)",
+        ),
+    ):
+        assert workspace.run("python", "-m", "stages.train", *arguments) == (1, f"{message}\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")

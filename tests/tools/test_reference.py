@@ -27,13 +27,13 @@ def reference(tmp_path, monkeypatch):
     return tmp_path / "reference"
 
 
-def write_runs(data):
+def write_runs(data, seed=0):
     for kind, name, content in (
         ("runs", "metrics.json", b"{}"),
         ("runs", "weights.safetensors", b"large"),
         ("probes", "probe.json", b"[]"),
     ):
-        folder = data / kind / "cnn" / "seed_0"
+        folder = data / kind / "cnn" / f"seed_{seed}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
 
@@ -61,6 +61,37 @@ def test_what_trained_a_variant_is_noted_and_forgotten_with_the_archive_that_it_
     assert bundle.trained_on("tiny") == {"kernel_1": machine}
     bundle.pack_variant("tiny", "kernel_1", tmp_path)
     assert not (reference / "tiny" / "trained_on.csv").exists()
+
+
+def test_some_seeds_of_a_variant_are_kept_until_all_are_there(reference, tmp_path):
+    for seed in range(3):
+        write_runs(tmp_path / "data", seed)
+    bundle.pack_unfinished("tiny", "cnn", [2, 0], tmp_path / "data", None)
+    assert (bundle.finished_variants("tiny"), bundle.unfinished_variants("tiny")) == ([], ["cnn"])
+    assert bundle.unpack_unfinished("tiny", "cnn", tmp_path / "out") == [0, 2]
+    assert sorted(folder.name for folder in (tmp_path / "out/probes/cnn").iterdir()) == ["seed_0", "seed_2"]
+    bundle.pack_variant("tiny", "cnn", tmp_path / "data")
+    assert (bundle.finished_variants("tiny"), bundle.unfinished_variants("tiny")) == (["cnn"], [])
+    assert bundle.unpack_unfinished("tiny", "cnn", tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "earlier", "noted"),
+    [
+        ("local", None, {"cpu": "B", "instructions": "AVX512", "python": "3.11.7", "torch": "2.14.1"}),
+        ("local", "A", {"cpu": "A and B", "instructions": "AVX512", "python": "3.11.7", "torch": "2.14.1"}),
+        ("local", "A and B", {"cpu": "A and B", "instructions": "AVX512", "python": "3.11.7", "torch": "2.14.1"}),
+        ("none", "A", {"cpu": "A", "instructions": "AVX512", "python": "3.11.7", "torch": "2.14.1"}),
+        ("none", None, None),
+        ("sagemaker", None, None),
+    ],
+)
+def test_seeds_of_one_variant_may_be_trained_on_two_machines(backend, earlier, noted, tmp_path):
+    machine = {"instructions": "AVX512", "python": "3.11.7"}
+    record = {"backend": backend, "cpu": "B", **machine, "packages": {"torch": "2.14.1"}}
+    paths.write_json(tmp_path / "timings" / "train.json", record)
+    before = earlier and {"cpu": earlier, **machine, "torch": "2.14.1"}
+    assert bundle.machine_of(tmp_path, before) == noted
 
 
 @pytest.mark.parametrize(
@@ -211,7 +242,7 @@ def test_results_are_published_shown_again_and_agree_with_themselves(workspace):
 
 
 @pytest.mark.slow
-def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_changed(workspace):
+def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_changed(workspace, tmp_path, monkeypatch):
     command = ("python", "-m", "stages.tools.reference", "make", "tiny")
     workspace.succeed(*command)
     folder = workspace.folder / "data" / "reference" / "tiny"
@@ -224,11 +255,17 @@ def test_a_long_run_goes_on_where_it_was_broken_off_and_makes_again_what_has_cha
     assert list(trained_on.index) == ["cnn", "fully_connected", "kernel_1"]
     assert set(trained_on["cpu"]) == {provenance.cpu_name()}
     assert set(trained_on["instructions"]) == {local.instructions()}
-    (folder / "fully_connected.tar.xz").unlink()
+    monkeypatch.setattr("stages.shared.paths.REFERENCE", folder.parent)
+    monkeypatch.setattr("stages.shared.paths.ROOT", workspace.folder)
+    bundle.unpack_variants("tiny", ["fully_connected"], tmp_path)
+    bundle.remove("tiny", "fully_connected")
+    bundle.pack_unfinished("tiny", "fully_connected", [0], tmp_path, bundle.trained_on("tiny")["fully_connected"])
+    assert bundle.finished_variants("tiny") == ["cnn", "kernel_1"]
     workspace.set_kernel(2)
     output = workspace.succeed(*command)
     assert "kernel_1 is made again, since its settings have changed" in output
     assert re.findall(r"reference: (\w+), \d of 3", output) == ["kernel_1", "fully_connected"]
+    assert re.findall(r"fully_connected: (\d of 2) seeds are finished", output) == ["1 of 2"]
     again = {file.name: file.read_bytes() for file in folder.iterdir()}
     assert again.keys() == archives.keys()
     unchanged = ("cnn.tar.xz", "fully_connected.tar.xz", "trained_on.csv")

@@ -97,6 +97,20 @@ class Params(Block):
         protocol, variant = self.chosen_protocol, self.variants.get(key) or self.longer_variants[key]
         return protocol.seeds if variant.run.sample.seeds == "all" else protocol.few_seeds
 
+    def chosen_seeds(self, key: str, seeds: Sequence[int]) -> list[int]:
+        """These seeds of the variant, all of them if none is named, in the order of the protocol.
+
+        Raises ParamsError for a seed under which the protocol does not run the variant.
+        """
+        planned = self.seeds(key)
+        for seed in seeds:
+            if seed not in planned:
+                raise ParamsError(
+                    f"seed {seed} is not one of variant {key!r} in protocol {self.protocol!r} of params.yaml "
+                    f"(have: {', '.join(map(str, planned))})"
+                )
+        return [seed for seed in planned if not seeds or seed in seeds]
+
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
         for key, variant in self.variants.items():

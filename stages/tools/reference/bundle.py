@@ -23,6 +23,7 @@ from stages.shared.stage_command import StageError
 from stages.shared.try_it_nets import WEIGHTS, seed_of, shown_rows
 
 LEFT_OUT = (WEIGHTS,)
+UNFINISHED = "unfinished"  # the folder of variants of which not every seed is finished
 SETTINGS = ("params.yaml", "hypotheses.yaml")
 DATA = "data.tar.xz"  # what describes the images, and those of them that the report shows
 HARD_IMAGES = "hard_images.safetensors"  # their rows in the test set, and their pixels
@@ -36,22 +37,79 @@ def folder(protocol: str) -> Path:
 
 
 def finished_variants(protocol: str) -> list[str]:
-    """The variants that the bundle has, by name."""
-    return sorted(file.name.removesuffix(".tar.xz") for file in folder(protocol).glob("*.tar.xz") if file.name != DATA)
+    """The variants that the bundle has with every seed, by name."""
+    return _variants_in(folder(protocol))
+
+
+def unfinished_variants(protocol: str) -> list[str]:
+    """The variants of which the bundle has some of the seeds, by name."""
+    return _variants_in(folder(protocol) / UNFINISHED)
+
+
+def _variants_in(where: Path) -> list[str]:
+    return sorted(file.name.removesuffix(".tar.xz") for file in where.glob("*.tar.xz") if file.name != DATA)
+
+
+def remove(protocol: str, variant: str) -> None:
+    """Remove what the bundle has of a variant, of all its seeds or of some."""
+    (folder(protocol) / f"{variant}.tar.xz").unlink(missing_ok=True)
+    _remove_unfinished(protocol, variant)
+
+
+def _unfinished(protocol: str, variant: str) -> Path:
+    return folder(protocol) / UNFINISHED / f"{variant}.tar.xz"
 
 
 def pack_variant(protocol: str, variant: str, data: Path, machine: dict[str, str] | None = None) -> None:
-    """Write the archive of a variant, and its row in trained_on.csv.
+    """Write the archive of a finished variant, and its row in trained_on.csv.
 
     data: the folder that holds runs/ and probes/ of a workspace. machine: what trained it (`machine_of`), if known.
     """
-    files = [
+    _pack(folder(protocol) / f"{variant}.tar.xz", _files_of(variant, data), data)
+    _note_machine(protocol, variant, machine)
+    _remove_unfinished(protocol, variant)
+
+
+def pack_unfinished(
+    protocol: str, variant: str, seeds: Iterable[int], data: Path, machine: dict[str, str] | None
+) -> None:
+    """Write the archive of these seeds of a variant, which are finished, and its row in trained_on.csv."""
+    names = {f"seed_{seed}" for seed in seeds}
+    files = [file for file in _files_of(variant, data) if file.parent.name in names]
+    archive = _unfinished(protocol, variant)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    _pack(archive, files, data)
+    _note_machine(protocol, variant, machine)
+
+
+def unpack_unfinished(protocol: str, variant: str, data: Path) -> list[int]:
+    """Lay out the seeds of a variant that are finished, as `unpack_variants` does, and return them; none if none is."""
+    archive = _unfinished(protocol, variant)
+    if not archive.exists():
+        return []
+    _unpack(archive, data)
+    with tarfile.open(archive) as tar:
+        folders = {Path(name).parent for name in tar.getnames()}
+    return sorted(seed_of(run) for run in folders if run.parts[0] == "runs")
+
+
+def _remove_unfinished(protocol: str, variant: str) -> None:
+    archive = _unfinished(protocol, variant)
+    archive.unlink(missing_ok=True)
+    if archive.parent.exists() and not any(archive.parent.iterdir()):
+        archive.parent.rmdir()
+
+
+def _files_of(variant: str, data: Path) -> list[Path]:
+    return [
         file
         for kind in ("runs", "probes")
         for file in sorted((data / kind / variant).rglob("*"))
         if file.is_file() and file.name not in LEFT_OUT
     ]
-    _pack(folder(protocol) / f"{variant}.tar.xz", files, data)
+
+
+def _note_machine(protocol: str, variant: str, machine: dict[str, str] | None) -> None:
     rows = trained_on(protocol)
     rows.pop(variant, None)  # of the archive that was there before
     if machine is not None:
@@ -59,12 +117,23 @@ def pack_variant(protocol: str, variant: str, data: Path, machine: dict[str, str
     write_trained_on(rows, folder(protocol) / paths.TRAINED_ON.name)
 
 
-def machine_of(data: Path) -> dict[str, str] | None:
-    """What has just trained in this workspace: its CPU and versions; None where it was not this machine."""
+def machine_of(data: Path, earlier: dict[str, str] | None = None) -> dict[str, str] | None:
+    """What has just trained in this workspace: its CPU and versions; None where it was not this machine.
+
+    earlier: what trained the variant's earlier seeds. Of two machines each entry says "the one and the other".
+    """
     record = paths.read_json(data / "timings" / "train.json")
+    if record["backend"] == "none":  # every run was there
+        return earlier
     if record["backend"] != "local":
         return None
-    return {name: record[name] for name in MACHINE[:-1]} | {"torch": record["packages"]["torch"]}
+    machine = {name: record[name] for name in MACHINE[:-1]} | {"torch": record["packages"]["torch"]}
+    if earlier is None:
+        return machine
+    return {
+        name: text if machine[name] in text.split(" and ") else f"{text} and {machine[name]}"
+        for name, text in earlier.items()
+    }
 
 
 def trained_on(protocol: str) -> dict[str, dict[str, str]]:

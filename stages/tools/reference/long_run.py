@@ -1,19 +1,23 @@
-"""Train and probe a protocol, one variant after another, and put each into the bundle as soon as it is finished."""
+"""Train and probe a protocol, one variant after another, and put what is finished into the bundle meanwhile."""
 
 import shutil
 from pathlib import Path
 
+from stages.cloud import settings as compute_settings
 from stages.shared import params, paths
 from stages.shared.params import Params
+from stages.shared.process_pool import cores
 from stages.shared.stage_command import StageError, need
 from stages.tools.reference import bundle, nets, workspace
 from stages.tools.reference.settings import is_trained_here, trained_as
+from stages.train.runs import device_kind
 
+SAVED_EVERY = 600  # seconds
 WORK = paths.DATA / "long_runs"
 
 
 def make(protocol: str) -> None:
-    """Make what the bundle lacks. It may be broken off at any time, and goes on after the last variant that is there.
+    """Make what the bundle lacks. It may be broken off at any time, and goes on after the last seeds that are there.
 
     A variant whose settings have changed is made again. Where no variant is missing, the settings and tables are made
     again. The workspace with what is not in the bundle yet, the weights among it, is data/long_runs/<protocol>.
@@ -30,10 +34,7 @@ def make(protocol: str) -> None:
     missing = [variant for variant in planned if variant not in bundle.finished_variants(protocol)]
     for variant in missing:
         print(f"reference: {variant}, {planned.index(variant) + 1} of {len(planned)}", flush=True)
-        workspace.run(root, "train", variant)
-        workspace.run(root, "probe", variant)
-        bundle.pack_variant(protocol, variant, root / "data", bundle.machine_of(root / "data"))
-        bundle.keep_settings(protocol, root)
+        _make_variant(settings, variant, root)
         for kind in ("runs", "probes"):
             shutil.rmtree(root / "data" / kind / variant)
         shutil.rmtree(root / "data" / "finished_runs", ignore_errors=True)
@@ -42,6 +43,32 @@ def make(protocol: str) -> None:
         print("reference: every variant is there; the settings and tables beside them are made again", flush=True)
         bundle.keep_settings(protocol, root)
         finish(settings, root)
+
+
+def _make_variant(settings: Params, variant: str, root: Path) -> None:
+    """Train and probe a variant, some of its seeds after the others; what is finished is put into the bundle."""
+    protocol, data, planned = settings.protocol, root / "data", settings.seeds(variant)
+    finished = bundle.unpack_unfinished(protocol, variant, data)
+    machine = bundle.trained_on(protocol).get(variant) if finished else None
+    while missing := [seed for seed in planned if seed not in finished]:
+        print(f"reference: {variant}: {len(finished)} of {len(planned)} seeds are finished", flush=True)
+        seeds = missing[: _seeds_at_once(settings, variant, data)]
+        for stage in ("train", "probe"):
+            workspace.run(root, stage, variant, "--seeds", *map(str, seeds))
+        machine = bundle.machine_of(data, machine)
+        finished += seeds
+        bundle.pack_unfinished(protocol, variant, finished, data, machine)
+        bundle.keep_settings(protocol, root)
+    bundle.pack_variant(protocol, variant, data, machine)
+
+
+def _seeds_at_once(settings: Params, variant: str, data: Path) -> int:
+    """As many as train in SAVED_EVERY seconds, at least one on each core; every seed on a GPU and on SageMaker."""
+    if compute_settings.backend() == "sagemaker" or device_kind(settings) == "cuda":
+        return len(settings.seeds(variant))
+    timings = data / "timings" / "train.json"
+    seconds_of_one = paths.read_json(timings)["runs"].get(variant, SAVED_EVERY) if timings.exists() else SAVED_EVERY
+    return cores() * max(1, int(SAVED_EVERY / max(1, seconds_of_one)))
 
 
 def in_order(settings: Params) -> list[str]:
@@ -105,10 +132,10 @@ def _remove_outdated(settings: Params) -> None:
     if not kept.exists():
         return
     before = params.load(kept)
-    for variant in bundle.finished_variants(protocol):
+    for variant in [*bundle.finished_variants(protocol), *bundle.unfinished_variants(protocol)]:
         if trained_as(settings, variant) != trained_as(before, variant):
             print(f"reference: {variant} is made again, since its settings have changed", flush=True)
-            (bundle.folder(protocol) / f"{variant}.tar.xz").unlink()
+            bundle.remove(protocol, variant)
 
 
 def _restore_record(root: Path, protocol: str) -> None:
@@ -117,5 +144,5 @@ def _restore_record(root: Path, protocol: str) -> None:
     if kept.exists() and not record.exists():
         record.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kept, record)
-    if bundle.finished_variants(protocol) and not kept.exists():
+    if [*bundle.finished_variants(protocol), *bundle.unfinished_variants(protocol)] and not kept.exists():
         raise StageError(f"{kept.relative_to(paths.ROOT)} is missing; `git checkout` brings it back")
