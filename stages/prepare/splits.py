@@ -1,4 +1,4 @@
-"""Which images are for training and which for the test, and whether there are enough of them."""
+"""Which images are for training and which for the test, and whether there are enough of them, and of each class."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.shared.params import Params
 from stages.shared.random_streams import stream
-from stages.shared.splits import stratified_order
+from stages.shared.splits import stratified_order, train_and_val_rows
 from stages.shared.stage_command import StageError
 
 
@@ -67,3 +67,22 @@ def _too_few(settings: Params, available: int, n_test: int, has_test_set: bool, 
         f"{key} in params.yaml asks for {sizes}{total}, but beside {test} the dataset has {available}; "
         f"reduce {key}.train_size or val_size (train_size: all takes what val leaves), or choose another `protocol`"
     )
+
+
+def check_classes(settings: Params, labels: np.ndarray, classes: list[str], has_val_set: bool) -> None:
+    """Raises StageError, naming the classes, if a seed draws no train image of a class.
+
+    labels: of all images that there are to train and, without a val set, to validate too.
+    """
+    protocol = settings.chosen_protocol
+    train_size = protocol.images_to_train(len(labels), has_val_set)
+    val_size = 0 if has_val_set else protocol.val_size
+    for seed in protocol.seeds:
+        rows, _ = train_and_val_rows(labels, train_size, val_size, seed)
+        counts = np.bincount(labels[rows], minlength=len(classes))
+        absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+        if absent:
+            raise StageError(
+                f"the {train_size} train images of seed {seed} have none of class {', '.join(absent)}; "
+                f"raise protocols.{settings.protocol}.train_size in params.yaml"
+            )

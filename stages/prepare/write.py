@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from stages.prepare.checks import check_classes, check_samples, check_variants
-from stages.prepare.splits import split
+from stages.prepare.splits import check_classes, split
 from stages.shared import paths
 from stages.shared.architectures import geometry
 from stages.shared.params import Params
@@ -22,15 +21,11 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
     margin = settings.chosen_protocol.margin
     description = paths.read_json(raw / "dataset.json")
     classes = description["classes"]
-    channels, height, width = (description[name] for name in ("channels", "height", "width"))
-    check_variants(settings, channels, height, width)
     print(f"prepare: splitting {description['title']}", flush=True)
     arrays = load_file(raw / "images.safetensors")
     train_labels = arrays["train_labels"]
     splits = split(train_labels, arrays.get("test_labels"), settings, arrays.get("val_labels"))
-    has_val_set = splits.val is not None
-    check_samples(settings, len(splits.train), has_val_set)
-    check_classes(settings, train_labels[splits.train], classes, has_val_set)
+    check_classes(settings, train_labels[splits.train], classes, splits.val is not None)
 
     rows = {"train": splits.train} | ({} if splits.val is None else {"val": splits.val}) | {"test": splits.test}
     save_file(rows, out / "rows.safetensors")
@@ -43,6 +38,7 @@ def prepare(settings: Params, raw: Path, out: Path) -> dict[str, int]:
         save_file({"images": images, "labels": labels}, out / f"{name}.safetensors")
         class_counts[name] = np.bincount(labels, minlength=len(classes)).tolist()
 
+    height, width = description["height"], description["width"]
     canvas_height, canvas_width = geometry.canvas(height, width, margin)
     constants = {
         "title": description["title"],

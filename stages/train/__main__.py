@@ -15,7 +15,7 @@ from stages.shared.params import Params
 from stages.shared.prepared_data import load_constants, shape_of
 from stages.shared.run_records import PlannedRun
 from stages.shared.stage_command import StageError
-from stages.train import declared, local
+from stages.train import checks, declared, local
 from stages.train.runs import planned_runs
 
 
@@ -28,6 +28,9 @@ def main(settings: Params) -> None:
     stage_command.need(paths.PREPARED, "prepare")
     paths.clear_scratch("train")
     with stage_command.timed("train") as record:
+        constants = load_constants(paths.PREPARED)
+        checks.check_variants(settings, constants)
+        checks.check_samples(settings, constants)
         declared.record(settings, params.load_hypotheses(settings))
         planned = planned_runs(settings, chosen, arguments.seeds)
         if chosen == list(settings.trained_variants) and not arguments.seeds:

@@ -90,7 +90,14 @@ def _runs_in_lock(settings: Params) -> set[tuple[str, int]]:
 
 
 def _locked_settings(stages: dict[str, Any], stage: str) -> dict[str, Any]:
-    settings: dict[str, Any] = stages.get(stage, {}).get("params", {}).get("params.yaml", {})
+    """Those with which the stage last ran. DVC writes "protocols.default" for a block in another."""
+    settings: dict[str, Any] = {}
+    for key, value in stages.get(stage, {}).get("params", {}).get("params.yaml", {}).items():
+        *outer, name = key.split(".")
+        block = settings
+        for part in outer:
+            block = block.setdefault(part, {})
+        block[name] = value
     return settings
 
 

@@ -80,10 +80,13 @@ def test_a_second_run_does_nothing_and_dvc_shows_metrics_and_plots(workspace):
     assert workspace.succeed("dvc", "stage", "list", "--name-only").split() == list(STAGES)
 
 
-def test_an_edit_of_another_protocol_reaches_no_stage_that_trains_or_probes(workspace):
+def test_an_edit_of_another_protocol_reaches_no_stage_that_trains_and_another_variant_no_image(workspace):
     with workspace.edited("params.yaml") as settings:
         settings["protocols"]["quick"]["epochs"] += 1
     assert workspace.stages_to_run() == {"check"} | AFTER_PROBE
+    with workspace.edited("params.yaml") as settings:
+        settings["protocols"]["tiny"]["variants"].append("kernel_5")
+    assert workspace.stages_to_run() == {"check", "train", "probe"} | AFTER_PROBE
 
 
 def test_two_clean_clones_agree_byte_for_byte_on_one_core_and_on_all(finished_workspace, tmp_path):
@@ -135,7 +138,7 @@ def test_adding_and_editing_variants_and_seeds_trains_these_alone_and_deleting_o
         settings["variants"]["kernel_5"] = {"families": {"kernel": "5×5"}, "run": {"architecture": {"kernel": 5}}}
         settings["protocols"]["tiny"]["seeds"].append(3)
     output = workspace.succeed("dvc", "repro", "probe")
-    assert stages_in(output) == {"check", "prepare", "train", "probe"}  # prepare reads protocols
+    assert stages_in(output) == {"check", "prepare", "train", "probe"}  # prepare draws a seed's images
     assert "train: 5 of 14 runs are finished" in output
     assert trained_in(output) == {"cnn": 1, "kernel_1": 4, "kernel_5": 4}
     assert "probe: 5 of 14 runs are probed" in output

@@ -2,6 +2,8 @@
 
 import datetime
 import shutil
+from functools import reduce
+from operator import getitem
 
 import fake_results
 import pytest
@@ -24,6 +26,7 @@ HYPOTHESIS = {
     "source": "",
 }
 YAML_FILE = YAML(typ="safe", pure=True)
+PIPELINE = YAML_FILE.load((paths.ROOT / "dvc.yaml").read_text())
 
 
 def small(raw):
@@ -81,11 +84,11 @@ def move_to_store(store):
 def lock(**changes):
     """Leave a dvc.lock that says that today's settings, but for these, were trained, and no run."""
     settings = YAML_FILE.load(paths.PARAMS.read_text()) | changes
-    names = ["architecture", "machine", "protocol", "protocols", "recipe", "sample", "variants"]
-    stages = {
-        "prepare": {"params": {"params.yaml": {"data": settings["data"]}}},
-        "train": {"params": {"params.yaml": {name: settings[name] for name in names}}},
-    }
+    stages = {}
+    for stage in ("prepare", "train"):
+        keys = [key.replace("${protocol}", settings["protocol"]) for key in PIPELINE["stages"][stage]["params"]]
+        values = {key: reduce(getitem, key.split("."), settings) for key in keys}
+        stages[stage] = {"params": {"params.yaml": values}}
     with paths.DVC_LOCK.open("w") as file:
         YAML_FILE.dump({"stages": stages}, file)
 
