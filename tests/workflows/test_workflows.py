@@ -142,6 +142,6 @@ def test_a_comment_is_never_longer_than_github_takes_and_stays_text(tmp_path):
 )
 def test_make_compare_names_the_results_in_order_and_head_where_none_comes_first(given, compared):
     """`--assume-old` takes the virtual environment for up to date, so that nothing is installed."""
-    command = ["make", "--dry-run", "--assume-old=.venv/ready", "compare", *given]
+    command = ["make", "--dry-run", "--no-print-directory", "--assume-old=.venv/ready", "compare", *given]
     printed = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
     assert printed.splitlines()[-1].split() == ["python", "-m", "stages.tools.compare", *compared.split()]
