@@ -12,9 +12,8 @@ from stages.cloud import settings as compute_settings
 from stages.cloud import tracking
 from stages.shared import params, paths, provenance, run_records, stage_command
 from stages.shared.params import Params
-from stages.shared.prepared_data import load_constants, shape_of
+from stages.shared.prepared_data import load_constants
 from stages.shared.run_records import PlannedRun
-from stages.shared.stage_command import StageError
 from stages.train import checks, declared, local
 from stages.train.runs import planned_runs
 
@@ -37,31 +36,13 @@ def main(settings: Params) -> None:
             run_records.remove_others(planned, paths.RUNS)
         missing = run_records.missing_runs(planned, paths.RUNS)
         print(f"train: {len(planned) - len(missing)} of {len(planned)} runs are finished", flush=True)
-        refuse_broken_own_nets(missing)
+        checks.check_own_nets(missing, constants)
         earlier = _earlier_record()
         record |= train_missing(missing)
         if record["backend"] == "none" or _machine_kind(earlier) == _machine_kind(record):
             record |= {name: earlier[name] for name in ("device", "instance_type") if name in earlier} | record
             record["runs"] = earlier.get("runs", {}) | record["runs"]
         print_summary(missing)
-
-
-def refuse_broken_own_nets(missing: list[PlannedRun]) -> None:
-    """Raises StageError, with a line for each variant to train whose own net cannot be trained on these images."""
-    owners = {run.variant: run.spec for run in missing if run.spec.architecture.own_module}
-    if not owners:
-        return
-    from stages.shared import own_nets  # imports torch, which takes seconds
-
-    constants = load_constants(paths.PREPARED)
-    n_classes = len(constants["classes"])
-    nets = {
-        variant: (spec.architecture.own_module, shape_of(spec.sample, constants), n_classes)
-        for variant, spec in owners.items()
-    }
-    lines = own_nets.mistakes(nets)
-    if lines:
-        raise StageError("\n  ".join(["params.yaml: an own net cannot be trained; nothing was trained", *lines]))
 
 
 def train_missing(missing: list[PlannedRun]) -> dict[str, Any]:

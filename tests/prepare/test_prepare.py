@@ -21,18 +21,13 @@ SETTINGS = """
 protocols:
   tiny:
     {baseline: cnn, train_size: 20, val_size: 10, epochs: 1, seeds: [0], few_seeds: [0], margin: 1, probe_images: 5,
-     longer: null, variants: [cnn, unpadded, mlp]}
+     longer: null, variants: [cnn]}
 protocol: tiny
 data:
   {dataset: npz, file: mine.npz, folder: null, size: null, colour: rgb, scale: unit, test_fraction: 0.2, seed: 0}
 architecture: {channels: [2, 2], kernel: 3, padding: zero, reduce_at: [1, 2], stride: 1, pooling: max, pool_size: 2}
 variants:
   cnn: {families: {}, run: {}}
-  unpadded: {families: {}, run: {architecture: {padding: valid}}}
-  mlp:
-    families: {}
-    run: {sample: {layout: patches_3, train_size: 20}, architecture: {connectivity: fully_connected, channels: [4]}}
-  elsewhere: {families: {}, run: {sample: {layout: patches_5}, architecture: {kernel: 99, padding: valid}}}
 families: {}
 """
 # Row i of this set is an image whose every pixel is i, so that a prepared image shows which row it was.
@@ -175,8 +170,8 @@ def test_a_val_set_of_the_users_is_prepared_whole_and_leaves_all_other_images_to
     val = (IMAGES[:30] + np.uint8(100), LABELS[20:50])
     with pytest.raises(StageError, match=r"train_size 81, but beside 20 test images .* and your own val set .* has 80"):
         prepared(tmp_path, write_dataset(tmp_path, val=val), ("train_size: 20, val", "train_size: 81, val"), out="x")
-    edits = ("train_size: 20, val_size: 10", "train_size: all, val_size: 79"), ("train_size: 20}", "train_size: 80}")
-    folder = prepared(tmp_path, write_dataset(tmp_path, val=val), *edits)
+    edit = ("train_size: 20, val_size: 10", "train_size: all, val_size: 79")
+    folder = prepared(tmp_path, write_dataset(tmp_path, val=val), edit)
     written = load_file(folder / "val.safetensors")
     np.testing.assert_array_equal(written["images"][:, 0, 5, 5], 100 + rows_of(folder)["val"])
     np.testing.assert_array_equal(written["labels"], LABELS[20:50][rows_of(folder)["val"]])
@@ -223,9 +218,8 @@ def test_signals_of_height_one_get_a_margin_along_their_length_alone(tmp_path):
 
 
 def test_a_class_without_a_train_image_is_refused(tmp_path):
-    edits = ("train_size: 20, val", "train_size: 2, val"), (", train_size: 20}", "}")
     with pytest.raises(StageError, match=r"2 train images of seed 0 have none of class \w.*protocols\.tiny"):
-        prepared(tmp_path, write_dataset(tmp_path), *edits)
+        prepared(tmp_path, write_dataset(tmp_path), ("train_size: 20, val", "train_size: 2, val"))
 
 
 def run_stage(root, text=SETTINGS):

@@ -1,7 +1,12 @@
 """What is impossible with the images names its variants and only these, before anything is trained."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from ruamel.yaml import YAML
+from small_data import write_prepared
 
 from stages.shared import params, paths
 from stages.shared.stage_command import StageError
@@ -83,3 +88,14 @@ def test_a_sample_larger_than_all_that_val_leaves_names_the_variant_and_both_num
     too_few = r"protocol 'tiny' has 70 train images; too few for\n  variants\.mlp\.run\.sample\.train_size = 71$"
     with pytest.raises(StageError, match=too_few):
         checks.check_samples(settings(("train_size: 70", "train_size: 71")), prepared(9, 12))
+
+
+def test_the_stage_refuses_them_before_it_records_or_trains_anything(settings, tmp_path):
+    settings()
+    (tmp_path / "hypotheses.yaml").write_text("{}")
+    write_prepared(tmp_path / "data" / "prepared")
+    command, environment = [sys.executable, "-m", "stages.train"], os.environ | {"PIPELINE_ROOT": str(tmp_path)}
+    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "\n  variants.unpadded.run.architecture: layer 2: " in done.stderr) == (1, True)
+    assert not (tmp_path / "data" / "declared").exists()
+    assert not (tmp_path / "data" / "runs").exists()

@@ -6,10 +6,10 @@ import pytest
 from own_net import HEAD, WHOLE, own_architecture, use_folder
 
 from stages.shared import paths
+from stages.shared.prepared_data import load_constants
 from stages.shared.run_records import PlannedRun
 from stages.shared.stage_command import StageError
-from stages.train import __main__ as stage
-from stages.train import local
+from stages.train import checks, local
 
 
 @pytest.fixture
@@ -55,20 +55,20 @@ def test_a_fault_in_the_middle_of_training_names_the_class_and_the_line(
 
 
 def test_a_net_that_cannot_be_trained_on_these_images_is_refused_before_anything_is_trained(
-    modules, run_spec, prepared, monkeypatch
+    modules, run_spec, prepared
 ):
     """Images of 8×8 pixels have no window of 9 pixels."""
-    monkeypatch.setattr(paths, "PREPARED", prepared)
+    constants = load_constants(prepared)
     deep = HEAD.replace("shape[0] * shape[1] * shape[2]", "shape[0]").replace(
         "images.flatten(1)", "nn.functional.max_pool2d(images, 9).flatten(1)"
     )
     (modules / "my_net.py").write_text(deep)
     runs = [PlannedRun("mine", seed, "digest", of_own_net(run_spec(seed))) for seed in (0, 1)]
     with pytest.raises(StageError) as caught:
-        stage.refuse_broken_own_nets(runs)
+        checks.check_own_nets(runs, constants)
     head, line = str(caught.value).splitlines()
     assert head == "params.yaml: an own net cannot be trained; nothing was trained"
     assert line.startswith(
         "  variants.mine.run.architecture.module.class = 'Net': its forward fails on images of shape (3, 1, 8, 8): "
     )
-    stage.refuse_broken_own_nets([PlannedRun("cnn", 0, "digest", run_spec())])
+    checks.check_own_nets([PlannedRun("cnn", 0, "digest", run_spec())], constants)

@@ -16,7 +16,7 @@ conform  compare what this machine trained with them, by seed and test image; ex
 nets     train the nets to try that data/reference/ lacks, one seed of each
 readme   write the answer and its picture in the README from them
 publish  put the results of this workspace into data/reference/
-make     train and probe the protocol, hours of it, and add to data/reference/ what is finished, every ten minutes
+make     train and probe the protocol, hours of it, and add to data/reference/ what is finished meanwhile
 """
 REPORT = paths.DATA / "reference-report"
 

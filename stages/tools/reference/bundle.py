@@ -83,13 +83,11 @@ def pack_unfinished(
 
 
 def unpack_unfinished(protocol: str, variant: str, data: Path) -> list[int]:
-    """Lay out the seeds of a variant that are finished, as `unpack_variants` does, and return them; none if none is."""
+    """Lay out the finished seeds of an unfinished variant, as `unpack_variants` does. Returns these seeds."""
     archive = _unfinished(protocol, variant)
     if not archive.exists():
         return []
-    _unpack(archive, data)
-    with tarfile.open(archive) as tar:
-        folders = {Path(name).parent for name in tar.getnames()}
+    folders = {Path(name).parent for name in _unpack(archive, data)}
     return sorted(seed_of(run) for run in folders if run.parts[0] == "runs")
 
 
@@ -118,9 +116,9 @@ def _note_machine(protocol: str, variant: str, machine: dict[str, str] | None) -
 
 
 def machine_of(data: Path, earlier: dict[str, str] | None = None) -> dict[str, str] | None:
-    """What has just trained in this workspace: its CPU and versions; None where it was not this machine.
+    """The CPU and the versions that trained a variant in this workspace; None where it was not this machine.
 
-    earlier: what trained the variant's earlier seeds. Of two machines each entry says "the one and the other".
+    earlier: those that trained its earlier seeds. Where the two differ, an entry has both: "one CPU and another".
     """
     record = paths.read_json(data / "timings" / "train.json")
     if record["backend"] == "none":  # every run was there
@@ -245,11 +243,13 @@ def unpack_data(protocol: str, data: Path) -> None:
     save_file({"images": images, "labels": shown["labels"]}, data / "prepared" / "test.safetensors")
 
 
-def _unpack(archive: Path, data: Path) -> None:
+def _unpack(archive: Path, data: Path) -> list[str]:
+    """Lay out the files of an archive below `data`, and return their names from there on."""
     where = archive.relative_to(paths.ROOT)
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(data, filter="data")
+            return tar.getnames()
     except FileNotFoundError:
         raise StageError(f"{where} is missing; `git checkout -- {where}` brings it back") from None
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:

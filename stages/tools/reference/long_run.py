@@ -12,7 +12,7 @@ from stages.tools.reference import bundle, nets, workspace
 from stages.tools.reference.settings import is_trained_here, trained_as
 from stages.train.runs import device_kind
 
-SAVED_EVERY = 600  # seconds
+SAVED_EVERY = 600  # seconds of training, or one run on each core where that takes longer
 WORK = paths.DATA / "long_runs"
 
 
@@ -46,7 +46,7 @@ def make(protocol: str) -> None:
 
 
 def _make_variant(settings: Params, variant: str, root: Path) -> None:
-    """Train and probe a variant, some of its seeds after the others; what is finished is put into the bundle."""
+    """Train and probe a variant, a few seeds at a time. Those that are finished are put into the bundle each time."""
     protocol, data, planned = settings.protocol, root / "data", settings.seeds(variant)
     finished = bundle.unpack_unfinished(protocol, variant, data)
     machine = bundle.trained_on(protocol).get(variant) if finished else None
@@ -55,10 +55,12 @@ def _make_variant(settings: Params, variant: str, root: Path) -> None:
         seeds = missing[: _seeds_at_once(settings, variant, data)]
         for stage in ("train", "probe"):
             workspace.run(root, stage, variant, "--seeds", *map(str, seeds))
-        machine = bundle.machine_of(data, machine)
+        if machine or not finished:  # else nobody knows what trained the earlier seeds
+            machine = bundle.machine_of(data, machine)
         finished += seeds
-        bundle.pack_unfinished(protocol, variant, finished, data, machine)
         bundle.keep_settings(protocol, root)
+        if len(seeds) < len(missing):
+            bundle.pack_unfinished(protocol, variant, finished, data, machine)
     bundle.pack_variant(protocol, variant, data, machine)
 
 
